@@ -1,0 +1,25 @@
+module qvmremote
+
+go 1.24.0
+
+require (
+	github.com/coreos/go-systemd/v22 v22.7.0
+	github.com/fsnotify/fsnotify v1.10.1
+	github.com/spf13/cobra v1.10.2
+	golang.org/x/mod v0.33.0
+	golang.org/x/sys v0.41.0
+	golang.org/x/term v0.40.0
+)
+
+require (
+	github.com/inconshreveable/mousetrap v1.1.0 // indirect
+	github.com/spf13/pflag v1.0.9 // indirect
+	golang.org/x/tools v0.41.0 // indirect
+)
+
+// for tests only
+require (
+	github.com/google/go-cmp v0.7.0
+	github.com/rogpeppe/go-internal v1.14.1
+	pgregory.net/rapid v1.3.0
+)
