@@ -1,0 +1,84 @@
+package queue
+
+// Reason is the code of a refusal: client, log and audit show the same word.
+// The set grows; a reader shows an unknown one as it is.
+type Reason string
+
+// The reasons. Those above BadMAC are found without a good MAC and claim
+// nothing; those below use the id up, except Stale, which needs no claim since
+// its time can never come again.
+const (
+	NoKey       Reason = "no-key"
+	Malformed   Reason = "malformed"
+	BadMAC      Reason = "bad-mac"
+	Replayed    Reason = "replayed"
+	Stale       Reason = "stale"
+	Future      Reason = "future"
+	Expired     Reason = "expired"
+	WrongQube   Reason = "wrong-qube"
+	OtherQube   Reason = "other-qube"
+	WrongID     Reason = "wrong-id"
+	Unsupported Reason = "unsupported"
+	Limit       Reason = "limit"
+	Mismatch    Reason = "mismatch"
+	Empty       Reason = "empty"
+	Binary      Reason = "binary"
+	NotReady    Reason = "not-ready"
+	Unreadable  Reason = "unreadable"
+)
+
+var sentences = map[Reason]string{
+	NoKey:       "dom0 holds no key for this qube. In dom0: qvm-remote-dom0 authorize NAME",
+	Malformed:   "the request header is not in the form this dom0 reads. Is the client older or newer than dom0?",
+	BadMAC:      "the request was not signed with the key dom0 holds for this qube. Compare the fingerprints: qvm-remote status, and in dom0 qvm-remote-dom0 keys",
+	Replayed:    "this id was used before; a request runs at most once. Submit it again to get a new id",
+	Stale:       "the request is older than dom0 still remembers, or this qube's clock is behind. Check the clock, then submit again",
+	Future:      "the request is dated in the future. Check this qube's clock, then submit again",
+	Expired:     "the request came too late: its time to start had passed. Submit it again, with --within for longer",
+	WrongQube:   "the request names another qube than the one dom0 opened",
+	OtherQube:   "a qube of this name was authorised, but this one was created since. In dom0: qvm-remote-dom0 authorize NAME",
+	WrongID:     "the request's id is not its file's name",
+	Unsupported: "this dom0 does not know that kind of request",
+	Limit:       "the request is over a limit of this dom0",
+	Mismatch:    "the script or the input is not what the request's header says; it changed after it was signed",
+	Empty:       "the script is empty",
+	Binary:      "the script has control characters other than tab and newline; pass data with --stdin",
+	NotReady:    "dom0 cannot take requests now",
+	Unreadable:  "dom0 could not read the script or the input in this qube before the request expired",
+}
+
+// Sentence says r for people, and what to do next.
+func (r Reason) Sentence() string {
+	if s, ok := sentences[r]; ok {
+		return s
+	}
+	return "dom0 refused the request"
+}
+
+// Denial is a refusal.
+type Denial struct {
+	Reason Reason
+	Detail string // what Sentence does not know: names, clocks, limits; may be ""
+	// Authentic: the header's MAC was good, so the refusal uses the id up.
+	Authentic bool
+}
+
+// Error makes a Denial an error that names its reason.
+func (d *Denial) Error() string { return "denied(" + string(d.Reason) + "): " + d.Sentence() }
+
+// Sentence is the reason's, with the detail.
+func (d *Denial) Sentence() string {
+	if d.Detail == "" {
+		return d.Reason.Sentence()
+	}
+	return d.Reason.Sentence() + " (" + d.Detail + ")"
+}
+
+// File is the content of results/<id>.denied.
+func (d *Denial) File() []byte {
+	b := []byte(string(d.Reason) + "\n" + d.Sentence() + "\n")
+	if len(b) > MaxDenied {
+		b = append(b[:MaxDenied-1], '\n')
+	}
+	return b
+}
