@@ -55,6 +55,15 @@ type Frame struct {
 	Payload []byte
 }
 
+// FrameHeadLen is how many bytes [FrameHead] needs.
+const FrameHeadLen = 4 + frameHead
+
+// FrameHead reads a frame's first [FrameHeadLen] bytes: the length of its
+// payload as the peer claims it (may be negative or huge), its type and tag.
+func FrameHead(b []byte) (payload int64, t FrameType, tag uint32) {
+	return int64(binary.BigEndian.Uint32(b)) - frameHead, FrameType(b[4]), binary.BigEndian.Uint32(b[5:])
+}
+
 // ReadFrame reads one frame. It allocates nothing before the length was found
 // to be within the limit. The error is [ErrFrame] for a bad length or type,
 // io.EOF at a clean end, io.ErrUnexpectedEOF in the middle of a frame.

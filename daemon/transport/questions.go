@@ -1,0 +1,112 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"qvmremote/queue"
+)
+
+// Wait asks for the names in the queue once their number differs from seen,
+// at the latest after max.
+func (c *Conn) Wait(ctx context.Context, seen int64, max time.Duration) (queue.Names, error) {
+	var n queue.Names
+	q := queue.Wait{Seen: seen, MaxMS: min(max, queue.MaxWait).Milliseconds()}
+	err := c.ask(ctx, max+c.times.Answer, queue.FrameWait, &q, &n)
+	return n, err
+}
+
+// ReadHeader reads a small part, a header or a cancel, whole. One that is
+// longer than a header may be is [queue.ErrTooLarge].
+func (c *Conn) ReadHeader(ctx context.Context, id string, part queue.Part) ([]byte, error) {
+	var d queue.Data
+	err := c.fetchChunk(ctx, &queue.Fetch{ID: id, Part: part}, &d, func() error {
+		if d.Size > queue.MaxHeader || int64(len(d.Bytes)) > queue.MaxHeader {
+			return queue.ErrTooLarge
+		}
+		d.Bytes = append([]byte(nil), d.Bytes...)
+		return nil
+	})
+	return d.Bytes, err
+}
+
+// ErrChanged says that a part is not as long as its header says.
+var ErrChanged = fmt.Errorf("the file is not of the size its header says")
+
+// Copy reads exactly size bytes of a part into w: not one byte more is asked
+// for, and a part that is shorter or longer is [ErrChanged].
+func (c *Conn) Copy(ctx context.Context, w io.Writer, id string, part queue.Part, size int64) error {
+	for offset := int64(0); ; {
+		var d queue.Data
+		err := c.fetchChunk(ctx, &queue.Fetch{ID: id, Part: part, Offset: offset}, &d, func() error {
+			if d.Size != size || offset+int64(len(d.Bytes)) > size {
+				return ErrChanged
+			}
+			_, err := w.Write(d.Bytes)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		offset += int64(len(d.Bytes))
+		if offset == size {
+			return nil
+		}
+		if len(d.Bytes) == 0 {
+			return ErrChanged
+		}
+	}
+}
+
+// fetchChunk asks for one piece and hands it to use while it counts against
+// the budget.
+func (c *Conn) fetchChunk(ctx context.Context, q *queue.Fetch, d *queue.Data, use func() error) error {
+	c.fetch.Lock()
+	defer c.fetch.Unlock()
+	if err := c.budget.take(ctx); err != nil {
+		return err
+	}
+	defer c.budget.give()
+	if err := c.ask(ctx, c.times.Answer, queue.FrameFetch, q, d); err != nil {
+		return err
+	}
+	return use()
+}
+
+// State tells the agent how far a claimed request is.
+func (c *Conn) State(ctx context.Context, id string, word queue.Word) error {
+	return c.do(ctx, queue.FrameState, &queue.SetState{ID: id, Word: word})
+}
+
+// Write puts output at its offset.
+func (c *Conn) Write(ctx context.Context, id string, s queue.Stream, offset int64, p []byte) error {
+	return c.do(ctx, queue.FrameWrite, &queue.Write{ID: id, Stream: s, Offset: offset, Bytes: p})
+}
+
+// Finish delivers a final state.
+func (c *Conn) Finish(ctx context.Context, f *queue.Finish) error {
+	return c.do(ctx, queue.FrameFinish, f)
+}
+
+// Deny refuses what is no claimed request.
+func (c *Conn) Deny(ctx context.Context, d *queue.Deny) error {
+	return c.do(ctx, queue.FrameDeny, d)
+}
+
+// List asks what is in the queue.
+func (c *Conn) List(ctx context.Context) (queue.Entries, error) {
+	var e queue.Entries
+	err := c.ask(ctx, c.times.Answer, queue.FrameList, &queue.List{}, &e)
+	return e, err
+}
+
+// Clean removes one file from the queue.
+func (c *Conn) Clean(ctx context.Context, folder queue.Folder, name string) error {
+	return c.do(ctx, queue.FrameClean, &queue.Clean{Folder: folder, Name: name})
+}
+
+func (c *Conn) do(ctx context.Context, t queue.FrameType, q queue.Message) error {
+	return c.ask(ctx, c.times.Answer, t, q, &queue.Done{})
+}
