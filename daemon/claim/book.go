@@ -1,0 +1,370 @@
+// Package claim knows which requests dom0 has taken and what became of them.
+// A Book is nothing but the audit log folded: it is rebuilt from the log at
+// every start and told every record in order, whoever wrote it.
+//
+// It guarantees that a request it reported as unknown, whose issue time is at
+// or above the floor, was never claimed: a claim is forgotten only together
+// with a floor above its issue time, and a floor never falls. That does not
+// depend on any clock.
+package claim
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"qvmremote/daemon/audit"
+	"qvmremote/queue"
+)
+
+// MaxClaims is how many claims are held in all before the qube with the most
+// gives up its oldest.
+const MaxClaims = 200_000
+
+// Keep is how long after its issue time a claim is held: as long as a request
+// may be valid, with the clocks' slack.
+const Keep = queue.MaxWithin + queue.ClockSlack
+
+// Status is what became of a claimed id.
+type Status int
+
+// The statuses.
+const (
+	Unknown   Status = iota // never claimed, or forgotten below the floor
+	Open                    // claimed, no final state yet
+	Final                   // final state recorded, not delivered
+	Delivered               // the qube has its answer
+)
+
+// Request is a claimed request that is not yet delivered.
+type Request struct {
+	Claim audit.Record  // the claim
+	Run   *audit.Record // the shell was about to start
+	Final *audit.Record // how it ended
+}
+
+// Book is the folded log. Its methods may be used from several goroutines.
+type Book struct {
+	mu     sync.RWMutex
+	qubes  map[string]*qube
+	total  int   // claims held
+	number int64 // highest number seen
+	limit  int
+}
+
+type qube struct {
+	floors map[string]int64 // by fingerprint
+	claims map[digest]held
+	open   map[string]*Request // by id
+}
+
+// digest stands for an id: claims are held by the ten thousand.
+type digest [16]byte
+
+type held struct {
+	issued int64
+	seq    int64
+	key    string // shares the string that is the key of floors
+}
+
+func digestOf(id string) digest {
+	sum := sha256.Sum256([]byte(id))
+	return digest(sum[:16])
+}
+
+// NewBook returns an empty book.
+func NewBook() *Book {
+	return &Book{qubes: map[string]*qube{}, limit: MaxClaims}
+}
+
+func (b *Book) qube(name string) *qube {
+	q := b.qubes[name]
+	if q == nil {
+		q = &qube{floors: map[string]int64{}, claims: map[digest]held{}, open: map[string]*Request{}}
+		b.qubes[name] = q
+	}
+	return q
+}
+
+// Lookup tells what became of an id. The floor is not looked at.
+func (b *Book) Lookup(name, id string) Status {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	q := b.qubes[name]
+	if q == nil {
+		return Unknown
+	}
+	if r := q.open[id]; r != nil {
+		if r.Final != nil {
+			return Final
+		}
+		return Open
+	}
+	if _, ok := q.claims[digestOf(id)]; ok {
+		return Delivered
+	}
+	return Unknown
+}
+
+// Undelivered returns the request of an id that is not delivered yet.
+func (b *Book) Undelivered(name, id string) (Request, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if q := b.qubes[name]; q != nil {
+		if r := q.open[id]; r != nil {
+			return *r, true
+		}
+	}
+	return Request{}, false
+}
+
+// All returns every request that is not delivered yet.
+func (b *Book) All() []Request {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var all []Request
+	for _, q := range b.qubes {
+		for _, r := range q.open {
+			all = append(all, *r)
+		}
+	}
+	return all
+}
+
+// Pending is how many requests of a qube have no final state.
+func (b *Book) Pending(name string) int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	n := 0
+	if q := b.qubes[name]; q != nil {
+		for _, r := range q.open {
+			if r.Final == nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Floor is the issue time (Unix seconds) below which nothing signed with the
+// key of that fingerprint is accepted; known is false for a key never seen.
+func (b *Book) Floor(name, fingerprint string) (floor int64, known bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if q := b.qubes[name]; q != nil {
+		floor, known = q.floors[fingerprint]
+	}
+	return floor, known
+}
+
+// Holder returns another qube that has or had the key of that fingerprint.
+func (b *Book) Holder(fingerprint, except string) (string, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for name, q := range b.qubes {
+		if _, ok := q.floors[fingerprint]; ok && name != except {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// LastNumber is the highest number a claim has carried.
+func (b *Book) LastNumber() int64 {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.number
+}
+
+// Apply takes one more record into account. The log calls it.
+func (b *Book) Apply(r audit.Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch r.Event {
+	case audit.Claim:
+		b.claim(r)
+	case audit.Run:
+		if o := b.qube(r.Qube).open[r.ID]; o != nil {
+			o.Run = &r
+		}
+	case audit.Final:
+		if o := b.qube(r.Qube).open[r.ID]; o != nil {
+			o.Final = &r
+		}
+	case audit.Delivered:
+		delete(b.qube(r.Qube).open, r.ID)
+	case audit.Floor, audit.Authorized, audit.Rotating:
+		b.raise(r.Qube, r.Key, r.Floor)
+	case audit.CarryEvent:
+		// Met in the middle of a reading: only what was forgotten since the
+		// reading's own carry is news.
+		var c carry
+		if json.Unmarshal(r.Carry, &c) == nil {
+			b.merge(c)
+		}
+	}
+}
+
+func (b *Book) claim(r audit.Record) {
+	q := b.qube(r.Qube)
+	b.number = max(b.number, r.Number)
+	q.open[r.ID] = &Request{Claim: r}
+	d := digestOf(r.ID)
+	if _, again := q.claims[d]; !again {
+		b.total++
+	}
+	if _, known := q.floors[r.Key]; !known {
+		q.floors[r.Key] = 0
+	}
+	q.claims[d] = held{issued: r.Issued, seq: r.Seq, key: r.Key}
+	for b.total > b.limit {
+		b.giveUp()
+	}
+}
+
+func (b *Book) raise(name, fingerprint string, floor int64) {
+	if fingerprint == "" {
+		return
+	}
+	q := b.qube(name)
+	if now, known := q.floors[fingerprint]; !known || floor > now {
+		q.floors[fingerprint] = floor
+	}
+}
+
+// Forget drops the claims that no valid request can repeat any more, and
+// raises their floors. Calling it with a clock that is wrong may refuse a late
+// request, never admit a repeated one.
+func (b *Book) Forget(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	limit := now.Add(-Keep).Unix()
+	for name, q := range b.qubes {
+		b.drop(name, q, func(h held) bool { return h.issued < limit })
+	}
+}
+
+// drop forgets the claims that old picks and raises the floors above them. All
+// claims of a key below its new floor go with them: the floor covers those.
+func (b *Book) drop(name string, q *qube, old func(held) bool) (raised []string) {
+	floors := map[string]int64{}
+	for _, h := range q.claims {
+		if old(h) {
+			floors[h.key] = max(floors[h.key], h.issued+1)
+		}
+	}
+	for key, floor := range floors {
+		b.raise(name, key, floor)
+		raised = append(raised, key)
+	}
+	for d, h := range q.claims {
+		if h.issued < floors[h.key] {
+			delete(q.claims, d)
+			b.total--
+		}
+	}
+	return raised
+}
+
+// giveUp makes room: the qube that holds most claims forgets its oldest, a
+// sixteenth of them at once so that the search for them pays.
+func (b *Book) giveUp() {
+	var name string
+	most := -1
+	for n, q := range b.qubes {
+		if len(q.claims) > most {
+			name, most = n, len(q.claims)
+		}
+	}
+	q := b.qubes[name]
+	cut := nthOldest(q.claims, most/16)
+	b.drop(name, q, func(h held) bool { return h.issued <= cut })
+}
+
+// carry is what a new segment begins with.
+type carry struct {
+	Number int64                       `json:"number"`
+	Floors map[string]map[string]int64 `json:"floors"` // qube, fingerprint
+	Open   []carried                   `json:"open,omitempty"`
+}
+
+type carried struct {
+	Claim audit.Record  `json:"claim"`
+	Run   *audit.Record `json:"run,omitempty"`
+	Final *audit.Record `json:"final,omitempty"`
+}
+
+// Carry returns the state for a new segment's first record, and the lowest
+// sequence number among the claims still held (−1: none): a later start must
+// read from there.
+func (b *Book) Carry() (json.RawMessage, int64) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	c := carry{Number: b.number, Floors: map[string]map[string]int64{}}
+	oldest := int64(-1)
+	for name, q := range b.qubes {
+		if len(q.floors) > 0 {
+			c.Floors[name] = q.floors
+		}
+		for _, r := range q.open {
+			c.Open = append(c.Open, carried(*r))
+		}
+		for _, h := range q.claims {
+			if oldest < 0 || h.seq < oldest {
+				oldest = h.seq
+			}
+		}
+	}
+	state, err := json.Marshal(c)
+	if err != nil {
+		return nil, 0 // cannot happen: plain maps and strings; 0 makes a start read everything
+	}
+	return state, oldest
+}
+
+// Load resets the book to a carry.
+func (b *Book) Load(state json.RawMessage) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.qubes, b.total, b.number = map[string]*qube{}, 0, 0
+	if len(state) == 0 {
+		return nil
+	}
+	var c carry
+	if err := json.Unmarshal(state, &c); err != nil {
+		return fmt.Errorf("cannot read a carry record: %w", err)
+	}
+	b.merge(c)
+	for _, o := range c.Open {
+		r := Request(o)
+		b.claim(r.Claim)
+		b.qube(r.Claim.Qube).open[r.Claim.ID] = &r
+	}
+	return nil
+}
+
+func (b *Book) merge(c carry) {
+	b.number = max(b.number, c.Number)
+	for name, floors := range c.Floors {
+		for key, floor := range floors {
+			b.raise(name, key, floor)
+		}
+	}
+}
+
+// Prune makes the book independent of the records before upTo: claims made
+// there are forgotten. It returns the floors this raises, for the log.
+func (b *Book) Prune(upTo int64) []audit.Record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var records []audit.Record
+	for name, q := range b.qubes {
+		for _, key := range b.drop(name, q, func(h held) bool { return h.seq < upTo }) {
+			records = append(records, audit.Record{Event: audit.Floor, Qube: name, Key: key, Floor: q.floors[key],
+				Way: "daemon", Detail: "raised before old segments were removed"})
+		}
+	}
+	return records
+}

@@ -1,0 +1,362 @@
+// Package spool holds what dom0 has of the requests it took: one folder a
+// request, named by dom0's own number. It guarantees that nothing a qube chose
+// becomes part of a path, that what was written is on the disk before the
+// function that wrote it returns, and that the spool stays within its quotas.
+package spool
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"qvmremote/daemon/disk"
+	"qvmremote/queue"
+)
+
+// Quota bounds the spool, in bytes.
+type Quota struct {
+	Qube  int64 // what one qube's requests may take
+	Total int64
+	Free  int64 // the file system keeps at least this much free
+}
+
+// ErrFull says that a request does not fit into the spool's quotas.
+var ErrFull = errors.New("dom0's spool is full")
+
+// Spool is the folder of all requests.
+type Spool struct {
+	dir   string
+	quota Quota
+	mu    sync.Mutex
+	used  map[string]int64 // by qube
+	total int64
+	free  func(dir string) (int64, error)
+}
+
+// Open opens the spool, making its folder (0700) if it is missing.
+func Open(dir string, q Quota) (*Spool, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the spool: %w", err)
+	}
+	return &Spool{dir: dir, quota: q, used: map[string]int64{}, free: freeBytes}, nil
+}
+
+func freeBytes(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("cannot ask how much space is free: %w", err)
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
+
+// Numbers lists the requests that have a folder.
+func (s *Spool) Numbers() ([]int64, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the spool: %w", err)
+	}
+	var numbers []int64
+	for _, e := range entries {
+		if n, err := strconv.ParseInt(e.Name(), 10, 64); err == nil && n > 0 && strconv.FormatInt(n, 10) == e.Name() {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers, nil
+}
+
+// Room reserves bytes for a qube's request, or says [ErrFull]. Each entry
+// gives back what it reserved when it is removed.
+func (s *Spool) room(qube string, bytes int64) error {
+	free, err := s.free(s.dir)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.used[qube]+bytes > s.quota.Qube:
+		return fmt.Errorf("%w: this qube's share of %d bytes is used up", ErrFull, s.quota.Qube)
+	case s.total+bytes > s.quota.Total:
+		return fmt.Errorf("%w: all of its %d bytes are used", ErrFull, s.quota.Total)
+	case free-bytes < s.quota.Free:
+		return fmt.Errorf("%w: the disk would have less than %d bytes free", ErrFull, s.quota.Free)
+	}
+	s.used[qube] += bytes
+	s.total += bytes
+	return nil
+}
+
+func (s *Spool) giveBack(qube string, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.total -= bytes
+	if s.used[qube] -= bytes; s.used[qube] <= 0 {
+		delete(s.used, qube)
+	}
+}
+
+// Entry is one request's folder.
+type Entry struct {
+	Number   int64
+	spool    *Spool
+	qube     string
+	reserved int64
+	dir      string
+	once     sync.Once
+}
+
+// The files of an entry. Sources: resultKey and header are written before the
+// claim, script and stdin after it, out and err while the command runs, result
+// before the first delivery.
+const (
+	resultKey = "key"
+	header    = "header"
+	script    = "script"
+	stdin     = "stdin"
+	result    = "result"
+)
+
+// Create makes the folder of a request that is about to be claimed and keeps
+// in it what its answer needs, so that no crash after the claim can leave the
+// qube without one. bytes is what script, stdin and outputs may take together.
+func (s *Spool) Create(number int64, qube string, bytes int64, k queue.MACKey, head []byte) (*Entry, error) {
+	if err := s.room(qube, bytes); err != nil {
+		return nil, err
+	}
+	e := &Entry{Number: number, spool: s, qube: qube, reserved: bytes, dir: s.path(number)}
+	err := disk.Mkdir("spool.create", e.dir, 0o700)
+	if err == nil {
+		err = disk.Replace("spool.key", filepath.Join(e.dir, resultKey), k.Bytes(), 0o600)
+	}
+	if err == nil {
+		err = disk.Replace("spool.header", filepath.Join(e.dir, header), head, 0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot keep the request: %w", err), e.Remove())
+	}
+	return e, nil
+}
+
+func (s *Spool) path(number int64) string {
+	return filepath.Join(s.dir, strconv.FormatInt(number, 10))
+}
+
+// Reopen returns the folder of a request that an earlier run took. Its size is
+// counted, never refused.
+func (s *Spool) Reopen(number int64, qube string) (*Entry, error) {
+	e := &Entry{Number: number, spool: s, qube: qube, dir: s.path(number)}
+	entries, err := os.ReadDir(e.dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read request %d: %w", number, err)
+	}
+	for _, f := range entries {
+		if info, err := f.Info(); err == nil {
+			e.reserved += info.Size()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used[qube] += e.reserved
+	s.total += e.reserved
+	return e, nil
+}
+
+// Remove deletes the request's folder, once nothing of it is needed.
+func (e *Entry) Remove() error {
+	if err := disk.RemoveTree("spool.remove", e.dir); err != nil {
+		return fmt.Errorf("cannot remove request %d: %w", e.Number, err)
+	}
+	e.once.Do(func() { e.spool.giveBack(e.qube, e.reserved) })
+	return nil
+}
+
+// RemoveStray deletes the folder of a number that no open request has.
+func (s *Spool) RemoveStray(number int64) error {
+	return disk.RemoveTree("spool.stray", s.path(number))
+}
+
+// ResultKey is the key that signs the request's answer, whatever became of the
+// qube's key since.
+func (e *Entry) ResultKey() (queue.MACKey, error) {
+	b, err := e.read(resultKey)
+	if err != nil {
+		return queue.MACKey{}, err
+	}
+	return queue.MACKeyFromBytes(b)
+}
+
+func (e *Entry) read(name string) ([]byte, error) {
+	b, err := queue.ReadSmall(filepath.Join(e.dir, name), queue.MaxScript)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read request %d: %w", e.Number, err)
+	}
+	return b, nil
+}
+
+// ErrMismatch says that a part is not what the header promised.
+var ErrMismatch = errors.New("the part is not what its header says")
+
+// Script stores the script that fill writes and returns it, if it is the one
+// the header's sum names; else [ErrMismatch].
+func (e *Entry) Script(want queue.Sum, fill func(io.Writer) error) ([]byte, error) {
+	if err := e.part("spool.script", script, want, fill); err != nil {
+		return nil, err
+	}
+	return e.read(script)
+}
+
+// Stdin stores standard input under the same rule.
+func (e *Entry) Stdin(want queue.Sum, fill func(io.Writer) error) error {
+	return e.part("spool.stdin", stdin, want, fill)
+}
+
+func (e *Entry) part(point, name string, want queue.Sum, fill func(io.Writer) error) error {
+	f, err := os.OpenFile(filepath.Join(e.dir, name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot store request %d: %w", e.Number, err)
+	}
+	h := sha256.New()
+	m := &meter{w: io.MultiWriter(f, h), left: want.Size}
+	err = fill(m)
+	if err == nil && (m.left != 0 || queue.Sum{SHA256: [32]byte(h.Sum(nil)), Size: want.Size, Present: true} != want) {
+		err = ErrMismatch
+	}
+	if err == nil {
+		err = disk.Sync(point, f)
+	}
+	if cerr := f.Close(); err == nil && cerr != nil {
+		err = cerr
+	}
+	return err
+}
+
+// meter lets no more than left bytes through.
+type meter struct {
+	w    io.Writer
+	left int64
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	if int64(len(p)) > m.left {
+		return 0, ErrMismatch
+	}
+	n, err := m.w.Write(p)
+	m.left -= int64(n)
+	return n, err
+}
+
+// ScriptPath and StdinPath are for whoever runs the command.
+func (e *Entry) ScriptPath() string { return filepath.Join(e.dir, script) }
+
+// StdinPath is the path of the stored standard input.
+func (e *Entry) StdinPath() string { return filepath.Join(e.dir, stdin) }
+
+// SaveResult keeps the signed answer before it is first delivered. A second
+// delivery sends the same bytes.
+func (e *Entry) SaveResult(b []byte) error {
+	if err := disk.Replace("spool.result", filepath.Join(e.dir, result), b, 0o600); err != nil {
+		return fmt.Errorf("cannot keep the answer of request %d: %w", e.Number, err)
+	}
+	return nil
+}
+
+// Result returns the saved answer; ok is false where there is none yet.
+func (e *Entry) Result() (b []byte, ok bool, err error) {
+	b, err = e.read(result)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	return b, err == nil, err
+}
+
+// Output opens out or err of a new command.
+func (e *Entry) Output(s queue.Stream) (*Output, error) {
+	f, err := os.OpenFile(e.outputPath(s), os.O_RDWR|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep the output of request %d: %w", e.Number, err)
+	}
+	return &Output{f: f, hash: sha256.New(), grown: make(chan struct{}, 1)}, nil
+}
+
+// ReopenOutput opens what an earlier run left of out or err, for reading.
+func (e *Entry) ReopenOutput(s queue.Stream) (*Output, error) {
+	f, size, err := queue.OpenRegular(e.outputPath(s))
+	if errors.Is(err, fs.ErrNotExist) {
+		return e.Output(s)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the output of request %d: %w", e.Number, err)
+	}
+	h := sha256.New()
+	if n, err := io.Copy(h, io.LimitReader(f, size)); err != nil || n != size {
+		return nil, errors.Join(fmt.Errorf("cannot read the output of request %d: %w", e.Number, err), f.Close())
+	}
+	return &Output{f: f, hash: h, size: size, grown: make(chan struct{}, 1)}, nil
+}
+
+func (e *Entry) outputPath(s queue.Stream) string {
+	name := "out"
+	if s == queue.Stderr {
+		name = "err"
+	}
+	return filepath.Join(e.dir, name)
+}
+
+// Output is one stream of a command's output: written by the command's runner,
+// read at its own pace by whoever sends it to the qube.
+type Output struct {
+	f     *os.File
+	mu    sync.Mutex
+	hash  hash.Hash
+	size  int64
+	grown chan struct{}
+}
+
+// Write appends to the output. The runner bounds its length.
+func (o *Output) Write(p []byte) (int, error) {
+	n, err := o.f.WriteAt(p, o.Size())
+	o.mu.Lock()
+	o.hash.Write(p[:n])
+	o.size += int64(n)
+	o.mu.Unlock()
+	select {
+	case o.grown <- struct{}{}:
+	default:
+	}
+	return n, err
+}
+
+// Size is how many bytes there are so far.
+func (o *Output) Size() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.size
+}
+
+// Sum is the output's sum so far.
+func (o *Output) Sum() queue.Sum {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return queue.Sum{SHA256: [32]byte(o.hash.Sum(nil)), Size: o.size, Present: true}
+}
+
+// ReadAt reads what was written.
+func (o *Output) ReadAt(p []byte, off int64) (int, error) { return o.f.ReadAt(p, off) }
+
+// Grown has a value after the output grew.
+func (o *Output) Grown() <-chan struct{} { return o.grown }
+
+// Sync puts the output on the disk.
+func (o *Output) Sync() error { return disk.Sync("spool.output", o.f) }
+
+// Close closes the file; what is in it stays.
+func (o *Output) Close() error { return o.f.Close() }
