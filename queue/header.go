@@ -47,6 +47,16 @@ func DigestOf(header []byte) Digest { return sha256.Sum256(header) }
 // String spells d as headers do: "sha256:<hex>".
 func (d Digest) String() string { return "sha256:" + hex.EncodeToString(d[:]) }
 
+// ParseDigest reads what [Digest.String] gave.
+func ParseDigest(s string) (Digest, error) {
+	f := fields{}
+	d := Digest(f.hash(s))
+	if f.bad {
+		return Digest{}, ErrMalformed
+	}
+	return d, nil
+}
+
 // fields reads a header's lines one after the other. The first fault sticks;
 // what is read after it is zero.
 type fields struct {

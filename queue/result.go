@@ -87,6 +87,13 @@ func OpenResult(b []byte, k MACKey) (Result, error) {
 	return r, nil
 }
 
+// ReadOwnResult parses a result that this side signed itself, without checking
+// its MAC. Never use it on bytes from the other side: see [OpenResult].
+func ReadOwnResult(b []byte) (Result, error) {
+	r, _, err := parseResult(b)
+	return r, err
+}
+
 func parseResult(b []byte) (Result, envelope, error) {
 	f := newFields(b, "qvm-remote/2 result")
 	r := Result{

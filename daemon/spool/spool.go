@@ -114,12 +114,11 @@ type Entry struct {
 	once     sync.Once
 }
 
-// The files of an entry. Sources: resultKey and header are written before the
-// claim, script and stdin after it, out and err while the command runs, result
-// before the first delivery.
+// The files of an entry. key is written before the claim, script and stdin
+// after it, out and err while the command runs, result before the first
+// delivery.
 const (
 	resultKey = "key"
-	header    = "header"
 	script    = "script"
 	stdin     = "stdin"
 	result    = "result"
@@ -128,7 +127,7 @@ const (
 // Create makes the folder of a request that is about to be claimed and keeps
 // in it what its answer needs, so that no crash after the claim can leave the
 // qube without one. bytes is what script, stdin and outputs may take together.
-func (s *Spool) Create(number int64, qube string, bytes int64, k queue.MACKey, head []byte) (*Entry, error) {
+func (s *Spool) Create(number int64, qube string, bytes int64, k queue.MACKey) (*Entry, error) {
 	if err := s.room(qube, bytes); err != nil {
 		return nil, err
 	}
@@ -136,9 +135,6 @@ func (s *Spool) Create(number int64, qube string, bytes int64, k queue.MACKey, h
 	err := disk.Mkdir("spool.create", e.dir, 0o700)
 	if err == nil {
 		err = disk.Replace("spool.key", filepath.Join(e.dir, resultKey), k.Bytes(), 0o600)
-	}
-	if err == nil {
-		err = disk.Replace("spool.header", filepath.Join(e.dir, header), head, 0o600)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot keep the request: %w", err), e.Remove())

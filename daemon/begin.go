@@ -1,0 +1,211 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"unicode/utf8"
+
+	"qvmremote/daemon/audit"
+	"qvmremote/daemon/spool"
+	"qvmremote/queue"
+)
+
+// finished is a final record that was written together with its claim, or by
+// an earlier run.
+type finished struct {
+	record audit.Record
+	head   string
+}
+
+// newRequest puts a claimed request together.
+func (x *Executor) newRequest(q *qube, c audit.Record, header queue.Request, entry *spool.Entry) (*request, error) {
+	out, err := entry.Output(queue.Stdout)
+	if err != nil {
+		return nil, err
+	}
+	errOut, err := entry.Output(queue.Stderr)
+	if err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return x.join(q, c, header, entry, out, errOut), nil
+}
+
+func (x *Executor) join(q *qube, c audit.Record, header queue.Request, entry *spool.Entry, out, errOut *spool.Output) *request {
+	r := &request{q: q, claim: c, header: header, entry: entry, out: out, err: errOut}
+	r.ctx, r.cancel = context.WithCancelCause(x.hard)
+	r.courier = newCourier(q, c.ID, out, errOut)
+	q.remember(r)
+	return r
+}
+
+// begin takes a freshly claimed request on its way. One that was denied with
+// its claim only needs its answer.
+func (x *Executor) begin(r *request) {
+	x.working.Add(1)
+	x.loops.Add(1)
+	x.status.touch()
+	go func() {
+		defer x.loops.Done()
+		if r.ready != nil {
+			r.courier.stop()
+			x.ended(r)
+			r.settle(r.ready.record, r.ready.head)
+			return
+		}
+		r.conclude(r.execute())
+	}()
+}
+
+// ended is called once for each request that begin was called for, when its
+// final record is written or will not be in this run.
+func (x *Executor) ended(r *request) {
+	r.cancel(nil)
+	x.working.Done()
+	x.status.touch()
+}
+
+// takeUp goes on with what an earlier run left: a request without a final
+// state is interrupted, never run again; one with it is delivered.
+func (x *Executor) takeUp() error {
+	known := map[int64]bool{}
+	for _, open := range x.book.All() {
+		known[open.Claim.Number] = true
+		q := x.qubeOf(open.Claim.Qube)
+		r, err := x.reopen(q, open.Claim)
+		if err != nil {
+			x.warn("cannot answer a request of an earlier run", "qube", open.Claim.Qube, "id", open.Claim.ID, "error", err)
+			if err := x.abandon(open.Claim, open.Final); err != nil {
+				return err
+			}
+			continue
+		}
+		if open.Final != nil {
+			r.ready = &finished{record: *open.Final, head: x.log.Head()}
+			x.begin(r)
+			continue
+		}
+		e := end{state: audit.Interrupted, exit: queue.ExitInterrupted, detail: "the daemon ended while the request was open"}
+		if open.Run != nil {
+			e.started = open.Run.Time.Unix()
+		}
+		if err := x.interrupt(r, e); err != nil {
+			return err
+		}
+	}
+	return x.sweepSpool(known)
+}
+
+func (x *Executor) reopen(q *qube, c audit.Record) (*request, error) {
+	entry, err := x.spool.Reopen(c.Number, q.name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := entry.ResultKey(); err != nil {
+		return nil, err
+	}
+	out, err := entry.ReopenOutput(queue.Stdout)
+	if err != nil {
+		return nil, err
+	}
+	errOut, err := entry.ReopenOutput(queue.Stderr)
+	if err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return x.join(q, c, queue.Request{ID: c.ID, Kind: c.Kind}, entry, out, errOut), nil
+}
+
+// interrupt records the end before anything else may happen: a start that
+// cannot write it must not go on to look at qubes.
+func (x *Executor) interrupt(r *request, e end) error {
+	f := r.final(e)
+	head, err := x.appendFinal(x.lasting, f)
+	if err != nil {
+		return fmt.Errorf("cannot record how request %d ended: %w", r.claim.Number, err)
+	}
+	r.ready = &finished{record: f, head: head}
+	x.begin(r)
+	return nil
+}
+
+// abandon closes a request whose spool is gone: it has a final state in the
+// log, and no one can sign it for the qube.
+func (x *Executor) abandon(c audit.Record, final *audit.Record) error {
+	base := audit.Record{Qube: c.Qube, ID: c.ID, Number: c.Number, Key: c.Key, Detail: "what the spool held of it is gone; the qube cannot be told"}
+	if final == nil {
+		f, exit := base, queue.ExitInterrupted
+		f.Event, f.State, f.Exit = audit.Final, audit.Interrupted, &exit
+		if _, err := x.appendFinal(x.lasting, f); err != nil {
+			return err
+		}
+	}
+	base.Event = audit.Delivered
+	return x.append(x.lasting, base)
+}
+
+// sweepSpool removes the folders of requests that were never claimed, or were
+// delivered right before a crash, and sets the next number above all of them.
+func (x *Executor) sweepSpool(known map[int64]bool) error {
+	numbers, err := x.spool.Numbers()
+	if err != nil {
+		return err
+	}
+	last := x.book.LastNumber()
+	for _, n := range numbers {
+		last = max(last, n)
+		if !known[n] {
+			if err := x.spool.RemoveStray(n); err != nil {
+				return fmt.Errorf("cannot clear the spool: %w", err)
+			}
+		}
+	}
+	x.number.Store(last)
+	return nil
+}
+
+const maxPreview = 4 << 10 // bytes of a script kept in the log
+
+// preview is the script as the log keeps it: its beginning, as valid UTF-8.
+func preview(script []byte) string {
+	s := string(script[:min(len(script), maxPreview)])
+	if !utf8.Valid(script) {
+		s = queue.Escape(s, 2*maxPreview)
+	}
+	if len(script) > maxPreview {
+		s = strings.ToValidUTF8(s, "") + fmt.Sprintf("… (%d bytes in all)", len(script))
+	}
+	return strings.TrimSuffix(s, "\n")
+}
+
+// digest reads a digest from a record of our own log.
+func digest(s string) queue.Digest {
+	d, err := queue.ParseDigest(s)
+	if err != nil {
+		return queue.Digest{} // a claim record always has one; the client would refuse the answer
+	}
+	return d
+}
+
+// lockExecutor makes sure that one executor works below a root. The lock file
+// is never unlinked.
+func lockExecutor(path string) (io.Closer, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the executor's lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, ErrRunning
+		}
+		return nil, fmt.Errorf("cannot take the executor's lock: %w", err)
+	}
+	return f, nil
+}
+
+// ErrRunning says that another executor works here.
+var ErrRunning = errors.New("the daemon is already running; stop it first, or see: qvm-remote-dom0 status")

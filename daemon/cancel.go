@@ -1,0 +1,112 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+
+	"qvmremote/daemon/audit"
+	"qvmremote/daemon/claim"
+	"qvmremote/daemon/run"
+	"qvmremote/daemon/transport"
+	"qvmremote/queue"
+)
+
+// takeBack deals with a cancel. One that fails a check is removed and counted,
+// never answered. The error is the connection's.
+func (q *qube) takeBack(ctx context.Context, conn *transport.Conn, id string) error {
+	b, err := conn.ReadHeader(ctx, id, queue.PartCancel)
+	var failure *queue.Failure
+	switch {
+	case errors.As(err, &failure) && failure.Code == queue.CodeGone:
+		return nil
+	case errors.As(err, &failure), errors.Is(err, queue.ErrTooLarge):
+		return q.dropCancel(ctx, conn, id, queue.Malformed)
+	case err != nil:
+		return err
+	}
+	held, d := q.holding()
+	if d == nil {
+		if err := q.x.adopt(ctx, q.name); err != nil {
+			return nil // it stays where it is; dom0 cannot write now
+		}
+		check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), Floor: q.floor}
+		var c queue.Cancel
+		var key queue.Key
+		if c, key, d = check.Cancel(b, held.Current, held.Next); d == nil {
+			return q.cancelIt(ctx, conn, c, key)
+		}
+	}
+	return q.dropCancel(ctx, conn, id, d.Reason)
+}
+
+func (q *qube) dropCancel(ctx context.Context, conn *transport.Conn, id string, why queue.Reason) error {
+	q.refused.count(q, audit.Record{Event: audit.Dropped, Qube: q.name, ID: id, Reason: string(why)})
+	return q.clear(ctx, conn, id)
+}
+
+// clear removes a cancel's file.
+func (q *qube) clear(ctx context.Context, conn *transport.Conn, id string) error {
+	err := conn.Clean(ctx, queue.FolderCancel, id)
+	var failure *queue.Failure
+	if errors.As(err, &failure) {
+		return nil
+	}
+	return err
+}
+
+// cancelIt ends a request, or claims an id that has none yet, so that the
+// request it names can never begin.
+func (q *qube) cancelIt(ctx context.Context, conn *transport.Conn, c queue.Cancel, key queue.Key) error {
+	switch q.x.book.Lookup(q.name, c.ID) {
+	case claim.Open:
+		if r := q.request(c.ID); r != nil {
+			if r.claim.Request != c.Request.String() {
+				return q.dropCancel(ctx, conn, c.ID, queue.Mismatch)
+			}
+			r.cancel(run.ErrCancelled)
+		}
+	case claim.Unknown:
+		if err := q.claimCancelled(ctx, c, key); err != nil && !errors.Is(err, errClaimed) {
+			q.x.warn("cannot take a cancel", "qube", q.name, "id", c.ID, "error", err)
+			return nil
+		}
+	}
+	return q.clear(ctx, conn, c.ID)
+}
+
+func (q *qube) claimCancelled(ctx context.Context, c queue.Cancel, key queue.Key) error {
+	x := q.x
+	number := x.number.Add(1)
+	entry, err := x.spool.Create(number, q.name, queue.MaxHeader, key.ResultKey())
+	if err != nil {
+		return err
+	}
+	exit := queue.ExitCancelled
+	none := queue.SumOf(nil).String()
+	records := []audit.Record{
+		{Event: audit.Claim, Qube: q.name, ID: c.ID, Number: number, Key: key.Fingerprint(), Kind: "cancel", Version: 2,
+			Request: c.Request.String(), Issued: c.Issued, Expires: c.Expires},
+		{Event: audit.Final, Qube: q.name, ID: c.ID, Number: number, Key: key.Fingerprint(),
+			State: audit.Cancelled, Exit: &exit, Out: none, Err: none},
+	}
+	written, head, err := x.claimUnderLock(ctx, records, func() (bool, error) {
+		promote, d := q.stillGood(c.ID, queue.Request{Issued: c.Issued}, key)
+		if d != nil {
+			return false, d
+		}
+		if x.book.Lookup(q.name, c.ID) != claim.Unknown {
+			return false, errClaimed
+		}
+		return promote, nil
+	})
+	if err != nil {
+		return errors.Join(err, entry.Remove())
+	}
+	r, err := x.newRequest(q, written[0], queue.Request{ID: c.ID}, entry)
+	if err != nil {
+		return err
+	}
+	r.ready = &finished{record: written[1], head: head}
+	x.begin(r)
+	return nil
+}

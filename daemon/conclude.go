@@ -1,0 +1,200 @@
+package daemon
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"qvmremote/daemon/audit"
+	"qvmremote/daemon/transport"
+	"qvmremote/queue"
+)
+
+// answer is what the spool keeps of a concluded request: the bytes that every
+// delivery sends.
+type answer struct {
+	Auth   []byte `json:"auth"`             // the signed result
+	Denied []byte `json:"denied,omitempty"` // content of .denied
+	Nonce  string `json:"nonce"`
+	Head   string `json:"head"`
+	Log    string `json:"log"` // the line for the qube's audit.log
+}
+
+// conclude records the final state, and only then tells the qube. It tries
+// until both is done or the daemon ends; a restart takes it up from there.
+func (r *request) conclude(e end) {
+	x := r.q.x
+	r.courier.stop()
+	record := r.final(e)
+	var head string
+	err := x.persist(x.lasting, "record the end of a request", func() (err error) {
+		head, err = x.appendFinal(x.lasting, record)
+		return err
+	})
+	if err != nil {
+		return
+	}
+	x.ended(r)
+	r.settle(record, head)
+}
+
+// settle keeps the answer and delivers it.
+func (r *request) settle(final audit.Record, head string) {
+	x := r.q.x
+	var a answer
+	err := x.persist(x.lasting, "keep the answer of a request", func() (err error) {
+		a, err = r.answer(final, head)
+		return err
+	})
+	if err == nil {
+		r.deliver(a)
+	}
+}
+
+// final spells the end for the log.
+func (r *request) final(e end) audit.Record {
+	f := r.record(audit.Final)
+	f.State, f.StartedAt, f.Duration, f.Detail = e.state, e.started, e.duration.Milliseconds(), e.detail
+	if e.denial != nil {
+		f.Reason = string(e.denial.Reason)
+		if f.Detail == "" {
+			f.Detail = e.denial.Detail
+		}
+		return f
+	}
+	f.Exit = &e.exit
+	if err := errors.Join(r.out.Sync(), r.err.Sync()); err != nil && f.Detail == "" {
+		f.Detail = err.Error()
+	}
+	f.Out, f.Err = r.out.Sum().String(), r.err.Sum().String()
+	return f
+}
+
+// answer returns the answer kept in the spool, or makes and keeps it: signed
+// with the key that authenticated the request, with a checkpoint that covers
+// its final record.
+func (r *request) answer(final audit.Record, head string) (answer, error) {
+	var a answer
+	saved, ok, err := r.entry.Result()
+	if err != nil {
+		return a, err
+	}
+	if ok {
+		if err := json.Unmarshal(saved, &a); err != nil {
+			return a, fmt.Errorf("cannot read the answer of request %d: %w", r.claim.Number, err)
+		}
+		return a, nil
+	}
+	nonce, checkpoint, err := audit.NewCheckpoint(head)
+	if err != nil {
+		return a, err
+	}
+	key, err := r.entry.ResultKey()
+	if err != nil {
+		return a, err
+	}
+	res, denied := r.result(final)
+	res.Checkpoint = checkpoint
+	a = answer{Auth: res.Sign(key), Denied: denied, Nonce: hex.EncodeToString(nonce[:]), Head: head, Log: logLine(r.claim.ID, final)}
+	b, err := json.Marshal(a)
+	if err != nil {
+		return a, err
+	}
+	return a, r.entry.SaveResult(b)
+}
+
+// result spells the final record for the qube.
+func (r *request) result(f audit.Record) (res queue.Result, denied []byte) {
+	res = queue.Result{
+		ID: r.claim.ID, Qube: r.q.name, Request: digest(r.claim.Request), State: queue.State(f.State),
+		Started: f.StartedAt, DurationMS: f.Duration,
+	}
+	if f.State == audit.Denied {
+		d := queue.Denial{Reason: queue.Reason(f.Reason), Detail: f.Detail}
+		denied = d.File()
+		res.Reason, res.Exit, res.Err = d.Reason, queue.NoExit, queue.SumOf(denied)
+		return res, denied
+	}
+	res.Exit, res.Out, res.Err = *f.Exit, r.out.Sum(), r.err.Sum()
+	return res, nil
+}
+
+// deliver brings the answer to the qube, again and again until it has it, and
+// records that.
+func (r *request) deliver(a answer) {
+	x := r.q.x
+	ctx, cancel := context.WithDeadline(x.lasting, r.claim.Time.Add(x.o.Times.GiveUp))
+	defer cancel()
+	finish, err := r.finish(a)
+	if err != nil {
+		x.warn("cannot read back an answer", "qube", r.q.name, "id", r.claim.ID, "error", err)
+		return
+	}
+	err = x.persist(ctx, "deliver a result to "+r.q.name, func() error {
+		return r.q.withConn(ctx, func(c *transport.Conn) error {
+			if err := r.courier.rest(ctx, c); err != nil {
+				return err
+			}
+			return c.Finish(ctx, &finish)
+		})
+	})
+	delivered := r.record(audit.Delivered)
+	delivered.Nonce, delivered.Head, delivered.Checkpoint = a.Nonce, a.Head, checkpointOf(a)
+	if err != nil {
+		if x.lasting.Err() != nil {
+			return
+		}
+		delivered.Detail = "given up: the qube did not take it"
+	}
+	if x.persist(x.lasting, "record a delivery", func() error { return x.append(x.lasting, delivered) }) != nil {
+		return
+	}
+	r.q.forget(r)
+	if err := errors.Join(r.out.Close(), r.err.Close(), r.entry.Remove()); err != nil {
+		x.warn("cannot clear the spool", "number", r.claim.Number, "error", err)
+	}
+}
+
+func checkpointOf(a answer) string {
+	res, err := queue.ReadOwnResult(a.Auth)
+	if err != nil {
+		return ""
+	}
+	return res.Checkpoint
+}
+
+// finish is the message that delivers a.
+func (r *request) finish(a answer) (queue.Finish, error) {
+	res, err := queue.ReadOwnResult(a.Auth)
+	if err != nil {
+		return queue.Finish{}, err
+	}
+	f := queue.Finish{ID: res.ID, OutSize: res.Out.Size, ErrSize: res.Err.Size, Auth: a.Auth, Denied: a.Denied, Log: a.Log}
+	meta := "id=" + res.ID + "\n"
+	if res.Started != 0 {
+		meta += "started=" + time.Unix(res.Started, 0).Format(time.RFC3339) + "\n"
+	}
+	meta += "duration_ms=" + strconv.FormatInt(res.DurationMS, 10) + "\n"
+	if res.State == queue.StateDenied {
+		f.OutSize, f.ErrSize = 0, 0
+	} else {
+		f.Exit = strconv.Itoa(res.Exit)
+		meta += "exit_code=" + f.Exit + "\n"
+	}
+	f.Meta = []byte(meta)
+	return f, nil
+}
+
+// logLine is dom0's line in the qube's audit.log, in the first
+// implementation's format.
+func logLine(id string, f audit.Record) string {
+	now := time.Now().Format("2006-01-02T15:04:05")
+	if f.State == audit.Denied {
+		return fmt.Sprintf("[%s] id=%s denied=%s", now, id, f.Reason)
+	}
+	return fmt.Sprintf("[%s] id=%s exit=%d duration=%dms state=%s", now, id, *f.Exit, f.Duration, f.State)
+}

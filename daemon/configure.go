@@ -1,0 +1,298 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"qvmremote/daemon/audit"
+	"qvmremote/daemon/keys"
+	"qvmremote/daemon/qubes"
+	"qvmremote/daemon/transport"
+	"qvmremote/queue"
+)
+
+// prepare settles the past before any qube is looked at: floors first, then
+// what is open.
+func (x *Executor) prepare(ctx context.Context) error {
+	suspect := x.suspect()
+	names, err := x.keys.List()
+	if err != nil {
+		return fmt.Errorf("cannot list the keys: %w", err)
+	}
+	for _, name := range names {
+		if suspect {
+			err = x.raiseFloors(ctx, name)
+		} else {
+			err = x.adopt(ctx, name)
+		}
+		if err != nil {
+			x.warn("cannot use a key", "qube", name, "error", err)
+		}
+	}
+	return x.takeUp()
+}
+
+// suspect reports whether the log may have lost claims.
+func (x *Executor) suspect() bool {
+	suspect := false
+	for _, f := range x.log.Findings() {
+		x.warn("audit log", "finding", string(f.Kind), "detail", f.Detail)
+		switch f.Kind {
+		case audit.New, audit.Short, audit.Damaged, audit.NoHead, audit.ChangedKey:
+			suspect = true
+		}
+	}
+	return suspect
+}
+
+// raiseFloors puts the floors of a qube's keys above everything a lost log
+// could have admitted. A key without a meta file was never used here.
+func (x *Executor) raiseFloors(ctx context.Context, name string) error {
+	held, err := x.keys.Get(name)
+	if err != nil {
+		return err
+	}
+	if !held.HasMeta {
+		return x.adopt(ctx, name)
+	}
+	floor := x.now().Add(queue.ClockSlack).Unix()
+	var records []audit.Record
+	for _, k := range []queue.Key{held.Current, held.Next} {
+		if !k.IsZero() {
+			records = append(records, audit.Record{Event: audit.Floor, Qube: name, Key: k.Fingerprint(), Floor: floor, Way: "daemon",
+				Detail: "the audit log may have lost claims"})
+		}
+	}
+	return x.append(ctx, records...)
+}
+
+// adopt gives a key that the book does not know its floor: a key without a
+// meta file was placed by hand and begins now; one with a meta file is known
+// from a log that is not this one.
+func (x *Executor) adopt(ctx context.Context, name string) error {
+	held, err := x.keys.Get(name)
+	if errors.Is(err, keys.ErrNoKey) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	now := x.now()
+	for _, k := range []queue.Key{held.Current, held.Next} {
+		if k.IsZero() {
+			continue
+		}
+		if _, known := x.book.Floor(name, k.Fingerprint()); known {
+			continue
+		}
+		if other, taken := x.book.Holder(k.Fingerprint(), name); taken {
+			return fmt.Errorf("the key of %s is or was the key of %s; authorise it with a key of its own", name, other)
+		}
+		r := audit.Record{Event: audit.Floor, Qube: name, Key: k.Fingerprint(), Way: "daemon",
+			Floor: now.Add(-queue.ClockSlack).Unix(), Detail: "key placed by hand, first seen"}
+		if held.HasMeta {
+			r.Floor, r.Detail = now.Add(queue.ClockSlack).Unix(), "key known from another log"
+		}
+		if err := x.append(ctx, r); err != nil {
+			return err
+		}
+	}
+	if held.HasMeta {
+		return nil
+	}
+	held.Meta.Authorised, held.Meta.UUID = now.Unix(), x.uuid(ctx, name)
+	return x.keys.PutMeta(name, held.Meta)
+}
+
+// follow serves the configured qubes and follows every change of settings and
+// keys, until ctx ends.
+func (x *Executor) follow(ctx context.Context) error {
+	changedSettings, err := x.watchSettings(ctx)
+	if err != nil {
+		return err
+	}
+	changedKeys, err := x.keys.Watch(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot watch the keys: %w", err)
+	}
+	tidy := time.NewTicker(x.o.Times.Tidy)
+	defer tidy.Stop()
+	x.configure(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changedSettings:
+			x.reload(ctx)
+		case name := <-changedKeys:
+			x.keyChanged(name)
+		case <-tidy.C:
+			x.tidy(ctx)
+		}
+	}
+}
+
+// reload takes new settings over, if they are good.
+func (x *Executor) reload(ctx context.Context) {
+	set, err := x.loadSettings()
+	if err != nil {
+		x.warn("the settings are not used; the last good ones stay in force", "error", err)
+		return
+	}
+	x.mu.Lock()
+	x.set = set
+	x.mu.Unlock()
+	x.slots.SetLimits(x.slotLimits())
+	x.configure(ctx)
+}
+
+// keyChanged wakes the qube whose key or meta changed.
+func (x *Executor) keyChanged(name string) {
+	for _, q := range x.all() {
+		if name == "" || q.name == name {
+			q.wake()
+		}
+	}
+}
+
+// configure starts the loops of newly listed qubes and ends those of others.
+func (x *Executor) configure(ctx context.Context) {
+	want := map[string]bool{}
+	for _, name := range x.names() {
+		want[name] = true
+		q := x.qubeOf(name)
+		x.mu.Lock()
+		if x.leave[name] == nil {
+			qctx, leave := context.WithCancel(ctx)
+			x.leave[name] = leave
+			x.loops.Add(1)
+			go func() {
+				defer x.loops.Done()
+				q.loop(qctx)
+			}()
+		}
+		x.mu.Unlock()
+	}
+	x.mu.Lock()
+	for name, leave := range x.leave {
+		if !want[name] {
+			leave()
+			delete(x.leave, name)
+		}
+	}
+	x.mu.Unlock()
+	x.status.touch()
+}
+
+func (x *Executor) names() []string {
+	if len(x.o.VMs) > 0 {
+		return x.o.VMs
+	}
+	return x.settings().VMs
+}
+
+// qubeOf returns the one state that a qube of this name has in this run.
+func (x *Executor) qubeOf(name string) *qube {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	q := x.qubes[name]
+	if q == nil {
+		q = newQube(x, name)
+		x.qubes[name] = q
+	}
+	return q
+}
+
+// once takes one look at each qube and sees through what it brought.
+func (x *Executor) once(ctx context.Context) error {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	for _, name := range x.names() {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if err := x.lookOnce(ctx, x.qubeOf(name)); err != nil {
+				mu.Lock()
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+				mu.Unlock()
+			}
+		}()
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (x *Executor) lookOnce(ctx context.Context, q *qube) error {
+	state, err := x.power(ctx, q.name)
+	if err != nil {
+		return err
+	}
+	if state != running {
+		return fmt.Errorf("is not running (%s)", state)
+	}
+	conn, err := x.dial(ctx, q.name)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	q.uuid.Store(x.uuid(ctx, q.name))
+	q.setConn(conn)
+	defer q.setConn(nil)
+	look := q.looks.Add(1)
+	names, err := conn.Wait(ctx, 0, 0)
+	if err != nil {
+		return err
+	}
+	if _, err := q.look(ctx, conn, names, look); err != nil {
+		return err
+	}
+	for !q.idle() {
+		select {
+		case <-conn.Done():
+			return conn.Err()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-q.settled:
+		}
+	}
+	return nil
+}
+
+func (x *Executor) dial(ctx context.Context, name string) (*transport.Conn, error) {
+	x.mu.Lock()
+	x.stream.Account = x.set.VMUser
+	stream := *x.stream
+	x.mu.Unlock()
+	return stream.Dial(ctx, name)
+}
+
+// power is the qube's state, from a look at all qubes that may be a moment old.
+func (x *Executor) power(ctx context.Context, name string) (string, error) {
+	state, err := x.tools.State(ctx, name, x.o.Times.Power/2)
+	if errors.Is(err, qubes.ErrNoQube) {
+		return "no such qube", nil
+	}
+	return string(state), err
+}
+
+// uuid asks for the qube's uuid, "" if that cannot be told.
+func (x *Executor) uuid(ctx context.Context, name string) string {
+	uuid, err := x.tools.UUID(ctx, name)
+	if err != nil {
+		x.info("cannot ask for a qube's uuid", "qube", name, "error", err)
+		return ""
+	}
+	return uuid
+}
+
+// tidy forgets and prunes what is old.
+func (x *Executor) tidy(ctx context.Context) {
+	x.book.Forget(x.now())
+	if err := x.log.Prune(ctx); err != nil {
+		x.warn("cannot prune the audit log", "error", err)
+	}
+}

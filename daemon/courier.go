@@ -1,0 +1,133 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"qvmremote/daemon/spool"
+	"qvmremote/daemon/transport"
+	"qvmremote/queue"
+)
+
+// courier brings what happens with one request to the qube while it happens:
+// first the word for each state, then the output as it grows. It works at the
+// qube's pace and never holds the command up; what it could not bring, the
+// delivery brings.
+type courier struct {
+	q     *qube
+	id    string
+	out   *spool.Output
+	err   *spool.Output
+	words chan queue.Word
+	quit  context.CancelFunc
+	done  chan struct{}
+
+	mu      sync.Mutex
+	word    queue.Word // the latest one
+	spooled int64      // see copied
+
+	conn           *transport.Conn // for which the offsets hold
+	sentOut, sentE int64
+}
+
+func newCourier(q *qube, id string, out, err *spool.Output) *courier {
+	ctx, quit := context.WithCancel(q.x.lasting)
+	c := &courier{q: q, id: id, out: out, err: err, words: make(chan queue.Word, 4), quit: quit, done: make(chan struct{})}
+	go c.run(ctx)
+	return c
+}
+
+// show queues a word for the qube.
+func (c *courier) show(w queue.Word) {
+	c.mu.Lock()
+	c.word = w
+	c.mu.Unlock()
+	select {
+	case c.words <- w:
+	default: // at most three words are ever shown
+	}
+}
+
+// latest is the word the qube was last sent, or is about to be.
+func (c *courier) latest() queue.Word {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.word
+}
+
+func (c *courier) run(ctx context.Context) {
+	defer close(c.done)
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case w := <-c.words:
+			err = c.q.withConn(ctx, func(conn *transport.Conn) error { return c.state(ctx, conn, w) })
+		case <-c.out.Grown():
+			err = c.q.withConn(ctx, func(conn *transport.Conn) error { return c.rest(ctx, conn) })
+		case <-c.err.Grown():
+			err = c.q.withConn(ctx, func(conn *transport.Conn) error { return c.rest(ctx, conn) })
+		}
+		var failure *queue.Failure
+		if errors.As(err, &failure) {
+			c.q.x.warn("the qube does not take live output", "qube", c.q.name, "id", c.id, "error", failure.Error())
+			return
+		}
+	}
+}
+
+func (c *courier) state(ctx context.Context, conn *transport.Conn, w queue.Word) error {
+	err := conn.State(ctx, c.id, w)
+	if err == nil {
+		c.mu.Lock()
+		if c.spooled == 0 {
+			c.spooled = c.q.looks.Load()
+		}
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// copied reports whether a name that the given look found is a copy of the
+// request: it was asked for after the agent had removed the original.
+func (c *courier) copied(look int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.spooled != 0 && look > c.spooled
+}
+
+// rest sends the output that the qube does not have yet. On a new connection
+// it begins anew: what the qube had may be gone, and writing it again does no
+// harm.
+func (c *courier) rest(ctx context.Context, conn *transport.Conn) error {
+	if c.conn != conn {
+		c.conn, c.sentOut, c.sentE = conn, 0, 0
+	}
+	if err := c.send(ctx, conn, queue.Stdout, c.out, &c.sentOut); err != nil {
+		return err
+	}
+	return c.send(ctx, conn, queue.Stderr, c.err, &c.sentE)
+}
+
+func (c *courier) send(ctx context.Context, conn *transport.Conn, s queue.Stream, o *spool.Output, sent *int64) error {
+	for size := o.Size(); *sent < size; {
+		p := make([]byte, min(size-*sent, queue.Chunk))
+		n, err := o.ReadAt(p, *sent)
+		if n == 0 {
+			return err
+		}
+		if err := conn.Write(ctx, c.id, s, *sent, p[:n]); err != nil {
+			return err
+		}
+		*sent += int64(n)
+	}
+	return nil
+}
+
+// stop ends the live part; only rest may be called after it.
+func (c *courier) stop() {
+	c.quit()
+	<-c.done
+}

@@ -1,0 +1,246 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"qvmremote/daemon/transport"
+)
+
+// qube is dom0's side of one configured qube: it drives the transport and
+// keeps what is under way. One goroutine runs its loop.
+type qube struct {
+	x     *Executor
+	name  string
+	kick  chan struct{} // something changed: try again now
+	looks atomic.Int64  // questions for names asked so far
+	uuid  atomic.Value  // string: the qube's, asked for at each connection; a qube is not re-created under one
+
+	mu      sync.Mutex
+	conn    *transport.Conn
+	changed chan struct{} // closed when conn changes
+	active  map[string]*request
+	settled chan struct{} // has a value after a request left active
+	skip    map[string]time.Time
+	burnt   map[string]bool // refused with a good MAC but without a claim
+	refused refusals
+	state   string // for people: what the qube is, or why it is not connected
+	since   time.Time
+}
+
+func newQube(x *Executor, name string) *qube {
+	return &qube{x: x, name: name, kick: make(chan struct{}, 1), changed: make(chan struct{}),
+		active: map[string]*request{}, settled: make(chan struct{}, 1), skip: map[string]time.Time{}, burnt: map[string]bool{}, state: "not looked at yet", since: x.now()}
+}
+
+// wake makes the loop try again without waiting for its pause to end.
+func (q *qube) wake() {
+	select {
+	case q.kick <- struct{}{}:
+	default:
+	}
+}
+
+// loop connects to the qube whenever it runs, and serves it, until the qube is
+// no longer configured or the daemon stops.
+func (q *qube) loop(ctx context.Context) {
+	t := q.x.o.Times
+	pause := t.Backoff
+	for ctx.Err() == nil {
+		if !q.awaitRunning(ctx) {
+			return
+		}
+		started := time.Now()
+		conn, err := q.x.dial(ctx, q.name)
+		switch {
+		case err == nil:
+			err = q.serveConn(ctx, conn)
+			if time.Since(started) > t.MaxPause {
+				pause = t.Backoff
+			}
+			q.note("connection lost", err)
+			if !sleep(ctx, t.Quiet, nil) {
+				return
+			}
+		case errors.Is(err, transport.ErrNoAgent):
+			q.note("no qvm-remote in the qube", err)
+			q.awaitAgent(ctx)
+			continue
+		default:
+			q.note("cannot connect", err)
+		}
+		sleep(ctx, pause, q.kick)
+		pause = min(2*pause, t.MaxPause)
+	}
+}
+
+// serveConn serves one connection to its end. When the daemon stops, the
+// connection stays open for the last deliveries.
+func (q *qube) serveConn(ctx context.Context, conn *transport.Conn) error {
+	q.uuid.Store(q.x.uuid(ctx, q.name))
+	q.setConn(conn)
+	q.note("connected", nil)
+	err := q.serve(ctx, conn)
+	if q.x.accepting.Err() != nil {
+		select {
+		case <-q.x.lasting.Done():
+		case <-conn.Done():
+		}
+	}
+	q.setConn(nil)
+	conn.Close()
+	return err
+}
+
+// awaitRunning waits until the qube is in state Running: any other state must
+// not be called, since even --no-autostart can restart a qube that halts.
+func (q *qube) awaitRunning(ctx context.Context) bool {
+	for {
+		state, err := q.x.power(ctx, q.name)
+		switch {
+		case ctx.Err() != nil:
+			return false
+		case err != nil:
+			q.note("cannot ask for its state", err)
+		case state == running:
+			return true
+		default:
+			q.note(state, nil)
+		}
+		if !sleep(ctx, q.x.o.Times.Power, q.kick) {
+			return false
+		}
+	}
+}
+
+const running = "Running"
+
+// awaitAgent waits until it makes sense to look for our client again: after a
+// restart of the qube, a kick, or a long while.
+func (q *qube) awaitAgent(ctx context.Context) {
+	t := q.x.o.Times
+	for until := time.Now().Add(t.NoAgent); time.Now().Before(until); {
+		select {
+		case <-ctx.Done():
+			return
+		case <-q.kick:
+			return
+		case <-time.After(t.Power):
+		}
+		if state, err := q.x.power(ctx, q.name); err == nil && state != running {
+			return
+		}
+	}
+}
+
+// note keeps, for people, how the connection is.
+func (q *qube) note(state string, err error) {
+	q.mu.Lock()
+	changed := q.state != state
+	if changed {
+		q.state, q.since = state, q.x.now()
+	}
+	q.mu.Unlock()
+	if changed {
+		q.x.status.touch()
+		if err != nil {
+			q.x.info("qube", "qube", q.name, "state", state, "error", err)
+		} else {
+			q.x.info("qube", "qube", q.name, "state", state)
+		}
+	}
+}
+
+func (q *qube) setConn(c *transport.Conn) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.conn = c
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
+
+// withConn calls fn with the qube's connection, waiting for one, and again on
+// the next one if the connection ended under it. fn must be harmless to repeat.
+func (q *qube) withConn(ctx context.Context, fn func(*transport.Conn) error) error {
+	for {
+		conn, err := q.await(ctx)
+		if err != nil {
+			return err
+		}
+		if err = fn(conn); err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		select {
+		case <-conn.Done():
+		default:
+			return err
+		}
+	}
+}
+
+// await returns a connection that has not ended. While the daemon stops there
+// will be no new one.
+func (q *qube) await(ctx context.Context) (*transport.Conn, error) {
+	for {
+		q.mu.Lock()
+		conn, changed := q.conn, q.changed
+		q.mu.Unlock()
+		if conn != nil && conn.Err() == nil {
+			return conn, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-q.x.accepting.Done():
+			return nil, errStopping
+		}
+	}
+}
+
+func (q *qube) request(id string) *request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.active[id]
+}
+
+func (q *qube) remember(r *request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.active[r.claim.ID] = r
+}
+
+func (q *qube) forget(r *request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.active, r.claim.ID)
+	select {
+	case q.settled <- struct{}{}:
+	default:
+	}
+}
+
+func (q *qube) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.active) == 0
+}
+
+// sleep waits for d, or until kick has a value. It reports false when ctx ended.
+func sleep(ctx context.Context, d time.Duration, kick <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-kick:
+	}
+	return true
+}

@@ -1,0 +1,140 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"qvmremote/daemon/audit"
+	"qvmremote/daemon/transport"
+	"qvmremote/queue"
+)
+
+const (
+	maxRefusals = 20   // recorded singly in a minute, the rest is counted
+	maxSkipped  = 1000 // refused names remembered a qube
+)
+
+// refuse answers what is no claimed request and was not made one. The answer
+// goes first, the record must not delay it. The error is the connection's.
+func (q *qube) refuse(ctx context.Context, conn *transport.Conn, id string, header []byte, d *queue.Denial) error {
+	file := d.File()
+	res := queue.Result{ID: id, Qube: q.name, Request: queue.DigestOf(header), State: queue.StateDenied,
+		Reason: d.Reason, Exit: queue.NoExit, Err: queue.SumOf(file)}
+	m := &queue.Deny{ID: id, Denied: file, Log: "[" + q.x.now().Format("2006-01-02T15:04:05") + "] id=" + id + " denied=" + string(d.Reason)}
+	if held, err := q.x.keys.Get(q.name); err == nil {
+		m.Auth = res.Sign(held.Current.ResultKey())
+	}
+	err := conn.Deny(ctx, m)
+	event := audit.Refused
+	if d.Reason == queue.Replayed {
+		event = audit.Replayed
+	}
+	q.refused.count(q, audit.Record{Event: event, Qube: q.name, ID: id, Reason: string(d.Reason), Detail: d.Detail, Request: digestText(header)})
+	var failure *queue.Failure
+	switch {
+	case err == nil:
+		q.skipFor(id)
+		return nil
+	case errors.As(err, &failure):
+		q.skipFor(id) // it cannot take the denial; ask again in a while
+		q.x.info("the qube did not take a denial", "qube", q.name, "id", id, "error", failure.Error())
+		return nil
+	default:
+		return err
+	}
+}
+
+func digestText(header []byte) string {
+	if len(header) == 0 {
+		return ""
+	}
+	return queue.DigestOf(header).String()
+}
+
+func (q *qube) skipFor(id string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	if len(q.skip) >= maxSkipped {
+		for name, until := range q.skip {
+			if now.After(until) {
+				delete(q.skip, name)
+			}
+		}
+	}
+	if len(q.skip) < maxSkipped {
+		q.skip[id] = now.Add(q.x.o.Times.Skip)
+	}
+}
+
+func (q *qube) skipped(id string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	until, ok := q.skip[id]
+	if ok && time.Now().After(until) {
+		delete(q.skip, id)
+		return false
+	}
+	return ok
+}
+
+const maxBurnt = 10_000
+
+// burn remembers a header whose MAC was good but which dom0 could not claim:
+// its client was told that it did not run, so it must not run later.
+func (q *qube) burn(header []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.burnt) < maxBurnt {
+		q.burnt[queue.DigestOf(header).String()] = true
+	}
+}
+
+func (q *qube) isBurnt(header []byte) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.burnt[queue.DigestOf(header).String()] || len(q.burnt) >= maxBurnt
+}
+
+// refusals records what an unauthenticated qube makes dom0 refuse, without
+// letting it fill the log: single records up to a rate, then a count.
+type refusals struct {
+	mu    sync.Mutex
+	since time.Time
+	n     int
+	more  int64
+	total int64
+}
+
+func (f *refusals) count(q *qube, r audit.Record) {
+	f.mu.Lock()
+	if now := time.Now(); now.Sub(f.since) >= time.Minute {
+		f.since, f.n = now, 0
+	}
+	f.n++
+	f.total++
+	single := f.n <= maxRefusals
+	if !single {
+		if f.more++; f.more == 1 {
+			time.AfterFunc(time.Until(f.since.Add(time.Minute)), func() { f.flush(q) })
+		}
+	}
+	f.mu.Unlock()
+	if single {
+		q.x.tell(r)
+	}
+}
+
+// flush writes the count of what was not recorded singly.
+func (f *refusals) flush(q *qube) {
+	f.mu.Lock()
+	more := f.more
+	f.more = 0
+	f.mu.Unlock()
+	if more > 0 {
+		q.x.tell(audit.Record{Event: audit.RefusedCount, Qube: q.name, Count: more,
+			Detail: "refused within a minute, beyond those recorded singly"})
+	}
+}

@@ -1,0 +1,234 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"qvmremote/daemon/audit"
+	"qvmremote/daemon/run"
+	"qvmremote/daemon/spool"
+	"qvmremote/daemon/transport"
+	"qvmremote/queue"
+)
+
+// request is a claimed request on its way to its one final state.
+type request struct {
+	q       *qube
+	claim   audit.Record
+	header  queue.Request // of a request taken up again after a restart: only what the claim's record holds
+	entry   *spool.Entry
+	ctx     context.Context // ends with run.ErrCancelled, or when the daemon must stop now
+	cancel  context.CancelCauseFunc
+	out     *spool.Output
+	err     *spool.Output
+	courier *courier
+	ready   *finished // its end is recorded already
+}
+
+// end is a request's final state before it is recorded.
+type end struct {
+	state    audit.State
+	denial   *queue.Denial // with state denied
+	exit     int           // with any other state
+	started  int64         // Unix seconds; 0 = the shell never began
+	duration time.Duration
+	detail   string // for the audit log only
+}
+
+var (
+	errStopping = errors.New("the daemon is stopping")
+	errExpired  = errors.New("the request expired")
+)
+
+// execute does what was asked, unless something on the way decides otherwise.
+func (r *request) execute() end {
+	before, cancel := r.untilStart()
+	defer cancel()
+	script, err := r.fetch(before)
+	if err != nil {
+		return r.endBefore(err)
+	}
+	if r.header.Kind == queue.KindPing {
+		return end{state: audit.Exit, started: r.q.x.now().Unix()}
+	}
+	r.courier.show(queue.WordQueued)
+	if err := r.q.x.slots.Acquire(before, r.q.name); err != nil {
+		return r.endBefore(err)
+	}
+	defer r.q.x.slots.Release(r.q.name)
+	return r.run(before, script)
+}
+
+// untilStart bounds what happens before the shell starts: by the request's
+// expiry, a cancel, and the daemon's stop.
+func (r *request) untilStart() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	stop := context.AfterFunc(r.q.x.accepting, func() { cancel(errStopping) })
+	left := time.Duration(r.header.Expires-r.q.x.now().Unix()+1) * time.Second
+	timer := time.AfterFunc(left, func() { cancel(errExpired) })
+	return ctx, func() {
+		stop()
+		timer.Stop()
+		cancel(nil)
+	}
+}
+
+// endBefore turns the reason why the shell never began into a final state.
+func (r *request) endBefore(err error) end {
+	var d *queue.Denial
+	switch {
+	case errors.As(err, &d):
+		return end{state: audit.Denied, denial: d}
+	case errors.Is(err, run.ErrCancelled):
+		return end{state: audit.Cancelled, exit: queue.ExitCancelled}
+	case errors.Is(err, errExpired):
+		return end{state: audit.Denied, denial: r.late(queue.Expired)}
+	case errors.Is(err, errStopping), errors.Is(err, context.Canceled):
+		return end{state: audit.Interrupted, exit: queue.ExitInterrupted, detail: "the daemon stopped before it began"}
+	default:
+		return end{state: audit.Denied, detail: err.Error(),
+			denial: &queue.Denial{Reason: queue.NotReady, Detail: "dom0's log says why", Authentic: true}}
+	}
+}
+
+func (r *request) late(reason queue.Reason) *queue.Denial {
+	return &queue.Denial{Reason: reason, Authentic: true, Detail: dom0Clock(r.q.x.now())}
+}
+
+func dom0Clock(now time.Time) string {
+	return "dom0's clock says " + now.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// fetch brings script and stdin into the spool. A qube that goes away in the
+// middle is awaited until the request expires.
+func (r *request) fetch(ctx context.Context) (script []byte, err error) {
+	if r.header.Kind == queue.KindPing {
+		if r.header.Body != queue.SumOf(nil) {
+			return nil, &queue.Denial{Reason: queue.Mismatch, Authentic: true}
+		}
+		return nil, nil
+	}
+	err = r.q.withConn(ctx, func(c *transport.Conn) error {
+		script, err = r.entry.Script(r.header.Body, r.part(ctx, c, queue.PartBody, r.header.Body.Size))
+		if err == nil && r.header.Stdin.Present {
+			err = r.entry.Stdin(r.header.Stdin, r.part(ctx, c, queue.PartStdin, r.header.Stdin.Size))
+		}
+		return err
+	})
+	var failure *queue.Failure
+	switch {
+	case err == nil:
+	case errors.Is(err, errExpired):
+		return nil, r.late(queue.Unreadable)
+	case errors.Is(err, spool.ErrMismatch), errors.Is(err, transport.ErrChanged):
+		return nil, &queue.Denial{Reason: queue.Mismatch, Authentic: true}
+	case errors.As(err, &failure):
+		return nil, &queue.Denial{Reason: queue.Unreadable, Authentic: true}
+	default:
+		return nil, err
+	}
+	if d := queue.CheckScript(script); d != nil {
+		return nil, d
+	}
+	return script, nil
+}
+
+func (r *request) part(ctx context.Context, c *transport.Conn, p queue.Part, size int64) func(io.Writer) error {
+	return func(w io.Writer) error { return c.Copy(ctx, w, r.header.ID, p, size) }
+}
+
+// run records that the shell is about to start, and starts it.
+func (r *request) run(before context.Context, script []byte) end {
+	x := r.q.x
+	if x.o.DryRun {
+		return r.dryRun(script)
+	}
+	record := r.record(audit.Run)
+	record.Command = preview(script)
+	if err := x.append(before, record); err != nil {
+		if cause := context.Cause(before); cause != nil {
+			err = cause
+		}
+		return r.endBefore(err)
+	}
+	limit := x.settings().MaxOutput
+	outcome := x.runner.Run(r.ctx, run.Command{
+		Script: r.entry.ScriptPath(), Stdin: r.stdin(), Qube: r.q.name, ID: r.header.ID,
+		Timeout: time.Duration(r.header.Timeout) * time.Second,
+		Out:     &sink{o: r.out}, Err: &sink{o: r.err}, MaxOut: limit, MaxErr: limit,
+		BeforeStart: func() error { return r.mayStart(before) },
+		Started:     func() { r.courier.show(queue.WordRunning) },
+	})
+	if !outcome.Began {
+		if outcome.State == run.Cancelled {
+			return r.endBefore(run.ErrCancelled)
+		}
+		return r.endBefore(orElse(outcome.Err, errStopping))
+	}
+	e := end{state: audit.State(outcome.State), exit: outcome.Exit, duration: outcome.Duration, started: x.now().Unix()}
+	if !outcome.StartedAt.IsZero() {
+		e.started = outcome.StartedAt.Unix()
+	}
+	if outcome.Err != nil {
+		e.detail = outcome.Err.Error()
+	}
+	return e
+}
+
+func orElse(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+func (r *request) stdin() string {
+	if r.header.Stdin.Present {
+		return r.entry.StdinPath()
+	}
+	return ""
+}
+
+// mayStart is asked right before the shell starts.
+func (r *request) mayStart(before context.Context) error {
+	if err := context.Cause(before); err != nil {
+		return err
+	}
+	if r.q.x.now().Unix() > r.header.Expires {
+		return errExpired
+	}
+	return nil
+}
+
+func (r *request) dryRun(script []byte) end {
+	_, err := r.out.Write([]byte("[dry-run] " + preview(script) + "\n"))
+	e := end{state: audit.Exit, detail: "dry run: nothing was started"}
+	if err != nil {
+		e.detail = err.Error()
+	}
+	return e
+}
+
+// record begins a record about this request.
+func (r *request) record(event audit.Event) audit.Record {
+	return audit.Record{Event: event, Qube: r.q.name, ID: r.claim.ID, Number: r.claim.Number, Key: r.claim.Key}
+}
+
+// sink keeps a command's output. A disk that fills up loses output, never the
+// command: what is kept is what is signed.
+type sink struct {
+	o      *spool.Output
+	failed bool
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	if !s.failed {
+		if _, err := s.o.Write(p); err != nil {
+			s.failed = true
+			return 0, err
+		}
+	}
+	return len(p), nil
+}

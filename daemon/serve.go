@@ -1,0 +1,263 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"qvmremote/daemon/audit"
+	"qvmremote/daemon/claim"
+	"qvmremote/daemon/keys"
+	"qvmremote/daemon/spool"
+	"qvmremote/daemon/transport"
+	"qvmremote/queue"
+)
+
+// serve asks a connected qube for names and deals with them, until the
+// connection or ctx ends.
+func (q *qube) serve(ctx context.Context, conn *transport.Conn) error {
+	var haste haste
+	for seen := int64(0); ; {
+		look := q.looks.Add(1)
+		names, err := conn.Wait(ctx, seen, q.x.o.Times.Wait)
+		if err != nil {
+			return err
+		}
+		seen = names.Number
+		useful, err := q.look(ctx, conn, names, look)
+		if err != nil {
+			return err
+		}
+		if haste.note(time.Now(), useful) && !sleep(ctx, q.x.o.Times.Calm, nil) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// haste counts the answers of a qube that bring nothing.
+type haste struct {
+	since time.Time
+	count int
+}
+
+const maxHaste = 20 // useless answers a second
+
+// note reports whether the qube must be asked more slowly.
+func (h *haste) note(now time.Time, useful bool) bool {
+	if useful || now.Sub(h.since) >= time.Second {
+		h.since, h.count = now, 0
+	}
+	h.count++
+	return h.count > maxHaste
+}
+
+// look deals with one answer's names, cancels first. The error is the
+// connection's.
+func (q *qube) look(ctx context.Context, conn *transport.Conn, names queue.Names, look int64) (useful bool, err error) {
+	for _, id := range names.Cancels {
+		if err := q.takeBack(ctx, conn, id); err != nil {
+			return useful, err
+		}
+		useful = true
+	}
+	for _, id := range names.IDs {
+		took, err := q.take(ctx, conn, id, look)
+		if err != nil {
+			return useful, err
+		}
+		useful = useful || took
+	}
+	return useful, nil
+}
+
+// take looks at one name: it claims the request, refuses it, or leaves it.
+func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look int64) (useful bool, err error) {
+	switch q.x.book.Lookup(q.name, id) {
+	case claim.Open, claim.Final:
+		return false, q.copyOf(ctx, conn, id, look)
+	case claim.Delivered:
+		return false, q.refuse(ctx, conn, id, nil, &queue.Denial{Reason: queue.Replayed})
+	}
+	if q.skipped(id) {
+		return false, nil
+	}
+	held, d := q.holding()
+	if d != nil {
+		return false, q.refuse(ctx, conn, id, nil, d)
+	}
+	header, err := conn.ReadHeader(ctx, id, queue.PartHeader)
+	var failure *queue.Failure
+	switch {
+	case errors.Is(err, queue.ErrTooLarge):
+		return false, q.refuse(ctx, conn, id, nil, &queue.Denial{Reason: queue.Malformed})
+	case errors.As(err, &failure) && failure.Code == queue.CodeGone:
+		return false, nil // taken back in the meantime
+	case errors.As(err, &failure):
+		return false, q.refuse(ctx, conn, id, nil, &queue.Denial{Reason: queue.Malformed})
+	case err != nil:
+		return false, err
+	}
+	return q.decide(ctx, conn, id, header, held)
+}
+
+// copyOf deals with a name whose request is claimed and not delivered: its
+// original, still lying there, or a copy put beside it.
+func (q *qube) copyOf(ctx context.Context, conn *transport.Conn, id string, look int64) error {
+	r := q.request(id)
+	if r == nil || !r.courier.copied(look) {
+		return nil
+	}
+	q.refused.count(q, audit.Record{Event: audit.Replayed, Qube: q.name, ID: id})
+	err := conn.State(ctx, id, r.courier.latest()) // removes what is pending
+	var failure *queue.Failure
+	if errors.As(err, &failure) {
+		return nil
+	}
+	return err
+}
+
+// holding returns the keys dom0 holds for the qube, or why it holds none that
+// count.
+func (q *qube) holding() (keys.Held, *queue.Denial) {
+	held, err := q.x.keys.Get(q.name)
+	switch {
+	case errors.Is(err, keys.ErrNoKey):
+		return held, &queue.Denial{Reason: queue.NoKey}
+	case err != nil:
+		q.x.warn("cannot read a key", "qube", q.name, "error", err)
+		return held, &queue.Denial{Reason: queue.NotReady, Detail: "its key in dom0 cannot be read; dom0's log says why"}
+	}
+	if uuid, _ := q.uuid.Load().(string); held.Meta.UUID != "" && uuid != "" && uuid != held.Meta.UUID {
+		return held, &queue.Denial{Reason: queue.OtherQube}
+	}
+	return held, nil
+}
+
+// decide checks a header that nothing is known of yet.
+func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, header []byte, held keys.Held) (useful bool, err error) {
+	if err := q.x.adopt(ctx, q.name); err != nil {
+		return false, q.refuse(ctx, conn, id, header, notReady(err))
+	}
+	limits := q.x.settings()
+	check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), MaxTimeout: limits.MaxTimeout, Floor: q.floor}
+	req, key, d := check.Request(header, held.Current, held.Next)
+	if d != nil && (!d.Authentic || d.Reason == queue.Stale) {
+		return false, q.refuse(ctx, conn, id, header, d)
+	}
+	if q.isBurnt(header) {
+		return false, q.refuse(ctx, conn, id, header, &queue.Denial{Reason: queue.Replayed})
+	}
+	r, d2, err := q.claimIt(ctx, id, header, req, key, d)
+	switch {
+	case errors.Is(err, errClaimed):
+		return false, nil // by this very process, a moment ago
+	case d2 != nil:
+		return false, q.refuse(ctx, conn, id, header, d2)
+	case err != nil:
+		q.x.warn("cannot take a request", "qube", q.name, "id", id, "error", err)
+		q.burn(header)
+		return false, q.refuse(ctx, conn, id, header, notReady(err))
+	}
+	q.x.begin(r)
+	return true, nil
+}
+
+// notReady denies because dom0 itself cannot: the qube learns the kind of
+// trouble, not dom0's paths.
+func notReady(err error) *queue.Denial {
+	detail := "dom0's log says why"
+	switch {
+	case errors.Is(err, spool.ErrFull):
+		detail = "its spool is full"
+	case errors.Is(err, audit.ErrReserve):
+		detail = "its disk is too full to keep the audit trail"
+	case isDiskTrouble(err):
+		detail = "it cannot write its audit trail or spool"
+	}
+	return &queue.Denial{Reason: queue.NotReady, Detail: detail}
+}
+
+// floor is what the book says; a key it never saw accepts nothing.
+func (q *qube) floor(fingerprint string) int64 {
+	floor, known := q.x.book.Floor(q.name, fingerprint)
+	if !known {
+		return 1<<63 - 1
+	}
+	return floor
+}
+
+var errClaimed = errors.New("claimed already")
+
+// claimIt makes the claim: the point of no return. Everything that could have
+// changed since the header was read is checked once more under the log's lock.
+// A denial returned here means that nothing was claimed.
+func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.Request, key queue.Key, d *queue.Denial) (*request, *queue.Denial, error) {
+	x := q.x
+	if d == nil && x.book.Pending(q.name) >= x.settings().MaxPending {
+		d = &queue.Denial{Reason: queue.Limit, Authentic: true, Detail: fmt.Sprintf("%d requests of this qube are open", x.settings().MaxPending)}
+	}
+	need := int64(len(header))
+	if d == nil {
+		need += req.Body.Size + req.Stdin.Size
+	}
+	number := x.number.Add(1)
+	entry, err := x.spool.Create(number, q.name, need, key.ResultKey())
+	if err != nil {
+		return nil, nil, err
+	}
+	record := claimRecord(q.name, id, number, header, req, key)
+	records := []audit.Record{record}
+	if d != nil {
+		records = append(records, audit.Record{Event: audit.Final, Qube: q.name, ID: id, Number: number, Key: record.Key,
+			State: audit.Denied, Reason: string(d.Reason), Detail: d.Detail})
+	}
+	var refused *queue.Denial
+	written, head, err := x.claimUnderLock(ctx, records, func() (promote bool, err error) {
+		promote, refused = q.stillGood(id, req, key)
+		if refused != nil {
+			return false, refused
+		}
+		if x.book.Lookup(q.name, id) != claim.Unknown {
+			return false, errClaimed
+		}
+		return promote, nil
+	})
+	if err != nil {
+		if rerr := entry.Remove(); rerr != nil {
+			x.warn("cannot clear the spool", "number", number, "error", rerr)
+		}
+		return nil, refused, err
+	}
+	r, err := x.newRequest(q, written[0], req, entry)
+	if err == nil && d != nil {
+		r.ready = &finished{record: written[1], head: head}
+	}
+	return r, nil, err
+}
+
+// stillGood looks at the key and the floor as they are under the lock. promote
+// is set at the first use of a new key.
+func (q *qube) stillGood(id string, req queue.Request, key queue.Key) (promote bool, d *queue.Denial) {
+	held, d := q.holding()
+	if d != nil {
+		return false, d
+	}
+	switch {
+	case key.Equal(held.Current):
+	case !held.Next.IsZero() && key.Equal(held.Next):
+		promote = true
+	default:
+		return false, &queue.Denial{Reason: queue.BadMAC}
+	}
+	if req.Issued < q.floor(key.Fingerprint()) {
+		return false, &queue.Denial{Reason: queue.Stale, Detail: dom0Clock(q.x.now())}
+	}
+	return promote, nil
+}
+
+func claimRecord(name, id string, number int64, header []byte, req queue.Request, key queue.Key) audit.Record {
+	return audit.Record{Event: audit.Claim, Qube: name, ID: id, Number: number, Key: key.Fingerprint(), Kind: req.Kind, Version: 2,
+		Request: queue.DigestOf(header).String(), Issued: req.Issued, Expires: req.Expires, Timeout: req.Timeout,
+		Body: req.Body.String(), Stdin: req.Stdin.String()}
+}

@@ -1,0 +1,142 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"sync"
+	"time"
+
+	"qvmremote/daemon/disk"
+	"qvmremote/queue"
+)
+
+// Status is what the executor tells others on this machine about itself, in
+// the file paths.Root.Status. It is a snapshot for people; nothing is decided
+// by it.
+type Status struct {
+	Version string       `json:"version"`
+	Pid     int          `json:"pid"`
+	Since   time.Time    `json:"since"`
+	DryRun  bool         `json:"dry_run,omitempty"`
+	Qubes   []QubeStatus `json:"qubes"`
+	Health  []Health     `json:"health,omitempty"`
+}
+
+// QubeStatus is one configured qube's part of Status.
+type QubeStatus struct {
+	Name    string    `json:"name"`
+	State   string    `json:"state"` // connected, or why not
+	Since   time.Time `json:"since"`
+	Running int       `json:"running"` // commands that hold a slot
+	Open    int       `json:"open"`    // requests not delivered yet
+	Refused int64     `json:"refused"` // since the executor started
+}
+
+// Health is something that needs attention.
+type Health struct {
+	Code     string `json:"code"`
+	Severity string `json:"severity"` // warning, error
+	Text     string `json:"text"`
+}
+
+// ReadStatus reads what a running executor wrote. A file left by one that died
+// has a Pid that is gone; whether one runs is told by its lock.
+func ReadStatus(path string) (Status, error) {
+	var s Status
+	b, err := queue.ReadSmall(path, 1<<20)
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal(b, &s)
+}
+
+// status writes the snapshot after changes, never more often than it must.
+type status struct {
+	x     *Executor
+	since time.Time
+	dirty chan struct{}
+
+	mu       sync.Mutex
+	warnings map[string]Health
+}
+
+const statusPause = 250 * time.Millisecond // changes within it are written once
+
+func newStatus(x *Executor) *status {
+	return &status{x: x, since: x.now(), dirty: make(chan struct{}, 1), warnings: map[string]Health{}}
+}
+
+// touch says that something changed.
+func (s *status) touch() {
+	select {
+	case s.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// warnOf keeps a warning until it is lifted with an empty text.
+func (s *status) warnOf(code, text string) {
+	s.mu.Lock()
+	if text == "" {
+		delete(s.warnings, code)
+	} else {
+		s.warnings[code] = Health{Code: code, Severity: "warning", Text: text}
+	}
+	s.mu.Unlock()
+	s.touch()
+}
+
+func (s *status) loop(ctx context.Context, done *sync.WaitGroup) {
+	defer done.Done()
+	for {
+		select {
+		case <-ctx.Done():
+			_ = os.Remove(s.x.o.Root.Status()) // on tmpfs; a snapshot decides nothing
+			return
+		case <-s.dirty:
+		}
+		b, err := json.Marshal(s.snapshot())
+		if err == nil {
+			err = disk.Replace("status", s.x.o.Root.Status(), b, 0o600)
+		}
+		if err != nil {
+			s.x.warn("cannot write the status file", "error", err)
+		}
+		if !sleep(ctx, statusPause, nil) {
+			continue
+		}
+	}
+}
+
+func (s *status) snapshot() Status {
+	x := s.x
+	out := Status{Version: queue.Version, Pid: os.Getpid(), Since: s.since, DryRun: x.o.DryRun, Qubes: []QubeStatus{}}
+	for _, name := range x.names() {
+		q := x.qubeOf(name)
+		q.refused.mu.Lock()
+		refused := q.refused.total
+		q.refused.mu.Unlock()
+		q.mu.Lock()
+		one := QubeStatus{Name: name, State: q.state, Since: q.since, Open: len(q.active), Refused: refused}
+		q.mu.Unlock()
+		one.Running = x.slots.Running(name)
+		out.Qubes = append(out.Qubes, one)
+	}
+	for _, f := range x.log.Findings() {
+		out.Health = append(out.Health, Health{Code: "audit-" + string(f.Kind), Severity: "error", Text: f.Detail})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.warnings {
+		out.Health = append(out.Health, w)
+	}
+	return out
+}
+
+// mirrorFailed tells that the copies of the audit log for people are behind;
+// the log itself is not.
+func (x *Executor) mirrorFailed(err error) {
+	x.status.warnOf("mirror", err.Error())
+	x.warn("cannot write the log's copy", "error", err)
+}
