@@ -9,8 +9,8 @@
 //     encoding the parsed value gives; all else is [ErrMalformed].
 //   - Nothing in a header is returned as believed before its MAC was found
 //     good, in constant time (see [Check]).
-//   - No parser allocates more than its input is long, and no input is longer
-//     than the limits in this package.
+//   - No parser allocates on the word of a length or a count: what it takes is
+//     a small multiple of the input it was given, which the limits bound.
 //   - An id or a qube name that passed [ValidID] or [ValidQube] is safe as one
 //     path component and inside quotes of any shell.
 //

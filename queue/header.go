@@ -68,7 +68,10 @@ type fields struct {
 
 func newFields(b []byte, first string) *fields {
 	f := &fields{rest: b, total: len(b)}
-	if len(b) > MaxHeader || f.line() != first {
+	if len(b) > MaxHeader {
+		f.rest, f.bad = nil, true // not one line of it is copied
+	}
+	if f.line() != first {
 		f.bad = true
 	}
 	return f
@@ -152,9 +155,9 @@ type envelope struct {
 	mac    []byte
 }
 
-// authentic compares the MAC in constant time.
+// authentic compares the MAC in constant time. Without a key nothing is.
 func (e envelope) authentic(k MACKey) bool {
-	return hmac.Equal(k.sum(e.signed), e.mac)
+	return k.key != nil && hmac.Equal(k.sum(e.signed), e.mac)
 }
 
 // seal closes a parse: re is the encoding of what was parsed, without its mac
