@@ -118,6 +118,10 @@ func (c Check) shape(r Request) *Denial {
 	over := func(what string, got, limit int64) *Denial {
 		return &Denial{Reason: Limit, Authentic: true, Detail: fmt.Sprintf("%s %d, allowed %d", what, got, limit)}
 	}
+	// First, for the kind says what the rest means.
+	if r.Kind != KindPing && r.Kind != KindScript {
+		return &Denial{Reason: Unsupported, Authentic: true, Detail: r.Kind}
+	}
 	if limit := orDefault(c.MaxTimeout, MaxTimeout); r.Timeout < 1 || r.Timeout > limit {
 		return over("timeout", r.Timeout, limit)
 	}
@@ -130,8 +134,6 @@ func (c Check) shape(r Request) *Denial {
 	switch {
 	case r.Kind == KindPing && (r.Body.Size != 0 || r.Stdin.Present):
 		return &Denial{Reason: Limit, Authentic: true, Detail: "a ping has no script and no input"}
-	case r.Kind != KindPing && r.Kind != KindScript:
-		return &Denial{Reason: Unsupported, Authentic: true, Detail: r.Kind}
 	case r.Kind == KindScript && r.Body.Size == 0:
 		return &Denial{Reason: Empty, Authentic: true}
 	}
