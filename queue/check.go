@@ -43,7 +43,10 @@ func (c Check) Request(b []byte, keys ...Key) (Request, Key, *Denial) {
 }
 
 // Cancel opens a cancel the same way. A cancel has no timeout and no parts; it
-// may come after the request expired, for that request may be running.
+// may come after the request expired, for that request may be running. Its
+// expires is at most 24 h + 60 s after its issued: that is how long a claim is
+// kept, so a request that was cancelled unseen has expired before its claim is
+// forgotten. (A client whose clock fell back dates the cancel as the request.)
 func (c Check) Cancel(b []byte, keys ...Key) (Cancel, Key, *Denial) {
 	x, e, err := parseCancel(b)
 	if err != nil {
@@ -61,6 +64,8 @@ func (c Check) Cancel(b []byte, keys ...Key) (Cancel, Key, *Denial) {
 		return x, k, c.late(Stale)
 	case x.Issued > now+int64(ClockSlack/time.Second), x.Expires > now+int64((MaxWithin+ClockSlack)/time.Second):
 		return x, k, c.late(Future)
+	case x.Expires > x.Issued+int64((MaxWithin+ClockSlack)/time.Second):
+		return x, k, &Denial{Reason: Limit, Authentic: true, Detail: "the cancel is older than its request can be"}
 	}
 	return x, k, nil
 }

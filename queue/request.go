@@ -67,7 +67,7 @@ type Cancel struct {
 	ID      string
 	Qube    string
 	Issued  int64 // Unix seconds, when the cancel was made
-	Expires int64 // the request's; with Issued it bounds how long a claim must be kept
+	Expires int64 // the request's; at most [MaxWithin] + [ClockSlack] after Issued
 	Request Digest
 }
 
