@@ -3,6 +3,8 @@ package queue
 import (
 	"fmt"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Check is what dom0 knows when it reads a header: everything the header is
@@ -154,11 +156,15 @@ func orDefault(v, d int64) int64 {
 
 // CheckScript refuses a script that is empty or not text: NUL and control
 // characters other than TAB, LF and CR would hide from whoever approves or
-// audits it.
+// audits it. U+0080 to U+009F are such controls too (U+009B begins an escape
+// sequence). Bytes that are not UTF-8 pass, and so do format characters such
+// as U+202E: whoever shows a script escapes them.
 func CheckScript(b []byte) *Denial {
 	blank := true
-	for _, c := range b {
-		if c < 0x20 && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
+	for len(b) > 0 {
+		c, n := utf8.DecodeRune(b)
+		b = b[n:]
+		if unicode.IsControl(c) && c != '\t' && c != '\n' && c != '\r' {
 			return &Denial{Reason: Binary, Authentic: true}
 		}
 		if c > ' ' {
