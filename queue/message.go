@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"io/fs"
+	"strconv"
 	"syscall"
 )
 
@@ -47,14 +48,6 @@ const (
 	FolderCancel  Folder = "cancel"
 	FolderStdin   Folder = "stdin"
 )
-
-func (f Folder) valid() bool {
-	switch f {
-	case FolderPending, FolderRunning, FolderResults, FolderCancel, FolderStdin:
-		return true
-	}
-	return false
-}
 
 // Message is the payload of a question or an answer.
 type Message interface {
@@ -235,6 +228,10 @@ func (m *Finish) get(r *reader) {
 	if len(m.Meta) > MaxHeader || len(m.Auth) > MaxHeader || len(m.Denied) > MaxDenied || (m.Exit == "") == (len(m.Denied) == 0) {
 		r.bad = true
 	}
+	// .exit is read by people's scripts; nothing but an exit code comes there.
+	if n, err := strconv.ParseUint(m.Exit, 10, 8); m.Exit != "" && (err != nil || strconv.FormatUint(n, 10) != m.Exit) {
+		r.bad = true
+	}
 }
 
 // Deny refuses what lies in pending without being a claimed request. The agent
@@ -294,9 +291,10 @@ func (m *Entries) get(r *reader) {
 	if n > MaxNames {
 		r.bad = true
 	}
+	m.List = nil
 	for i := int64(0); i < n && !r.bad; i++ {
 		e := Entry{Folder: Folder(r.text(maxWord)), Name: r.text(MaxID + 8), Size: r.number(), Age: r.number(), Word: r.text(maxWord)}
-		if !e.Folder.valid() || !ValidName(e.Folder, e.Name) {
+		if !ValidName(e.Folder, e.Name) {
 			r.bad = true
 		}
 		m.List = append(m.List, e)
@@ -305,7 +303,7 @@ func (m *Entries) get(r *reader) {
 }
 
 // ValidName reports whether name may lie in folder: an id, with one of the
-// endings that folder has.
+// endings that folder has. In a folder that is none of the queue's nothing may.
 func ValidName(folder Folder, name string) bool {
 	var endings []string
 	switch folder {
@@ -313,7 +311,7 @@ func ValidName(folder Folder, name string) bool {
 		endings = []string{"", Auth, ".cmd"}
 	case FolderResults:
 		endings = []string{Out, Err, Meta, Auth, Denied, Exit}
-	default:
+	case FolderRunning, FolderCancel, FolderStdin:
 		endings = []string{""}
 	}
 	for _, e := range endings {
@@ -334,7 +332,7 @@ type Clean struct {
 func (m *Clean) put(w *writer) { w.text(string(m.Folder)); w.text(m.Name) }
 func (m *Clean) get(r *reader) {
 	m.Folder, m.Name = Folder(r.text(maxWord)), r.text(MaxID+8)
-	if !m.Folder.valid() || !ValidName(m.Folder, m.Name) {
+	if !ValidName(m.Folder, m.Name) {
 		r.bad = true
 	}
 }
