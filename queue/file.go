@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"unicode"
 )
 
 // ErrNotRegular says that a name in the queue is a symlink, a FIFO, a folder
@@ -64,7 +66,8 @@ func OpenRegular(path string) (*os.File, int64, error) {
 func openRegular(path string, flag int) (*os.File, int64, error) {
 	f, err := os.OpenFile(path, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
-		if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENXIO) {
+		// A symlink; a socket, or a FIFO that nobody reads; a folder.
+		if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.EISDIR) {
 			return nil, 0, fmt.Errorf("%s: %w", path, ErrNotRegular)
 		}
 		return nil, 0, err
@@ -108,15 +111,28 @@ func ReadSmall(path string, max int64) ([]byte, error) {
 }
 
 // AppendLine adds one line to a log that others append to as well: a single
-// write, so that lines never mix.
+// write, so that lines never mix, under the rules of [OpenRegular]. Control
+// characters in line become spaces: it stays one line, and a terminal that
+// shows the log obeys none of them.
 func AppendLine(path, line string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	f, _, err := openRegular(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(line + "\n")
+	_, err = f.WriteString(oneLine(line) + "\n")
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
 	return err
+}
+
+// oneLine makes text from elsewhere safe as one line of a file that people
+// read: control characters become spaces, what is not UTF-8 U+FFFD.
+func oneLine(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
