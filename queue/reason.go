@@ -1,10 +1,12 @@
 package queue
 
+import "strings"
+
 // Reason is the code of a refusal: client, log and audit show the same word.
 // The set grows; a reader shows an unknown one as it is.
 type Reason string
 
-// The reasons. Those above BadMAC are found without a good MAC and claim
+// The reasons. Down to Replayed they are found without a good MAC and claim
 // nothing; those below use the id up, except Stale, which needs no claim since
 // its time can never come again.
 const (
@@ -74,11 +76,13 @@ func (d *Denial) Sentence() string {
 	return d.Reason.Sentence() + " (" + d.Detail + ")"
 }
 
-// File is the content of results/<id>.denied.
+// File is the content of results/<id>.denied: the reason's code, LF, one line
+// for people, LF; at most [MaxDenied] bytes. A detail with line ends or other
+// controls in it, or too long, changes nothing of that form.
 func (d *Denial) File() []byte {
-	b := []byte(string(d.Reason) + "\n" + d.Sentence() + "\n")
-	if len(b) > MaxDenied {
-		b = append(b[:MaxDenied-1], '\n')
+	s := string(d.Reason) + "\n" + oneLine(d.Sentence())
+	if len(s) > MaxDenied-1 {
+		s = strings.ToValidUTF8(s[:MaxDenied-1], "") // no half character
 	}
-	return b
+	return []byte(s + "\n")
 }
