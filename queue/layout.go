@@ -85,7 +85,8 @@ func (l Layout) Make() error {
 	return nil
 }
 
-// repair closes a folder and the files directly in it.
+// repair closes a folder and the files directly in it. A file of another
+// account, left by a run as root, may stay as it is: the folder is closed.
 func (l Layout) repair(dir string) error {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot close the queue to other accounts: %w", err)
@@ -95,10 +96,12 @@ func (l Layout) repair(dir string) error {
 		return fmt.Errorf("cannot close the queue to other accounts: %w", err)
 	}
 	for _, e := range entries {
-		if e.Type().IsRegular() {
-			if err := os.Chmod(filepath.Join(dir, e.Name()), 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("cannot close the queue to other accounts: %w", err)
-			}
+		info, err := e.Info()
+		if err == nil && info.Mode().IsRegular() && info.Mode().Perm() != 0o600 {
+			err = os.Chmod(filepath.Join(dir, e.Name()), 0o600)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("cannot close the queue to other accounts: %w", err)
 		}
 	}
 	return nil
