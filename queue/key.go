@@ -22,12 +22,12 @@ var ErrKey = errors.New("invalid key (expected 64 hex characters)")
 // of the letters counts. A Key prints as its fingerprint; [Key.Reveal] is the
 // only way to its text. The zero Key is no key: it signs nothing that can be
 // read and authenticates nothing.
-type Key struct {
-	_ [0]func() // == would not be constant-time
-	// A pointer, because fmt does not call String on the unexported fields of
-	// another struct: it would print an array there, but prints an address.
-	text *[KeyLen]byte
-}
+//
+// The text is behind a function, because fmt does not call String on what lies
+// in another struct's unexported field: there it prints an array, for some
+// verbs also the one a pointer leads to, but of a function only the address.
+// It also rules out ==, which would not take constant time.
+type Key struct{ text func() *[KeyLen]byte }
 
 // GenerateKey makes a new key from the system's random source.
 func GenerateKey() Key {
@@ -35,7 +35,7 @@ func GenerateKey() Key {
 	_, _ = rand.Read(raw[:]) // never fails on the supported systems
 	var text [KeyLen]byte
 	hex.Encode(text[:], raw[:])
-	return Key{text: &text}
+	return keyOf(&text)
 }
 
 // ParseKey reads a key's text: exactly 64 hex digits, with white space around
@@ -53,7 +53,11 @@ func ParseKey(b []byte) (Key, error) {
 		}
 		text[i] = c
 	}
-	return Key{text: &text}, nil
+	return keyOf(&text), nil
+}
+
+func keyOf(text *[KeyLen]byte) Key {
+	return Key{text: func() *[KeyLen]byte { return text }}
 }
 
 // IsZero reports whether k holds no key.
@@ -64,7 +68,7 @@ func (k Key) Equal(o Key) bool {
 	if k.IsZero() || o.IsZero() {
 		return k.IsZero() && o.IsZero()
 	}
-	return subtle.ConstantTimeCompare(k.text[:], o.text[:]) == 1
+	return subtle.ConstantTimeCompare(k.text()[:], o.text()[:]) == 1
 }
 
 // Reveal returns the key's 64 characters, or nil where there is no key.
@@ -72,7 +76,7 @@ func (k Key) Reveal() []byte {
 	if k.IsZero() {
 		return nil
 	}
-	return append([]byte(nil), k.text[:]...)
+	return append([]byte(nil), k.text()[:]...)
 }
 
 // String returns the fingerprint, so that no log shows a key by accident.
@@ -88,7 +92,7 @@ func (k Key) Fingerprint() string {
 	if k.IsZero() {
 		return "no key"
 	}
-	sum := sha256.Sum256(k.text[:])
+	sum := sha256.Sum256(k.text()[:])
 	digits := hex.EncodeToString(sum[:16])
 	groups := make([]string, 0, 8)
 	for i := 0; i < len(digits); i += 4 {
@@ -101,9 +105,10 @@ func (k Key) Fingerprint() string {
 // never be taken for a result or the other way round. The zero MACKey, which
 // is what a zero [Key] gives, authenticates nothing: were it a key of zeros,
 // anyone could sign with it.
-type MACKey struct {
-	_   [0]func()
-	key *[sha256.Size]byte // a pointer for the reason given in Key
+type MACKey struct{ key func() *[sha256.Size]byte } // a function as in Key
+
+func macKeyOf(key *[sha256.Size]byte) MACKey {
+	return MACKey{key: func() *[sha256.Size]byte { return key }}
 }
 
 // RequestKey returns the key for what the qube says: requests and cancels.
@@ -116,11 +121,11 @@ func (k Key) derive(label string) MACKey {
 	if k.IsZero() {
 		return MACKey{}
 	}
-	m := hmac.New(sha256.New, k.text[:])
+	m := hmac.New(sha256.New, k.text()[:])
 	m.Write([]byte(label))
 	var derived [sha256.Size]byte
 	m.Sum(derived[:0])
-	return MACKey{key: &derived}
+	return macKeyOf(&derived)
 }
 
 // Bytes returns the derived key for dom0's spool, where it outlives a revoke;
@@ -129,7 +134,7 @@ func (d MACKey) Bytes() []byte {
 	if d.key == nil {
 		return nil
 	}
-	return append([]byte(nil), d.key[:]...)
+	return append([]byte(nil), d.key()[:]...)
 }
 
 // MACKeyFromBytes reads back what [MACKey.Bytes] gave.
@@ -137,7 +142,7 @@ func MACKeyFromBytes(b []byte) (MACKey, error) {
 	if len(b) != sha256.Size {
 		return MACKey{}, errors.New("a derived key has 32 bytes")
 	}
-	return MACKey{key: (*[sha256.Size]byte)(bytes.Clone(b))}, nil
+	return macKeyOf((*[sha256.Size]byte)(bytes.Clone(b))), nil
 }
 
 // String hides the key.
@@ -151,7 +156,7 @@ func (d MACKey) sum(b []byte) []byte {
 	if d.key == nil {
 		return nil
 	}
-	m := hmac.New(sha256.New, d.key[:])
+	m := hmac.New(sha256.New, d.key()[:])
 	m.Write(b)
 	return m.Sum(nil)
 }
