@@ -1,0 +1,111 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// arrow says what the packages below Folder may import besides the standard
+// library and each other: folders of this module, and modules of others. The
+// longest Folder that fits a package is the one that counts.
+type arrow struct {
+	Folder string
+	Ours   []string
+	Theirs []string
+}
+
+var arrows = []arrow{
+	{Folder: "queue"},
+	{Folder: "client", Ours: []string{"queue"},
+		Theirs: []string{"github.com/fsnotify/fsnotify", "golang.org/x/sys", "golang.org/x/term"}},
+	{Folder: "daemon", Ours: []string{"queue"},
+		Theirs: []string{"github.com/coreos/go-systemd/v22", "github.com/fsnotify/fsnotify",
+			"golang.org/x/mod", "golang.org/x/sys"}},
+	{Folder: "cmd/qvm-remote", Ours: []string{"queue", "client"},
+		Theirs: []string{"github.com/spf13/cobra", "golang.org/x/sys", "golang.org/x/term"}},
+	{Folder: "cmd/qvm-remote-dom0", Ours: []string{"queue", "daemon"},
+		Theirs: []string{"github.com/coreos/go-systemd/v22", "github.com/spf13/cobra", "golang.org/x/sys", "golang.org/x/term"}},
+}
+
+func arrowOf(dir string) (arrow, bool) {
+	var best arrow
+	found := false
+	for _, a := range arrows {
+		if Under(dir, a.Folder) && (!found || len(a.Folder) > len(best.Folder)) {
+			best, found = a, true
+		}
+	}
+	return best, found
+}
+
+// standard reports whether p is in the standard library, the way go does.
+func standard(p string) bool {
+	first, _, _ := strings.Cut(p, "/")
+	return p != "C" && first != Module && !strings.Contains(first, ".")
+}
+
+// wrongArrows lists imports against the table. Tests may import what they need.
+func wrongArrows(t *Tree) []string {
+	var faults []string
+	for _, f := range t.Files {
+		if f.Test() || Under(f.Dir(), "test") {
+			continue
+		}
+		a, ok := arrowOf(f.Dir())
+		if !ok {
+			faults = append(faults, f.Path+": no rule says what this folder may import; add one to arrows")
+			continue
+		}
+		for _, p := range f.Imports() {
+			if !a.allows(p) {
+				faults = append(faults, fmt.Sprintf("%s: %s may not import %s", f.Path, a.Folder, p))
+			}
+		}
+	}
+	return faults
+}
+
+func (a arrow) allows(p string) bool {
+	if standard(p) || Under(p, a.Theirs...) {
+		return true
+	}
+	ours, ok := strings.CutPrefix(p, Module+"/")
+	return ok && Under(ours, append([]string{a.Folder}, a.Ours...)...)
+}
+
+func TestArrowsPointOneWay(t *testing.T) {
+	t.Parallel()
+	report(t, wrongArrows(load(t)))
+}
+
+func TestArrowsFindWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	faults := wrongArrows(sample(t, map[string]string{
+		"queue/a.go":          `package queue; import ("os"; "golang.org/x/sys/unix")`,
+		"client/a.go":         `package client; import ("qvmremote/queue"; "qvmremote/daemon")`,
+		"client/cobra.go":     `package client; import "github.com/spf13/cobra"`,
+		"daemon/a.go":         `package daemon; import ("qvmremote/daemon/disk"; "golang.org/x/mod/sumdb/tlog"; "qvmremote/test/sim")`,
+		"daemon/cgo.go":       `package daemon; import "C"`,
+		"daemon/a_test.go":    `package daemon; import "qvmremote/test/sim"`,
+		"cmd/qvm-remote/a.go": `package main; import ("qvmremote/client"; "github.com/spf13/cobra")`,
+		"other/a.go":          `package other`,
+	}))
+	finds(t, 6, faults)
+}
+
+// TestNoMathRand: nothing here may be guessable, so no other source of
+// randomness than crypto/rand is at hand.
+func TestNoMathRand(t *testing.T) {
+	t.Parallel()
+	for _, f := range load(t).Files {
+		if f.Test() || Under(f.Dir(), "test") {
+			continue
+		}
+		for _, p := range f.Imports() {
+			if Under(p, "math/rand") {
+				t.Errorf("%s imports %s", f.Path, p)
+			}
+		}
+	}
+}
