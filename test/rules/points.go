@@ -37,42 +37,99 @@ type CrashPoint struct {
 // fault found: a name that is no constant, one in another form than
 // "package.what", and one that two call sites share, since a crash there would
 // not say where it was.
+//
+// A function that passes its own parameter on as the name is looked through:
+// the constants are those its callers in the same package give it.
 func (t *Tree) Points() ([]CrashPoint, error) {
-	var points []CrashPoint
-	var faults []error
-	where := map[string]string{}
-	constants := t.constants()
+	l := listing{tree: t, constants: t.constants(), where: map[string]string{}}
 	for _, f := range t.Files {
 		if f.Test() || f.Dir() == "daemon/disk" {
 			continue
 		}
 		for _, c := range f.Calls() {
-			endings, ok := steps[c.Name]
-			if !ok || c.Pkg != disk || len(c.Args) == 0 {
-				continue
-			}
-			at := t.At(f, c)
-			name, ok := constantText(c.Args[0], constants[f.Dir()])
-			switch {
-			case !ok:
-				faults = append(faults, fmt.Errorf("%s: the point's name is not a constant of its package", at))
-				continue
-			case !pointName.MatchString(name):
-				faults = append(faults, fmt.Errorf("%s: point %q is not of the form package.what", at, name))
-				continue
-			}
-			for _, e := range endings {
-				if other, taken := where[name+e]; taken {
-					faults = append(faults, fmt.Errorf("%s: point %s is also at %s", at, name+e, other))
-					continue
-				}
-				where[name+e] = at
-				points = append(points, CrashPoint{Name: name + e, At: at})
+			if endings, ok := steps[c.Name]; ok && c.Pkg == disk && len(c.Args) > 0 {
+				l.call(f, c, c.Args[0], endings)
 			}
 		}
 	}
-	sort.Slice(points, func(i, j int) bool { return points[i].Name < points[j].Name })
-	return points, errors.Join(faults...)
+	sort.Slice(l.points, func(i, j int) bool { return l.points[i].Name < l.points[j].Name })
+	return l.points, errors.Join(l.faults...)
+}
+
+type listing struct {
+	tree      *Tree
+	constants map[string]map[string]string
+	where     map[string]string // full name to call site
+	points    []CrashPoint
+	faults    []error
+}
+
+func (l *listing) call(f *File, c Call, name ast.Expr, endings []string) {
+	if text, ok := constantText(name, l.constants[f.Dir()]); ok {
+		l.add(l.tree.At(f, c), text, endings)
+		return
+	}
+	fn, i := parameter(c.In, name)
+	callers := 0
+	if fn != nil {
+		for _, g := range l.tree.Files {
+			if g.Test() || g.Dir() != f.Dir() {
+				continue
+			}
+			for _, outer := range g.Calls() {
+				if outer.Name != fn.Name.Name || outer.Pkg != "." && outer.Pkg != "" || i >= len(outer.Args) {
+					continue
+				}
+				callers++
+				if text, ok := constantText(outer.Args[i], l.constants[f.Dir()]); ok {
+					l.add(l.tree.At(g, outer), text, endings)
+				} else {
+					l.fault(l.tree.At(g, outer), "the point's name is not a constant of its package")
+				}
+			}
+		}
+	}
+	if callers == 0 {
+		l.fault(l.tree.At(f, c), "the point's name is not a constant of its package")
+	}
+}
+
+// parameter finds the parameter of the function d that e names, and its place.
+func parameter(d ast.Decl, e ast.Expr) (*ast.FuncDecl, int) {
+	fn, ok := d.(*ast.FuncDecl)
+	id, named := e.(*ast.Ident)
+	if !ok || !named || fn.Name.IsExported() {
+		return nil, 0
+	}
+	i := 0
+	for _, field := range fn.Type.Params.List {
+		for _, n := range field.Names {
+			if n.Name == id.Name {
+				return fn, i
+			}
+			i++
+		}
+	}
+	return nil, 0
+}
+
+func (l *listing) add(at, name string, endings []string) {
+	if !pointName.MatchString(name) {
+		l.fault(at, fmt.Sprintf("point %q is not of the form package.what", name))
+		return
+	}
+	for _, e := range endings {
+		if other, taken := l.where[name+e]; taken {
+			l.fault(at, fmt.Sprintf("point %s is also at %s", name+e, other))
+			continue
+		}
+		l.where[name+e] = at
+		l.points = append(l.points, CrashPoint{Name: name + e, At: at})
+	}
+}
+
+func (l *listing) fault(at, text string) {
+	l.faults = append(l.faults, fmt.Errorf("%s: %s", at, text))
 }
 
 // constants maps folder, then name, to the text constants declared there.

@@ -130,29 +130,31 @@ func Under(dir string, folders ...string) bool {
 	return false
 }
 
-// Call is a call of a package's function, as Pkg.Name(…), or of a method of
-// anything, as .Name(…) with an empty Pkg.
+// Call is a call of a package's function, of a function of the same package or
+// of a method of anything.
 type Call struct {
 	*ast.CallExpr
-	Pkg  string // the import path, or "" for a method
-	Name string
-	In   string // the function it is in, as Name or Type.Name
+	Pkg  string   // the import path, "." for the same package, "" for a method
+	Name string   // of the function or method
+	In   ast.Decl // the declaration it is in
 }
 
-// Calls lists the calls by selector in f, in the order of the source.
+// Calls lists the calls in f that go by a name, in the order of the source.
 func (f *File) Calls() []Call {
 	names := f.packages()
 	var calls []Call
 	for _, d := range f.AST.Decls {
-		in := declName(d)
 		ast.Inspect(d, func(n ast.Node) bool {
 			call, ok := n.(*ast.CallExpr)
 			if !ok {
 				return true
 			}
-			if s, ok := call.Fun.(*ast.SelectorExpr); ok {
-				c := Call{CallExpr: call, Name: s.Sel.Name, In: in}
-				if id, ok := s.X.(*ast.Ident); ok {
+			switch fn := call.Fun.(type) {
+			case *ast.Ident:
+				calls = append(calls, Call{CallExpr: call, Pkg: ".", Name: fn.Name, In: d})
+			case *ast.SelectorExpr:
+				c := Call{CallExpr: call, Name: fn.Sel.Name, In: d}
+				if id, ok := fn.X.(*ast.Ident); ok {
 					c.Pkg = names[id.Name]
 				}
 				calls = append(calls, c)
@@ -180,7 +182,8 @@ func (f *File) packages() map[string]string {
 	return names
 }
 
-func declName(d ast.Decl) string {
+// DeclName spells a function as Name or Type.Name; anything else is "".
+func DeclName(d ast.Decl) string {
 	f, ok := d.(*ast.FuncDecl)
 	if !ok {
 		return ""
