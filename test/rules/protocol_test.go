@@ -24,7 +24,7 @@ func TestProtocolStatesTheNumbersOfTheCode(t *testing.T) {
 		"MaxWait": num(queue.MaxWait.Seconds()), "DefaultTimeout": num(queue.DefaultTimeout),
 		"DefaultWithin": num(queue.DefaultWithin.Seconds()), "DetachWithin": num(queue.DetachWithin.Seconds()),
 		"MaxWithin": num(queue.MaxWithin.Seconds()), "ClockSlack": num(queue.ClockSlack.Seconds()),
-		"KeyLen":     num(queue.KeyLen),
+		"KeyLen": num(queue.KeyLen), "FrameHeadLen": num(queue.FrameHeadLen),
 		"FrameHello": num(queue.FrameHello), "FrameWait": num(queue.FrameWait), "FrameFetch": num(queue.FrameFetch),
 		"FrameState": num(queue.FrameState), "FrameWrite": num(queue.FrameWrite), "FrameFinish": num(queue.FrameFinish),
 		"FrameDeny": num(queue.FrameDeny), "FrameList": num(queue.FrameList), "FrameClean": num(queue.FrameClean),
