@@ -159,3 +159,22 @@ func exists(root, name string) bool {
 	_, err := os.Stat(filepath.Join(root, filepath.FromSlash(name)))
 	return err == nil
 }
+
+// TestArchitectureNamesEveryPackage: who looks for a package's place finds it
+// there.
+func TestArchitectureNamesEveryPackage(t *testing.T) {
+	t.Parallel()
+	tree := load(t)
+	text := readText(t, tree.Root, "docs/architecture.md")
+	seen := map[string]bool{}
+	for _, f := range tree.Files {
+		dir := f.Dir()
+		if seen[dir] || !Under(dir, "queue", "client", "daemon", "cmd") {
+			continue
+		}
+		seen[dir] = true
+		if !strings.Contains(text, "`"+dir+"`") {
+			t.Errorf("docs/architecture.md does not name %s", dir)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"sort"
 	"strconv"
+	"strings"
 )
 
 // disk is the package whose functions name the crash points.
@@ -25,7 +26,12 @@ var steps = map[string][]string{
 	"Mkdir":      {":before-mkdir", ":after-mkdir"},
 }
 
-var pointName = regexp.MustCompile(`^[a-z][a-z0-9]*(\.[a-z0-9]+(-[a-z0-9]+)*)+$`)
+// A name is package.what; one that is given to Point itself may say a step as
+// well, package.what:step.
+var (
+	pointName = regexp.MustCompile(`^[a-z][a-z0-9]*(\.[a-z0-9]+(-[a-z0-9]+)*)+$`)
+	pointStep = regexp.MustCompile(`^:[a-z]+(-[a-z]+)*$`)
+)
 
 // CrashPoint is one moment at which the daemon can be stopped.
 type CrashPoint struct {
@@ -114,7 +120,11 @@ func parameter(d ast.Decl, e ast.Expr) (*ast.FuncDecl, int) {
 }
 
 func (l *listing) add(at, name string, endings []string) {
-	if !pointName.MatchString(name) {
+	base, step := name, ""
+	if i := strings.IndexByte(name, ':'); i >= 0 && len(endings) == 1 && endings[0] == "" {
+		base, step = name[:i], name[i:]
+	}
+	if !pointName.MatchString(base) || step != "" && !pointStep.MatchString(step) {
 		l.fault(at, fmt.Sprintf("point %q is not of the form package.what", name))
 		return
 	}

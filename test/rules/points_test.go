@@ -19,7 +19,7 @@ func TestPointsOfASample(t *testing.T) {
 			import ("os"; "qvmremote/daemon/disk")
 			const began = "run.began"
 			func f(p string, file *os.File) {
-				disk.Point(began); disk.Sync("run.out", file); disk.Replace("run.result", p, nil, 0)
+				disk.Point(began); disk.Point("run.ended:before-report"); disk.Sync("run.x:y", file); disk.Sync("run.out", file); disk.Replace("run.result", p, nil, 0)
 				disk.Sync("run.out", file); disk.Point(p); disk.Point("NoForm")
 				part("run.script", file); part(p, file)
 			}
@@ -29,7 +29,7 @@ func TestPointsOfASample(t *testing.T) {
 	for _, p := range points {
 		names = append(names, p.Name)
 	}
-	want := "run.began run.out:after-fsync run.out:before-fsync run.result:after-fsync " +
+	want := "run.began run.ended:before-report run.out:after-fsync run.out:before-fsync run.result:after-fsync " +
 		"run.result:after-rename run.result:before-fsync run.result:before-rename " +
 		"run.script:after-fsync run.script:before-fsync"
 	if got := strings.Join(names, " "); got != want {
@@ -38,7 +38,7 @@ func TestPointsOfASample(t *testing.T) {
 	if err == nil || strings.Count(err.Error(), "is not a constant") != 2 {
 		t.Errorf("the names that are no constants were not found: %v", err)
 	}
-	for _, fault := range []string{"point run.out:before-fsync is also at", `"NoForm" is not of the form`} {
+	for _, fault := range []string{"point run.out:before-fsync is also at", `"NoForm" is not of the form`, `"run.x:y" is not of the form`} {
 		if err == nil || !strings.Contains(err.Error(), fault) {
 			t.Errorf("no fault %q in %v", fault, err)
 		}
