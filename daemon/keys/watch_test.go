@@ -1,0 +1,99 @@
+package keys
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"qvmremote/queue"
+)
+
+// told reads from the watch until it has told want.
+func told(t *testing.T, names <-chan string, want string) {
+	t.Helper()
+	late := time.After(10 * time.Second)
+	for {
+		select {
+		case vm, ok := <-names:
+			if !ok {
+				t.Fatal("the watch ended")
+			}
+			if vm == want {
+				return
+			}
+		case <-late:
+			t.Fatalf("the watch never told %q", want)
+		}
+	}
+}
+
+func TestWatchTellsWhatChanged(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	names, err := s.Watch(ctx)
+	must(t, err)
+	must(t, s.Put("work", queue.GenerateKey(), Meta{}))
+	told(t, names, "work")
+	must(t, s.PutMeta("anon", Meta{Legacy: true}))
+	told(t, names, "anon")
+	must(t, s.PutNext("work", queue.GenerateKey()))
+	told(t, names, "work")
+	must(t, s.Remove("work"))
+	told(t, names, "work")
+	cancel()
+	for range names { // ends only because the channel is closed
+	}
+}
+
+func TestWatchSurvivesTheFolder(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(dir string) error{
+		"removed": os.RemoveAll,
+		"renamed": func(dir string) error { return os.Rename(dir, dir+".old") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t)
+			must(t, s.Put("work", queue.GenerateKey(), Meta{}))
+			names, err := s.Watch(t.Context())
+			must(t, err)
+			must(t, lose(s.dir))
+			told(t, names, "")
+			must(t, os.Mkdir(s.dir, 0o700))
+			told(t, names, "")
+			must(t, s.Put("work", queue.GenerateKey(), Meta{}))
+			told(t, names, "work")
+		})
+	}
+}
+
+func TestWatchAsksForARescanWhenEventsWereLost(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	w, err := fsnotify.NewWatcher()
+	must(t, err)
+	v := &watch{dir: s.dir, w: w, out: make(chan string), changed: map[string]bool{}}
+	go v.run(t.Context())
+	w.Errors <- fsnotify.ErrEventOverflow
+	told(t, v.out, "")
+}
+
+func TestWatchHoldsFewNamesForASlowReader(t *testing.T) {
+	t.Parallel()
+	v := &watch{dir: "/d", changed: map[string]bool{}}
+	for i := range 10 * maxTold {
+		v.event(fsnotify.Event{Name: filepath.Join("/d", fmt.Sprintf("q%d.key", i)), Op: fsnotify.Create})
+		if len(v.changed) > maxTold {
+			t.Fatalf("%d names held", len(v.changed))
+		}
+	}
+	if len(v.changed) != 1 || !v.changed[""] {
+		t.Errorf("no rescan is asked for: %d names", len(v.changed))
+	}
+}
