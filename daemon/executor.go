@@ -59,11 +59,10 @@ type Executor struct {
 	working   sync.WaitGroup  // requests without a final record
 	loops     sync.WaitGroup  // everything else that must end before the log closes
 
-	mu     sync.Mutex
-	set    settings.Settings
-	qubes  map[string]*qube
-	leave  map[string]context.CancelFunc // of the loops that run
-	orphan map[string]*qube              // undelivered requests of qubes no longer configured
+	mu    sync.Mutex
+	set   settings.Settings
+	qubes map[string]*qube
+	leave map[string]context.CancelFunc // of the loops that run
 }
 
 // Run executes until ctx ends, then stops in order: no new requests, a while
@@ -175,9 +174,9 @@ func (x *Executor) serve(ctx context.Context) error {
 		err = x.follow(ctx)
 	}
 	stopAccepting()
-	x.drain(x.settings().StopWait)
+	x.drain(time.Duration(x.settings().StopWait) * time.Second)
 	stopHard(errStopping)
-	x.drain(x.o.Times.Farewell + x.set.StopWait/8)
+	x.drain(x.o.Times.Farewell + run.DefaultGrace)
 	x.farewell()
 	x.tell(audit.Record{Event: audit.Stopped, Who: account(), Way: x.way()})
 	stopLasting()
@@ -266,5 +265,9 @@ func (x *Executor) settings() settings.Settings {
 	return x.set
 }
 
-func (x *Executor) warn(msg string, args ...any) { x.o.Log.Log(context.Background(), slog.LevelWarn, msg, args...) }
-func (x *Executor) info(msg string, args ...any) { x.o.Log.Log(context.Background(), slog.LevelInfo, msg, args...) }
+func (x *Executor) warn(msg string, args ...any) {
+	x.o.Log.Log(context.Background(), slog.LevelWarn, msg, args...)
+}
+func (x *Executor) info(msg string, args ...any) {
+	x.o.Log.Log(context.Background(), slog.LevelInfo, msg, args...)
+}

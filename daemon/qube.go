@@ -136,6 +136,17 @@ func (q *qube) awaitAgent(ctx context.Context) {
 	}
 }
 
+// currentUUID is the uuid of the qube behind the connection, "" if dom0's tools
+// do not tell it.
+func (q *qube) currentUUID() string {
+	uuid, _ := q.uuid.Load().(string)
+	if uuid == "" {
+		uuid = q.x.uuid(q.x.accepting, q.name)
+		q.uuid.Store(uuid)
+	}
+	return uuid
+}
+
 // note keeps, for people, how the connection is.
 func (q *qube) note(state string, err error) {
 	q.mu.Lock()

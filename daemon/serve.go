@@ -128,7 +128,11 @@ func (q *qube) holding() (keys.Held, *queue.Denial) {
 		q.x.warn("cannot read a key", "qube", q.name, "error", err)
 		return held, &queue.Denial{Reason: queue.NotReady, Detail: "its key in dom0 cannot be read; dom0's log says why"}
 	}
-	if uuid, _ := q.uuid.Load().(string); held.Meta.UUID != "" && uuid != "" && uuid != held.Meta.UUID {
+	switch uuid := q.currentUUID(); {
+	case held.Meta.UUID == "", uuid == held.Meta.UUID:
+	case uuid == "":
+		return held, &queue.Denial{Reason: queue.NotReady, Detail: "it cannot tell whether this is the qube that was authorised"}
+	default:
 		return held, &queue.Denial{Reason: queue.OtherQube}
 	}
 	return held, nil
@@ -140,7 +144,7 @@ func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, head
 		return false, q.refuse(ctx, conn, id, header, notReady(err))
 	}
 	limits := q.x.settings()
-	check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), MaxTimeout: limits.MaxTimeout, Floor: q.floor}
+	check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), MaxTimeout: limits.MaxTimeout, MaxBody: limits.MaxScript, MaxStdin: limits.MaxStdin, Floor: q.floor}
 	req, key, d := check.Request(header, held.Current, held.Next)
 	if d != nil && (!d.Authentic || d.Reason == queue.Stale) {
 		return false, q.refuse(ctx, conn, id, header, d)
@@ -194,7 +198,7 @@ var errClaimed = errors.New("claimed already")
 // A denial returned here means that nothing was claimed.
 func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.Request, key queue.Key, d *queue.Denial) (*request, *queue.Denial, error) {
 	x := q.x
-	if d == nil && x.book.Pending(q.name) >= x.settings().MaxPending {
+	if d == nil && int64(x.book.Pending(q.name)) >= x.settings().MaxPending {
 		d = &queue.Denial{Reason: queue.Limit, Authentic: true, Detail: fmt.Sprintf("%d requests of this qube are open", x.settings().MaxPending)}
 	}
 	need := int64(len(header))
