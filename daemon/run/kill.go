@@ -1,0 +1,134 @@
+package run
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// killFor bounds the attempt to kill what is left. Only a process that the
+// kernel itself does not let die takes longer; the signal is then waiting.
+const killFor = time.Minute
+
+// killAll kills the descendants of this process, which must be a subreaper,
+// until gone is closed: until it has no child left. Killed parents leave their
+// children to the subreaper, so that a pass always finds the top of what is
+// still alive, whoever forked it and whichever session it is in.
+func killAll(gone <-chan struct{}, group *os.File) {
+	self := os.Getpid()
+	deadline := time.Now().Add(killFor)
+	wait := 100 * time.Microsecond
+	for time.Now().Before(deadline) {
+		if group != nil {
+			_ = killGroup(group)
+		}
+		killBelow(self)
+		t := time.NewTimer(wait)
+		select {
+		case <-gone:
+			t.Stop()
+			return
+		case <-t.C:
+		}
+		wait = min(2*wait, 20*time.Millisecond)
+	}
+}
+
+// killBelow kills the descendants of pid that it sees, parents before their
+// children: a killed parent forks no more, so what is listed after it was
+// killed is all it will ever have. The lists are read and used at once, while
+// the dead among them keep their numbers until they are reaped; a number that
+// was reaped in between is not given out again before all others were.
+func killBelow(pid int) {
+	todo := []int{pid}
+	for len(todo) > 0 {
+		parent := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, child := range children(parent) {
+			_ = unix.Kill(child, unix.SIGKILL)
+			todo = append(todo, child)
+		}
+	}
+}
+
+// children lists the children of pid, as far as they can be seen now.
+func children(pid int) []int {
+	dir := procPath(pid, "task")
+	threads, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // gone
+	}
+	var pids []int
+	for _, t := range threads {
+		b, err := os.ReadFile(filepath.Join(dir, t.Name(), "children"))
+		if errors.Is(err, fs.ErrNotExist) && !hasChildrenFile() {
+			return scanChildren(pid)
+		}
+		for _, f := range bytes.Fields(b) {
+			if n, err := strconv.Atoi(string(f)); err == nil {
+				pids = append(pids, n)
+			}
+		}
+	}
+	return pids
+}
+
+// hasChildrenFile reports whether this kernel lists children
+// (CONFIG_PROC_CHILDREN).
+func hasChildrenFile() bool {
+	self := os.Getpid()
+	_, err := os.Stat(procPath(self, filepath.Join("task", strconv.Itoa(self), "children")))
+	return err == nil
+}
+
+// scanChildren finds the children of pid by looking at every process.
+func scanChildren(pid int) []int {
+	var pids []int
+	for _, p := range processes() {
+		b, err := os.ReadFile(procPath(p, "stat"))
+		if err != nil {
+			continue
+		}
+		if parent, ok := parseParent(b); ok && parent == pid {
+			pids = append(pids, p)
+		}
+	}
+	return pids
+}
+
+// parseParent takes the parent from a /proc/PID/stat, in which the name of
+// the program stands in parentheses and may hold anything.
+func parseParent(stat []byte) (int, bool) {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 2 {
+		return 0, false
+	}
+	n, err := strconv.Atoi(string(fields[1]))
+	return n, err == nil && n >= 0
+}
+
+func processes() []int {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	names, _ := d.Readdirnames(-1) // what was read of it is still of use
+	_ = d.Close()
+	var pids []int
+	for _, name := range names {
+		if n, err := strconv.Atoi(name); err == nil {
+			pids = append(pids, n)
+		}
+	}
+	return pids
+}
+
+func procPath(pid int, name string) string {
+	return filepath.Join("/proc", strconv.Itoa(pid), name)
+}
