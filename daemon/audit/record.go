@@ -38,7 +38,10 @@ const (
 	CarryEvent Event = "carry"  // first record of every segment
 	Torn       Event = "torn"   // bytes after the last LF were cut at start; Detail says how many
 	Loss       Event = "loss"   // the log was shorter than its signed head; Detail says by how much
-	Pruned     Event = "pruned" // whole segments were removed; Detail names them
+	Pruned     Event = "pruned" // whole segments were removed; Oldest is the first seq that is left
+
+	// Unreadable is never written: readers show a damaged line as this event.
+	Unreadable Event = "unreadable"
 )
 
 // State is the final state of a request (protocol §1.5).
@@ -92,5 +95,5 @@ type Record struct {
 	Way    string          `json:"way,omitempty"`    // cli, dbus, daemon, boot
 	Detail string          `json:"detail,omitempty"` // a sentence for people
 	Carry  json.RawMessage `json:"carry,omitempty"`  // the folded state, by its owner
-	Oldest int64           `json:"oldest,omitempty"` // carry: lowest seq a start must still read
+	Oldest int64           `json:"oldest,omitempty"` // carry: lowest seq a start must still read; pruned: first seq left; loss: first seq lost
 }

@@ -1,0 +1,434 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sys/unix"
+
+	"qvmremote/daemon/disk"
+)
+
+// maxBatch is the number of calls that may share one fsync.
+const maxBatch = 256
+
+// Commit is what an Update put on the disk.
+type Commit struct {
+	Seqs []int64 // of the records added, in order
+	Head string  // a signed note that covers them and all before
+}
+
+// Tx is one Update: its records are written together or not at all.
+type Tx struct {
+	l       *Log
+	records []Record
+	lines   []byte
+	sizes   []int
+	err     error
+}
+
+// Add appends a record and returns its seq; Seq and Time are set here. Free
+// text that is too long for a line is cut; a record that is too long even so
+// makes the Update fail with ErrTooLong.
+func (tx *Tx) Add(r Record) int64 {
+	r.Seq = tx.l.n + int64(len(tx.records))
+	r.Time = tx.l.now()
+	line, err := fitLine(r)
+	if err == nil {
+		// The Fold is given what a later start will read, to the letter.
+		r, err = parseLine(line)
+	}
+	if err != nil {
+		tx.err = errors.Join(tx.err, err)
+	}
+	tx.records = append(tx.records, r)
+	tx.lines = append(append(tx.lines, line...), '\n')
+	tx.sizes = append(tx.sizes, len(line)+1)
+	return tx.l.n + int64(len(tx.records)) - 1
+}
+
+// RequireReserve returns an error that wraps ErrReserve unless the room for
+// final records is set aside. A claim must not be written without it.
+func (tx *Tx) RequireReserve() error { return tx.l.ReserveReady() }
+
+func (l *Log) now() time.Time { return l.o.Now().UTC().Truncate(time.Microsecond) }
+
+const (
+	waiting int32 = iota
+	taken
+	abandoned
+)
+
+type call struct {
+	ctx   context.Context
+	fn    func(*Tx) error
+	after func() error // with the records on the disk and the lock still held
+	final bool
+	state atomic.Int32
+	done  chan answer
+}
+
+type answer struct {
+	commit Commit
+	err    error
+}
+
+func (c *call) leave() bool { return c.state.CompareAndSwap(waiting, abandoned) }
+
+// Update appends the records that fn adds. fn runs with the lock held, after
+// all that other processes appended was applied to the Fold; it decides on the
+// Fold, must not block, and must not call the Log. When it returns an error
+// nothing is written and Update returns that error. When Update returns nil the
+// records are on the disk. Updates at the same time share one fsync.
+//
+// Once fn has run, Update waits for the disk, whatever becomes of ctx: the
+// answer is never in doubt.
+func (l *Log) Update(ctx context.Context, fn func(*Tx) error) (Commit, error) {
+	return l.do(ctx, &call{fn: fn})
+}
+
+// UpdateFinal is Update for what must be recorded even when the disk is full:
+// it may use up the reserve.
+func (l *Log) UpdateFinal(ctx context.Context, fn func(*Tx) error) (Commit, error) {
+	return l.do(ctx, &call{fn: fn, final: true})
+}
+
+func (l *Log) do(ctx context.Context, c *call) (Commit, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.o.LockWait)
+	defer cancel()
+	c.ctx, c.done = ctx, make(chan answer, 1)
+	select {
+	case <-l.closing:
+		return Commit{}, ErrClosed
+	default:
+	}
+	select {
+	case l.calls <- c:
+	case <-ctx.Done():
+		return Commit{}, fmt.Errorf("audit log is busy: %w", ctx.Err())
+	case <-l.stopped:
+		return Commit{}, ErrClosed
+	}
+	select {
+	case a := <-c.done:
+		return a.commit, a.err
+	case <-ctx.Done():
+		if c.leave() {
+			return Commit{}, fmt.Errorf("audit log is busy or locked by another process: %w", ctx.Err())
+		}
+	case <-l.stopped:
+		if c.leave() {
+			return Commit{}, ErrClosed
+		}
+	}
+	a := <-c.done
+	return a.commit, a.err
+}
+
+// serve commits until Close.
+func (l *Log) serve() {
+	defer close(l.stopped)
+	for {
+		select {
+		case <-l.closing:
+			return
+		case c := <-l.calls:
+			batch := append(make([]*call, 0, 16), c)
+			for more := true; more && len(batch) < maxBatch; {
+				select {
+				case c := <-l.calls:
+					batch = append(batch, c)
+				default:
+					more = false
+				}
+			}
+			l.commit(batch)
+		}
+	}
+}
+
+// commit answers every call of the batch.
+func (l *Log) commit(batch []*call) {
+	err := l.brokenBy()
+	if err == nil {
+		err = l.acquire(func() error { return anyWaiting(batch, l.closing) })
+	}
+	answers := make([]answer, len(batch))
+	if err == nil {
+		err = l.runBatch(batch, answers)
+		l.release()
+	}
+	for i, c := range batch {
+		if err != nil && answers[i].err == nil {
+			answers[i].err = err
+			if !errors.Is(err, ErrUnsigned) {
+				answers[i].commit = Commit{}
+			}
+		}
+		if c.leave() || c.state.Load() == taken {
+			c.done <- answers[i]
+		}
+	}
+}
+
+// anyWaiting returns an error once nobody waits for the batch any more.
+func anyWaiting(batch []*call, closing chan struct{}) error {
+	select {
+	case <-closing:
+		return ErrClosed
+	default:
+	}
+	var err error
+	for _, c := range batch {
+		if err = c.ctx.Err(); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// runBatch does the work of commit with the lock held. Its error is that of
+// every call which has none of its own.
+func (l *Log) runBatch(batch []*call, answers []answer) error {
+	if err := l.catchUp(); err != nil {
+		return err
+	}
+	if err := l.finish(); err != nil { // what an earlier batch or a dead process left
+		return fmt.Errorf("nothing was recorded: %w", err)
+	}
+	l.fillReserve()
+	if err := l.payOwed(); err != nil {
+		return err
+	}
+	for i, c := range batch {
+		if !c.state.CompareAndSwap(waiting, taken) {
+			continue
+		}
+		if err := l.brokenBy(); err != nil {
+			answers[i].err = err
+			continue
+		}
+		l.rotateIfDue()
+		answers[i].commit.Seqs, answers[i].err = l.run(c)
+	}
+	if err := l.finish(); errors.Is(err, ErrBroken) {
+		return err
+	} else if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsigned, err)
+	}
+	for i, c := range batch {
+		answers[i].commit.Head = l.Head()
+		if c.after != nil && answers[i].err == nil && c.state.Load() == taken {
+			answers[i].err = c.after()
+		}
+	}
+	return nil
+}
+
+// run calls one fn and writes its records.
+func (l *Log) run(c *call) ([]int64, error) {
+	tx := &Tx{l: l}
+	if err := c.fn(tx); err != nil {
+		return nil, err
+	}
+	return l.write(tx, c.final)
+}
+
+// write appends the lines of tx and, once they are in the file, applies them.
+func (l *Log) write(tx *Tx, final bool) ([]int64, error) {
+	if tx.err != nil {
+		return nil, tx.err
+	}
+	if len(tx.records) == 0 {
+		return nil, nil
+	}
+	err := l.writeAt(tx.lines)
+	if err != nil && final && diskFull(err) && l.brokenBy() == nil && l.giveReserve() {
+		err = l.writeAt(tx.lines)
+	}
+	l.stand(Failing, err)
+	if err != nil {
+		return nil, err
+	}
+	disk.Point("audit.append:after-write")
+	l.end += int64(len(tx.lines))
+	l.unsynced = true
+	seqs := make([]int64, len(tx.records))
+	rest := tx.lines
+	for i, r := range tx.records {
+		l.absorb(r, rest[:tx.sizes[i]-1])
+		rest = rest[tx.sizes[i]:]
+		seqs[i] = r.Seq
+	}
+	return seqs, nil
+}
+
+// writeAt puts data at the end of the log, all of it or none.
+func (l *Log) writeAt(data []byte) error {
+	disk.Point("audit.append:before-write")
+	n, err := l.o.hooks.writeAt(l.file, data, l.end)
+	if err == nil && n == len(data) {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrShortWrite
+	}
+	err = fmt.Errorf("cannot write to the audit log: %w", err)
+	if st, serr := l.file.Stat(); serr == nil && st.Size() == l.end {
+		return err
+	}
+	if cerr := l.o.hooks.truncate(l.file, l.end); cerr != nil {
+		return l.breakDown(fmt.Errorf("%w, nor cut it back: %w", err, cerr))
+	}
+	return err
+}
+
+// absorb takes in a record that stands in the file.
+func (l *Log) absorb(r Record, line []byte) {
+	l.fold.Apply(r)
+	l.pending = l.edge.push(tlog.RecordHash(line), l.pending)
+	l.n = r.Seq + 1
+	l.dirty = true
+}
+
+// finish makes durable what was absorbed: records, then their hashes, then the
+// head.
+func (l *Log) finish() error {
+	if !l.dirty {
+		return nil
+	}
+	if err := l.syncRecords(); err != nil {
+		return err
+	}
+	err := l.writeTree()
+	if err == nil {
+		err = l.writeHead()
+	}
+	l.stand(Unsigned, err)
+	return err
+}
+
+func (l *Log) syncRecords() error {
+	if !l.unsynced {
+		return nil
+	}
+	if err := l.o.hooks.sync("audit.append", l.file); err != nil {
+		return l.breakDown(fmt.Errorf("cannot fsync the audit log: %w", err))
+	}
+	l.unsynced = false
+	return nil
+}
+
+// writeTree appends the pending hashes. They are not fsynced before the segment
+// ends: until then a start can make them again from the records.
+func (l *Log) writeTree() error {
+	if len(l.pending) == 0 {
+		return nil
+	}
+	disk.Point("audit.tree:before-write")
+	write := func() error {
+		_, err := l.o.hooks.writeAt(l.tree, l.pending, l.treeEnd)
+		return err
+	}
+	err := write()
+	if diskFull(err) && l.giveReserve() {
+		err = write()
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write the audit tree: %w", err)
+	}
+	disk.Point("audit.tree:after-write")
+	l.treeEnd += int64(len(l.pending))
+	l.pending = l.pending[:0]
+	return nil
+}
+
+func (l *Log) writeHead() error {
+	h, err := l.key.sign(l.n, l.edge.root())
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(l.dir, headName)
+	err = l.o.hooks.replace("audit.head", path, []byte(h.text), 0o600)
+	if diskFull(err) && l.giveReserve() {
+		err = l.o.hooks.replace("audit.head", path, []byte(h.text), 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	l.setHead(h)
+	l.dirty = false
+	return nil
+}
+
+// payOwed records what this process found itself, before anything else.
+func (l *Log) payOwed() error {
+	if len(l.owed) == 0 {
+		return nil
+	}
+	tx := &Tx{l: l}
+	for _, r := range l.owed {
+		tx.Add(r)
+	}
+	if _, err := l.write(tx, true); err != nil {
+		return err
+	}
+	l.owed = nil
+	return nil
+}
+
+func (l *Log) setHead(h head) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.head = h
+}
+
+func (l *Log) brokenBy() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken
+}
+
+// breakDown ends all appending and returns the error that says so.
+func (l *Log) breakDown(cause error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken == nil {
+		l.broken = fmt.Errorf("%w: %w", ErrBroken, cause)
+	}
+	return l.broken
+}
+
+func diskFull(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+}
+
+// acquire takes the lock, trying until giveUp returns an error.
+func (l *Log) acquire(giveUp func() error) error {
+	var tick *time.Ticker
+	for {
+		err := unix.Flock(int(l.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("cannot lock the audit log: %w", err)
+		}
+		if err := giveUp(); err != nil {
+			return fmt.Errorf("audit log is locked by another process: %w", err)
+		}
+		if tick == nil {
+			tick = time.NewTicker(2 * time.Millisecond)
+			defer tick.Stop()
+		}
+		<-tick.C
+	}
+}
+
+func (l *Log) release() { _ = unix.Flock(int(l.lock.Fd()), unix.LOCK_UN) }
