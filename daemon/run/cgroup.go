@@ -71,6 +71,9 @@ func prepareGroup(ctx context.Context, unit string) (on []string, err error) {
 	if err := os.Mkdir(own, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
+	if err := writeFile(filepath.Join(own, "cgroup.procs"), "0"); err != nil { // this process
+		return nil, err
+	}
 	if err := moveAll(ctx, unit, own); err != nil {
 		return nil, err
 	}

@@ -191,7 +191,7 @@ func (j *job) run(ctx context.Context) {
 				return
 			}
 			late = true
-			_ = j.cmd.Process.Kill()
+			j.kill()
 			overdue.Reset(j.r.grace())
 		}
 	}
@@ -274,6 +274,9 @@ func (j *job) end(s State, err error) {
 	if !o.StartedAt.IsZero() {
 		o.Duration = time.Since(o.StartedAt)
 	}
+	if s == Timeout { // which the supervisor measured, from a little earlier
+		o.Duration = max(o.Duration, j.c.Timeout)
+	}
 }
 
 // stop tells the supervisor to kill the command. It can still report.
@@ -281,6 +284,17 @@ func (j *job) stop() {
 	raw, err := j.control.SyscallConn()
 	if err == nil {
 		_ = raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_WR) })
+	}
+}
+
+// kill ends a supervisor that does not do its work, after what it should have
+// killed: as long as it is there, all that is the command's is below it.
+func (j *job) kill() {
+	select {
+	case <-j.exited:
+	default:
+		killBelow(j.cmd.Process.Pid)
+		_ = j.cmd.Process.Kill()
 	}
 }
 

@@ -23,12 +23,8 @@ const killFor = time.Minute
 func killAll(gone <-chan struct{}, group *os.File) {
 	self := os.Getpid()
 	deadline := time.Now().Add(killFor)
-	wait := 100 * time.Microsecond
-	for time.Now().Before(deadline) {
-		if group != nil {
-			_ = killGroup(group)
-		}
-		killBelow(self)
+	// The first wait is for the usual case, in which nothing is left.
+	for wait := 100 * time.Microsecond; time.Now().Before(deadline); wait = min(2*wait, 20*time.Millisecond) {
 		t := time.NewTimer(wait)
 		select {
 		case <-gone:
@@ -36,7 +32,10 @@ func killAll(gone <-chan struct{}, group *os.File) {
 			return
 		case <-t.C:
 		}
-		wait = min(2*wait, 20*time.Millisecond)
+		if group != nil {
+			_ = killGroup(group)
+		}
+		killBelow(self)
 	}
 }
 

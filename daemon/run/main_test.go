@@ -5,16 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) {
@@ -149,10 +146,12 @@ func command(t testing.TB, script string) Command {
 	return Command{
 		Script:  spool(t, script),
 		Qube:    "work",
-		ID:      "20261123-1",
+		ID:      fmt.Sprintf("20261123-%d-%d", os.Getpid(), commands.Add(1)),
 		Timeout: time.Minute,
 	}
 }
+
+var commands atomic.Int64 // so that every command has an id of its own
 
 func spool(t testing.TB, text string) string {
 	t.Helper()
@@ -167,7 +166,9 @@ func spool(t testing.TB, text string) string {
 	return f.Name()
 }
 
-func runCommand(ctx context.Context, r *Runner, c Command) result {
+// runCommand runs c and fails the test if a process of it is alive afterwards.
+func runCommand(t testing.TB, ctx context.Context, r *Runner, c Command) result {
+	t.Helper()
 	var out, errs bytes.Buffer
 	if c.Out == nil {
 		c.Out = &out
@@ -176,12 +177,15 @@ func runCommand(ctx context.Context, r *Runner, c Command) result {
 		c.Err = &errs
 	}
 	o := r.Run(ctx, c)
+	if left := processesOf(c.ID); len(left) > 0 {
+		t.Errorf("still alive after %v: %q", o, left)
+	}
 	return result{Outcome: o, out: out.String(), err: errs.String()}
 }
 
 func runScript(t testing.TB, r *Runner, script string) result {
 	t.Helper()
-	return runCommand(t.Context(), r, command(t, script))
+	return runCommand(t, t.Context(), r, command(t, script))
 }
 
 // mustExit fails the test unless the command ended by itself with code.
@@ -205,33 +209,18 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-func alive(pid int) bool {
-	b, err := os.ReadFile(procPath(pid, "stat"))
-	if err != nil {
-		return false
-	}
-	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	return len(fields) > 0 && string(fields[0]) != "Z" && string(fields[0]) != "X"
-}
-
-// mustDie fails unless the processes whose numbers are in text, one a line,
-// are dead.
-func mustDie(t testing.TB, text string) {
-	t.Helper()
-	pids := strings.Fields(text)
-	if len(pids) == 0 {
-		t.Fatal("the command named no process")
-	}
-	for _, p := range pids {
-		n, err := strconv.Atoi(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if alive(n) {
-			t.Errorf("process %d is still alive", n)
-			_ = unix.Kill(n, unix.SIGKILL)
+// processesOf lists the living processes of a command, and its supervisor, by
+// what stands in their environment.
+func processesOf(id string) []string {
+	var found []string
+	for _, pid := range processes() {
+		env, _ := os.ReadFile(procPath(pid, "environ")) // empty for a zombie
+		if bytes.Contains(env, []byte("QVM_REMOTE_ID="+id+"\x00")) {
+			args, _ := os.ReadFile(procPath(pid, "cmdline"))
+			found = append(found, fmt.Sprintf("%d: %q", pid, args))
 		}
 	}
+	return found
 }
 
 // notify is a sink that says when something has arrived.
@@ -257,4 +246,12 @@ func (n *notify) String() string {
 	return n.buf.String()
 }
 
-var _ io.Writer = (*notify)(nil)
+func pipe(t testing.TB) (from, to *os.File) {
+	t.Helper()
+	from, to, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = from.Close(), to.Close() })
+	return from, to
+}
