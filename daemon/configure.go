@@ -10,6 +10,7 @@ import (
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/keys"
 	"qvmremote/daemon/qubes"
+	"qvmremote/daemon/settings"
 	"qvmremote/daemon/transport"
 	"qvmremote/queue"
 )
@@ -110,7 +111,7 @@ func (x *Executor) adopt(ctx context.Context, name string) error {
 // follow serves the configured qubes and follows every change of settings and
 // keys, until ctx ends.
 func (x *Executor) follow(ctx context.Context) error {
-	changedSettings, err := x.watchSettings(ctx)
+	updates, err := x.source().Watch(ctx, x.settings())
 	if err != nil {
 		return err
 	}
@@ -125,10 +126,14 @@ func (x *Executor) follow(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-changedSettings:
-			x.reload(ctx)
-		case name := <-changedKeys:
-			x.keyChanged(name)
+		case u, ok := <-updates:
+			if ok {
+				x.reload(ctx, u)
+			}
+		case name, ok := <-changedKeys:
+			if ok {
+				x.keyChanged(name)
+			}
 		case <-tidy.C:
 			x.tidy(ctx)
 		}
@@ -136,14 +141,18 @@ func (x *Executor) follow(ctx context.Context) error {
 }
 
 // reload takes new settings over, if they are good.
-func (x *Executor) reload(ctx context.Context) {
-	set, err := x.loadSettings()
-	if err != nil {
-		x.warn("the settings are not used; the last good ones stay in force", "error", err)
+func (x *Executor) reload(ctx context.Context, u settings.Update) {
+	if u.Err != nil {
+		x.warn("the settings are not used; the last good ones stay in force", "error", u.Err)
+		x.status.warnOf("settings", u.Err.Error())
 		return
 	}
+	x.status.warnOf("settings", "")
+	for _, w := range u.Warnings {
+		x.warn("settings", "warning", w.String())
+	}
 	x.mu.Lock()
-	x.set = set
+	x.set = u.Settings
 	x.mu.Unlock()
 	x.slots.SetLimits(x.slotLimits())
 	x.configure(ctx)

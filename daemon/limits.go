@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -25,14 +24,6 @@ func (x *Executor) loadSettings() (settings.Settings, error) {
 		x.warn("settings", "warning", w.String())
 	}
 	return set, nil
-}
-
-func (x *Executor) watchSettings(ctx context.Context) (<-chan struct{}, error) {
-	changed, err := settings.Watch(ctx, x.o.Root.Config())
-	if err != nil {
-		return nil, fmt.Errorf("cannot watch the settings: %w", err)
-	}
-	return changed, nil
 }
 
 func (x *Executor) auditOptions() audit.Options {
