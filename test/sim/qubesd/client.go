@@ -1,0 +1,103 @@
+// Package qubesd is the power manager of a simulated world: it starts, stops,
+// freezes and ends qubes, and is the parent of everything that runs in them.
+//
+// It guarantees that the state in the files is what the processes are, that a
+// qube that is down has no process left, and that when it ends itself, asked
+// to or not, every qube ends with it.
+package qubesd
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"qvmremote/test/sim/world"
+)
+
+// Operations on a qube. Close is for the world as a whole.
+const (
+	OpStart   = "start"   // as admin.vm.Start: only a qube that is down
+	OpState   = "state"   // whatever it takes to be in State
+	OpUnpause = "unpause" // Paused to Running, else nothing
+	OpRemove  = "remove"
+	OpRenew   = "recreate" // same name and label, new uuid, empty home, halted
+	OpClose   = "close"
+)
+
+// Request is one line of JSON, answered by one Answer.
+type Request struct {
+	Op    string
+	Qube  string      `json:",omitempty"`
+	State world.State `json:",omitempty"`
+}
+
+// Answer tells how it went.
+type Answer struct {
+	Error     string `json:",omitempty"`
+	NotHalted bool   `json:",omitempty"` // OpStart of a qube that is not down
+}
+
+// ErrNotHalted is the answer to OpStart for a qube that is not down.
+var ErrNotHalted = errors.New("qube is not halted")
+
+// limit is how long any operation may take.
+const limit = 60 * time.Second
+
+// Ask sends one request to the world's power manager and awaits the answer.
+func Ask(w world.World, r Request) error {
+	c, err := world.Dial(w.Socket(), 5*time.Second)
+	if err != nil {
+		return fmt.Errorf("power manager does not answer (start it with: qubes-sim up): %w", err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(limit))
+	if err := json.NewEncoder(c).Encode(r); err != nil {
+		return fmt.Errorf("power manager: %w", err)
+	}
+	var a Answer
+	if err := json.NewDecoder(io.LimitReader(c, 1<<16)).Decode(&a); err != nil {
+		return fmt.Errorf("power manager: %w", err)
+	}
+	if a.NotHalted {
+		return ErrNotHalted
+	}
+	if a.Error != "" {
+		return errors.New(a.Error)
+	}
+	return nil
+}
+
+// Name is this program's first argument when it is the power manager.
+const Name = "qubesd"
+
+// Launch starts the power manager of a world and returns when it answers. With
+// a leash the world ends when the caller closes it or dies; without, it runs
+// until OpClose. The caller must Wait for the process, which ends with it.
+func Launch(w world.World, leash *os.File) (*exec.Cmd, error) {
+	cmd := &exec.Cmd{Path: w.Binary(), Args: []string{Name, w.Dir}, Dir: "/"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if leash != nil {
+		cmd.ExtraFiles = []*os.File{leash}
+		cmd.Args = append(cmd.Args, "leash")
+	}
+	ready, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("power manager: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("power manager: %w", err)
+	}
+	line, err := bufio.NewReader(ready).ReadString('\n')
+	if line != "ready\n" {
+		cmd.Wait()
+		return nil, fmt.Errorf("power manager did not start: %s %w", line, err)
+	}
+	return cmd, nil
+}
