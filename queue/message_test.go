@@ -115,14 +115,15 @@ func TestPayloadBounds(t *testing.T) {
 // A count or length that the payload cannot hold costs nothing.
 func TestPayloadLengthsCostNothing(t *testing.T) {
 	huge := bytes.Repeat([]byte{0x7f, 0xff, 0xff, 0xff}, 8)
+	negative := bytes.Repeat([]byte{0xff}, 32)
+	second := append(make([]byte, 8), negative...)
 	for _, p := range payloads {
-		m := p.zero()
-		if len(Marshal(p.full)) == 0 {
-			continue
-		}
-		var err error
-		if cost := allocated(func() { err = Unmarshal(huge, m) }); !errors.Is(err, ErrFrame) || cost > 64<<10 {
-			t.Errorf("%T: %v, at the cost of %d bytes", m, err, cost)
+		for _, b := range [][]byte{huge, negative, second} {
+			m := p.zero()
+			var err error
+			if cost := allocated(func() { err = Unmarshal(b, m) }); !errors.Is(err, ErrFrame) || cost > 64<<10 {
+				t.Errorf("%T from %x…: %v, at the cost of %d bytes", m, b[:12], err, cost)
+			}
 		}
 	}
 }
