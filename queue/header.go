@@ -108,6 +108,19 @@ func (f *fields) decimal(s string) int64 {
 	return n
 }
 
+// maxTime is the last second of the year 9999. A later time would overflow
+// where someone adds a second, a day or a duration to it.
+const maxTime = 253402300799
+
+// time reads Unix seconds, at most maxTime.
+func (f *fields) time(name string) int64 {
+	n := f.number(name)
+	if n > maxTime {
+		f.bad = true
+	}
+	return n
+}
+
 func (f *fields) sum(name string) Sum {
 	v := f.text(name)
 	if v == "none" {

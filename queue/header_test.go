@@ -179,6 +179,7 @@ func TestOneSpellingEvenWhenSigned(t *testing.T) {
 		{"qube work", "qube dom0"}, {"qube work", "qube a/b"}, {"id 2026", "id ../2026"}, {"id 2026", "id .2026"}, {goldenID, goldenID + ".auth"},
 		{"issued 1795", "issued 01795"}, {"issued 1795", "issued +1795"}, {"issued 1795", "issued -1795"}, {"issued 1795", "issued 0x1795"},
 		{"issued 1795", "issued 1_795"}, {"issued 1795444952", "issued 9223372036854775808"}, {"issued 1795444952", "issued 1e9"},
+		{"issued 1795444952", "issued 253402300800"}, {"expires 1795445252", "expires 253402300800"}, {"started 1795444953", "started 253402300800"},
 		{"issued 1795", "issued １795"}, {"qvm-remote/2", "qvm-remote/3"}, {"qvm-remote/2", "QVM-REMOTE/2"}, {"sha256:", "SHA256:"},
 		{"sha256:b", "sha256:B"}, {"sha256:9", "sha256:"}, {"sha256:3b", "md5:3b"}, {" 9\nstdin", " 09\nstdin"}, {" 9\nstdin", " -9\nstdin"},
 		{" 9\nstdin", "\nstdin"}, {"stdin none", "stdin None"}, {"stdin none", "stdin"}, {"stdin none\n", ""}, {"body sha256:", "body none\nx "},

@@ -29,6 +29,8 @@ func maybe(g *rapid.Generator[Sum]) *rapid.Generator[Sum] { return rapid.OneOf(g
 
 func numbers() *rapid.Generator[int64] { return rapid.Int64Range(0, math.MaxInt64) }
 
+func times() *rapid.Generator[int64] { return rapid.Int64Range(0, maxTime) }
+
 func digests() *rapid.Generator[Digest] {
 	return rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 4), DigestOf)
 }
@@ -38,7 +40,7 @@ func requests() *rapid.Generator[Request] {
 		return Request{
 			Kind: rapid.OneOf(rapid.SampledFrom([]string{KindScript, KindPing}), rapid.StringMatching(`[a-z][a-z-]{0,31}`)).Draw(t, "kind"),
 			ID:   ids().Draw(t, "id"), Qube: rapid.OneOf(qubes(), rapid.Just(AnyQube)).Draw(t, "qube"),
-			Issued: numbers().Draw(t, "issued"), Expires: numbers().Draw(t, "expires"), Timeout: numbers().Draw(t, "timeout"),
+			Issued: times().Draw(t, "issued"), Expires: times().Draw(t, "expires"), Timeout: numbers().Draw(t, "timeout"),
 			Body: sums().Draw(t, "body"), Stdin: maybe(sums()).Draw(t, "stdin"),
 		}
 	})
@@ -48,7 +50,7 @@ func cancels() *rapid.Generator[Cancel] {
 	return rapid.Custom(func(t *rapid.T) Cancel {
 		return Cancel{
 			ID: ids().Draw(t, "id"), Qube: rapid.OneOf(qubes(), rapid.Just(AnyQube)).Draw(t, "qube"),
-			Issued: numbers().Draw(t, "issued"), Expires: numbers().Draw(t, "expires"), Request: digests().Draw(t, "request"),
+			Issued: times().Draw(t, "issued"), Expires: times().Draw(t, "expires"), Request: digests().Draw(t, "request"),
 		}
 	})
 }
@@ -59,7 +61,7 @@ func results() *rapid.Generator[Result] {
 			ID: ids().Draw(t, "id"), Qube: qubes().Draw(t, "qube"), Request: digests().Draw(t, "request"),
 			State:   rapid.SampledFrom([]State{StateExit, StateTimeout, StateCancelled, StateDenied, StateInterrupted}).Draw(t, "state"),
 			Exit:    rapid.IntRange(0, 255).Draw(t, "exit"),
-			Started: numbers().Draw(t, "started"), DurationMS: numbers().Draw(t, "duration"),
+			Started: times().Draw(t, "started"), DurationMS: numbers().Draw(t, "duration"),
 			Out: maybe(sums()).Draw(t, "out"), Err: maybe(sums()).Draw(t, "err"),
 		}
 		if rapid.Bool().Draw(t, "checkpoint") {
@@ -155,12 +157,12 @@ func TestLongestHeadersFit(t *testing.T) {
 	qube := string(bytes.Repeat([]byte("q"), 31))
 	word := string(bytes.Repeat([]byte("w"), 32))
 	most := Sum{Size: math.MaxInt64, Present: true}
-	r := Request{Kind: word, ID: id, Qube: qube, Issued: math.MaxInt64, Expires: math.MaxInt64, Timeout: math.MaxInt64, Body: most, Stdin: most}
+	r := Request{Kind: word, ID: id, Qube: qube, Issued: maxTime, Expires: maxTime, Timeout: math.MaxInt64, Body: most, Stdin: most}
 	if _, _, err := parseRequest(r.Sign(k.RequestKey())); err != nil {
 		t.Errorf("the longest request: %v", err)
 	}
 	x := Result{
-		ID: id, Qube: qube, State: StateDenied, Reason: Reason(word), Exit: NoExit, Started: math.MaxInt64, DurationMS: math.MaxInt64,
+		ID: id, Qube: qube, State: StateDenied, Reason: Reason(word), Exit: NoExit, Started: maxTime, DurationMS: math.MaxInt64,
 		Out: most, Err: most, Checkpoint: Digest{}.String(),
 	}
 	if _, err := OpenResult(x.Sign(k.ResultKey()), k.ResultKey()); err != nil {

@@ -40,7 +40,7 @@ func parseRequest(b []byte) (Request, envelope, error) {
 	f := newFields(b, "qvm-remote/2")
 	r := Request{
 		Kind: f.text("kind"), ID: f.text("id"), Qube: f.text("qube"),
-		Issued: f.number("issued"), Expires: f.number("expires"), Timeout: f.number("timeout"),
+		Issued: f.time("issued"), Expires: f.time("expires"), Timeout: f.number("timeout"),
 		Body: f.sum("body"), Stdin: f.sum("stdin"),
 	}
 	mac := f.mac()
@@ -83,7 +83,7 @@ func parseCancel(b []byte) (Cancel, envelope, error) {
 	f := newFields(b, "qvm-remote/2 cancel")
 	c := Cancel{
 		ID: f.text("id"), Qube: f.text("qube"),
-		Issued: f.number("issued"), Expires: f.number("expires"), Request: f.digest("request"),
+		Issued: f.time("issued"), Expires: f.time("expires"), Request: f.digest("request"),
 	}
 	mac := f.mac()
 	if !ValidID(c.ID) || c.Qube != AnyQube && !ValidQube(c.Qube) {

@@ -99,7 +99,7 @@ func parseResult(b []byte) (Result, envelope, error) {
 	r := Result{
 		ID: f.text("id"), Qube: f.text("qube"), Request: f.digest("request"),
 		State: State(f.text("state")), Reason: Reason(notNone(f.text("reason"))), Exit: f.exit(),
-		Started: f.number("started"), DurationMS: f.number("duration_ms"),
+		Started: f.time("started"), DurationMS: f.number("duration_ms"),
 		Out: f.sum("out"), Err: f.sum("err"), Checkpoint: notNone(f.text("checkpoint")),
 	}
 	mac := f.mac()
