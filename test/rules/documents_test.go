@@ -178,3 +178,24 @@ func TestArchitectureNamesEveryPackage(t *testing.T) {
 		}
 	}
 }
+
+var testName = regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]*)`")
+
+// TestDocumentsNameRealTests: a promise shown by a test that is gone is none.
+func TestDocumentsNameRealTests(t *testing.T) {
+	t.Parallel()
+	tree := load(t)
+	known := map[string]bool{}
+	for _, f := range tree.Files {
+		for _, d := range f.AST.Decls {
+			known[DeclName(d)] = true
+		}
+	}
+	for name, text := range documents(t, tree.Root) {
+		for _, m := range testName.FindAllStringSubmatch(text, -1) {
+			if !known[m[1]] {
+				t.Errorf("%s: there is no %s", name, m[1])
+			}
+		}
+	}
+}
