@@ -1,0 +1,184 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"qvmremote/queue"
+)
+
+// Outcome is how a request ended.
+type Outcome struct {
+	ID    string
+	State queue.State
+	// Exit is what qvm-remote exits with: the command's own exit code, 124
+	// timeout, 125 interrupted, 126 denied, 130 cancelled.
+	Exit       int
+	Reason     queue.Reason // when denied
+	Sentence   string       // when denied: dom0's words
+	Signed     bool         // by dom0; only a denial can be believed without
+	Started    time.Time    // on dom0's clock; zero if the shell never began
+	Duration   time.Duration
+	Checkpoint string // commitment to dom0's audit log, to keep
+}
+
+// ErrBadResult says that an answer is not what dom0 signed for this request.
+// The request may have run.
+var ErrBadResult = errors.New("the result cannot be believed")
+
+// names in the history of a result's files, in the order in which they move
+// there: the marker last, so that who looks at the results first and at the
+// history then finds an answer in one of them.
+var filed = []struct{ ending, name string }{
+	{queue.Out, "out"}, {queue.Err, "err"}, {queue.Meta, "meta"}, {queue.Auth, "result"},
+	{queue.Denied, "denied"}, {queue.Exit, "exit"},
+}
+
+// open finds one of a result's files where it is now.
+func (c *Client) open(t *Ticket, ending string) (*os.File, error) {
+	f, _, err := queue.OpenRegular(c.Layout.Result(t.ID, ending))
+	if !errors.Is(err, fs.ErrNotExist) || t.folder == "" {
+		return f, err
+	}
+	for _, n := range filed {
+		if n.ending == ending {
+			f, _, err = queue.OpenRegular(filepath.Join(t.folder, n.name))
+		}
+	}
+	return f, err
+}
+
+func (c *Client) read(t *Ticket, ending string, max int64) ([]byte, error) {
+	b, err := queue.ReadSmall(c.Layout.Result(t.ID, ending), max)
+	if !errors.Is(err, fs.ErrNotExist) || t.folder == "" {
+		return b, err
+	}
+	for _, n := range filed {
+		if n.ending == ending {
+			b, err = queue.ReadSmall(filepath.Join(t.folder, n.name), max)
+		}
+	}
+	return b, err
+}
+
+// ended reports whether the mark of the end is there.
+func (c *Client) ended(t *Ticket) bool {
+	for _, ending := range []string{queue.Exit, queue.Denied} {
+		if _, err := os.Lstat(c.Layout.Result(t.ID, ending)); err == nil {
+			return true
+		}
+	}
+	return t.folder != "" && (exists(filepath.Join(t.folder, "exit")) || exists(filepath.Join(t.folder, "denied")))
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// verify reads the signed result of a request that ended, and holds it against
+// the request. out and err have shown what they could so far; they read the
+// rest and are held against the signed hashes.
+func (c *Client) verify(t *Ticket, out, err *tail) (Outcome, error) {
+	header, rerr := c.read(t, queue.Auth, queue.MaxHeader)
+	if errors.Is(rerr, fs.ErrNotExist) {
+		return c.unsigned(t)
+	}
+	if rerr != nil {
+		return Outcome{}, fmt.Errorf("%w: %w", ErrBadResult, rerr)
+	}
+	r, rerr := c.openResult(t, header)
+	if rerr != nil {
+		return Outcome{}, rerr
+	}
+	if r.State == queue.StateDenied {
+		return c.denied(t, r)
+	}
+	for _, o := range []struct {
+		what string
+		tail *tail
+		sum  queue.Sum
+	}{{"stdout", out, r.Out}, {"stderr", err, r.Err}} {
+		if err := o.tail.finish(o.sum); err != nil {
+			return Outcome{}, fmt.Errorf("%s: %w", o.what, err)
+		}
+	}
+	return outcome(r), nil
+}
+
+// openResult authenticates a result and checks that it answers this request.
+func (c *Client) openResult(t *Ticket, header []byte) (queue.Result, error) {
+	keys := c.keys()
+	if !t.key.IsZero() {
+		keys = append([]queue.Key{t.key}, keys...)
+	}
+	err := error(ErrNoKey)
+	for _, k := range keys {
+		var r queue.Result
+		if r, err = queue.OpenResult(header, k.ResultKey()); err != nil {
+			continue
+		}
+		if r.ID != t.ID || r.Request != t.Digest {
+			return queue.Result{}, fmt.Errorf("%w: it answers another request", ErrBadResult)
+		}
+		return r, nil
+	}
+	return queue.Result{}, fmt.Errorf("%w: %w", ErrBadResult, err)
+}
+
+func outcome(r queue.Result) Outcome {
+	o := Outcome{ID: r.ID, State: r.State, Exit: r.Exit, Reason: r.Reason, Signed: true,
+		Duration: time.Duration(r.DurationMS) * time.Millisecond, Checkpoint: r.Checkpoint}
+	if r.Started != 0 {
+		o.Started = time.Unix(r.Started, 0)
+	}
+	switch r.State { // the state decides, so that a script cannot be mistaken
+	case queue.StateTimeout:
+		o.Exit = queue.ExitTimeout
+	case queue.StateCancelled:
+		o.Exit = queue.ExitCancelled
+	case queue.StateInterrupted:
+		o.Exit = queue.ExitInterrupted
+	case queue.StateDenied:
+		o.Exit = queue.ExitDenied
+	}
+	return o
+}
+
+// denied reads why, which dom0 signed as the hash of the whole file.
+func (c *Client) denied(t *Ticket, r queue.Result) (Outcome, error) {
+	b, err := c.read(t, queue.Denied, queue.MaxDenied)
+	if err != nil || queue.SumOf(b) != r.Err {
+		return Outcome{}, fmt.Errorf("%w: the denial is not the one dom0 signed", ErrBadResult)
+	}
+	o := outcome(r)
+	_, o.Sentence = splitDenied(b)
+	return o, nil
+}
+
+// unsigned accepts a denial without a signature, for a dom0 without a key can
+// give no other. Since anyone could have written it the request is taken back.
+func (c *Client) unsigned(t *Ticket) (Outcome, error) {
+	b, err := c.read(t, queue.Denied, queue.MaxDenied)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%w: it has no signature", ErrBadResult)
+	}
+	c.retract(t)
+	if err := c.publishCancel(t); err != nil {
+		return Outcome{}, fmt.Errorf("denied, but not by a signed answer, and the request cannot be taken back: %w", err)
+	}
+	o := Outcome{ID: t.ID, State: queue.StateDenied, Exit: queue.ExitDenied}
+	o.Reason, o.Sentence = splitDenied(b)
+	return o, nil
+}
+
+// splitDenied reads a .denied file: a reason's code, and a sentence.
+func splitDenied(b []byte) (queue.Reason, string) {
+	code, sentence, _ := strings.Cut(string(b), "\n")
+	return queue.Reason(code), strings.TrimSuffix(sentence, "\n")
+}

@@ -1,0 +1,111 @@
+package client
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+
+	"qvmremote/queue"
+)
+
+// outputMax bounds one output: what dom0 sends, and its note that the rest was
+// cut.
+const outputMax = queue.MaxOutput + 1<<10
+
+// OutputError says that output could not be handed on, such as to a closed
+// pipe.
+type OutputError struct{ Err error }
+
+func (e *OutputError) Error() string { return "cannot write the output: " + e.Err.Error() }
+func (e *OutputError) Unwrap() error { return e.Err }
+
+// tail hands on a file while it grows and hashes exactly the bytes it handed
+// on: whatever becomes of the file afterwards, what was shown is what is held
+// against the signature.
+type tail struct {
+	open func() (*os.File, error)
+	to   io.Writer // nil = only hashed
+	f    *os.File
+	n    int64
+	h    hash.Hash
+	buf  []byte
+}
+
+func newTail(open func() (*os.File, error), to io.Writer) *tail {
+	return &tail{open: open, to: to, h: sha256.New()}
+}
+
+// follow hands on what is there. It reports whether the file is open now and
+// was not before; a file that is no output is left for finish to refuse.
+func (t *tail) follow() (opened bool, err error) {
+	if t.f == nil {
+		f, err := t.open()
+		if err != nil {
+			return false, nil
+		}
+		t.f, opened = f, true
+	}
+	return opened, t.copy(outputMax)
+}
+
+func (t *tail) copy(limit int64) error {
+	if t.buf == nil {
+		t.buf = make([]byte, 64<<10)
+	}
+	for t.n < limit {
+		n, err := t.f.ReadAt(t.buf[:min(int64(len(t.buf)), limit-t.n)], t.n)
+		if n > 0 {
+			t.n += int64(n)
+			t.h.Write(t.buf[:n])
+			if t.to != nil {
+				if _, werr := t.to.Write(t.buf[:n]); werr != nil {
+					return &OutputError{werr}
+				}
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish hands on the rest, up to the signed size. It opens the file again,
+// which may have been replaced or moved since.
+func (t *tail) finish(sum queue.Sum) error {
+	if sum.Size > outputMax {
+		return fmt.Errorf("%w: over %d bytes", ErrBadResult, outputMax)
+	}
+	f, err := t.open()
+	if err == nil {
+		t.close()
+		t.f = f
+		err = t.copy(sum.Size)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil // as good as empty
+	}
+	if out := (*OutputError)(nil); errors.As(err, &out) {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBadResult, err)
+	}
+	if t.n != sum.Size || sum.Present && [sha256.Size]byte(t.h.Sum(nil)) != sum.SHA256 {
+		return fmt.Errorf("%w: it is not what dom0 signed", ErrBadResult)
+	}
+	return nil
+}
+
+func (t *tail) close() {
+	if t.f != nil {
+		_ = t.f.Close()
+		t.f = nil
+	}
+}

@@ -1,0 +1,226 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"qvmremote/client/watch"
+	"qvmremote/queue"
+)
+
+// Events are what Wait tells meanwhile, from its own goroutine. Any may be
+// left out.
+type Events struct {
+	// Word is called when the request's word in dom0 changes. It is a file's
+	// content; see [Printable].
+	Word func(queue.Word)
+	// Tick is called every Waits.Tick with the time waited and the longest
+	// time Wait may take.
+	Tick           func(waited, limit time.Duration)
+	Stdout, Stderr io.Writer // the command's output, raw, as it comes
+}
+
+var (
+	// ErrNotTaken says that dom0 did not take a request in time; it has been
+	// withdrawn.
+	ErrNotTaken = errors.New("dom0 did not look; the request was withdrawn. To find out why: qvm-remote doctor")
+	// ErrNoAnswer says that dom0 took a request and gave no answer in time.
+	ErrNoAnswer = errors.New("dom0 took the request and has not answered")
+)
+
+// Wait waits for the end of a request and then files its answer in the
+// history. The error is [ErrBadResult], [ErrNotTaken], [ErrNoAnswer], an
+// [OutputError], or the context's; then the request may still run, except
+// after ErrNotTaken.
+func (c *Client) Wait(ctx context.Context, t *Ticket, e Events) (Outcome, error) {
+	w := c.newWaiter(t, e)
+	defer w.close()
+	o, err := w.run(ctx)
+	return c.settle(t, o, err)
+}
+
+// settle records the end of a wait.
+func (c *Client) settle(t *Ticket, o Outcome, err error) (Outcome, error) {
+	switch {
+	case err == nil:
+		if c.file(t) { // else another waiter did, and wrote the line
+			c.note(ending(t, o))
+		}
+	case errors.Is(err, ErrBadResult): // stays, for a good one may yet replace it
+		c.note(fmt.Sprintf("DONE id=%s exit=%d unbelieved", t.ID, queue.ExitInternal))
+	case errors.Is(err, ErrNotTaken), errors.Is(err, ErrNoAnswer):
+		c.note(fmt.Sprintf("TIMEOUT id=%s after=%ds", t.ID, int(time.Since(t.since)/time.Second)))
+	}
+	return o, err
+}
+
+func ending(t *Ticket, o Outcome) string {
+	switch {
+	case o.State == queue.StateExit:
+		return fmt.Sprintf("DONE id=%s exit=%d", t.ID, o.Exit)
+	case o.State == queue.StateTimeout:
+		return fmt.Sprintf("TIMEOUT id=%s after=%ds", t.ID, t.Timeout)
+	case o.State == queue.StateDenied:
+		return fmt.Sprintf("DENIED id=%s reason=%s", t.ID, Printable(string(o.Reason)))
+	}
+	return fmt.Sprintf("DONE id=%s exit=%d state=%s", t.ID, o.Exit, o.State)
+}
+
+// waiter follows one request.
+type waiter struct {
+	c        *Client
+	t        *Ticket
+	e        Events
+	out, err *tail
+	watcher  *watch.Watcher
+	taken    bool
+	word     queue.Word
+}
+
+func (c *Client) newWaiter(t *Ticket, e Events) *waiter {
+	open := func(ending string) func() (*os.File, error) {
+		return func() (*os.File, error) { return c.open(t, ending) }
+	}
+	return &waiter{c: c, t: t, e: e, out: newTail(open(queue.Out), e.Stdout), err: newTail(open(queue.Err), e.Stderr)}
+}
+
+func (w *waiter) close() {
+	w.out.close()
+	w.err.close()
+	if w.watcher != nil {
+		w.watcher.Close()
+	}
+}
+
+func (w *waiter) run(ctx context.Context) (Outcome, error) {
+	tick := time.NewTicker(w.c.Waits.Tick)
+	defer tick.Stop()
+	for {
+		if err := w.watch(ctx); err != nil {
+			return Outcome{}, err
+		}
+		if over, err := w.look(); err != nil || over {
+			if err != nil {
+				return Outcome{}, err
+			}
+			return w.c.verify(w.t, w.out, w.err)
+		}
+		left := w.limit() - time.Since(w.t.since)
+		if left <= 0 {
+			if err := w.overdue(); err != nil {
+				return Outcome{}, err
+			}
+			continue // taken in the last moment
+		}
+		deadline := time.NewTimer(left)
+		select {
+		case <-ctx.Done():
+			deadline.Stop()
+			return Outcome{}, ctx.Err()
+		case <-w.watcher.Changed():
+		case <-deadline.C:
+		case <-tick.C: // looks once more, should a change have gone unseen
+			if w.e.Tick != nil {
+				w.e.Tick(time.Since(w.t.since), w.limit())
+			}
+		}
+		deadline.Stop()
+	}
+}
+
+// limit is how long the wait may take, from its beginning.
+func (w *waiter) limit() time.Duration {
+	within := time.Duration(w.t.Expires-w.t.Issued) * time.Second
+	if !w.taken {
+		return within + w.c.Waits.Take
+	}
+	return within + time.Duration(w.t.Timeout)*time.Second + w.c.Waits.Answer
+}
+
+// watch begins to watch, and begins again where the queue was removed.
+func (w *waiter) watch(ctx context.Context) error {
+	if w.watcher != nil && !w.watcher.Lost() {
+		return nil
+	}
+	if w.watcher != nil {
+		w.watcher.Close()
+		select { // whoever took it away may be about to put it back
+		case <-time.After(w.c.Waits.Settle):
+		case <-ctx.Done():
+		}
+	}
+	w.watcher = watch.New(w.c.Waits.Pace)
+	if err := w.c.Layout.Make(); err != nil {
+		return explain(err)
+	}
+	mine := func(name string) bool { return strings.HasPrefix(name, w.t.ID) }
+	comes := uint32(unix.IN_CREATE | unix.IN_MOVED_TO)
+	for dir, mask := range map[string]uint32{
+		w.c.Layout.ResultsDir():               comes | unix.IN_MOVED_FROM,
+		w.c.Layout.RunningDir():               comes,
+		filepath.Dir(w.c.Layout.RunningDir()): 0,
+		w.c.Layout.Root:                       0,
+	} {
+		if err := w.watcher.Folder(dir, mask, mine); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look hands on what is new and reports whether the request has ended.
+func (w *waiter) look() (over bool, err error) {
+	over = w.c.ended(w.t) // before the output, so that none is left behind it
+	if b, err := queue.ReadSmall(w.c.Layout.Running(w.t.ID), 64); err == nil {
+		w.taken = true
+		if word := queue.Word(b); word != w.word && !over {
+			w.word = word
+			if w.e.Word != nil {
+				w.e.Word(word)
+			}
+		}
+	}
+	for _, o := range []struct {
+		tail   *tail
+		ending string
+	}{{w.out, queue.Out}, {w.err, queue.Err}} {
+		opened, err := o.tail.follow()
+		if opened {
+			w.taken = true
+			// Without this watch the output comes at the end; with it, what was
+			// written before the watch began is looked for once more.
+			if w.watcher.Content(w.c.Layout.Result(w.t.ID, o.ending)) == nil && err == nil {
+				_, err = o.tail.follow()
+			}
+		}
+		if out := (*OutputError)(nil); errors.As(err, &out) {
+			return false, err
+		}
+	}
+	return over, nil
+}
+
+// overdue ends a wait whose time is over. It returns nil when dom0 turned out
+// to have taken the request just now.
+func (w *waiter) overdue() error {
+	if w.taken {
+		return fmt.Errorf("%w; later: qvm-remote wait %s", ErrNoAnswer, w.t.ID)
+	}
+	w.c.retract(w.t)
+	if over, _ := w.look(); over || w.taken {
+		w.taken = true
+		return nil
+	}
+	if err := w.c.publishCancel(w.t); err != nil {
+		return fmt.Errorf("%w (but it cannot be taken back for certain: %w)", ErrNotTaken, err)
+	}
+	return ErrNotTaken
+}
