@@ -23,22 +23,10 @@ type finished struct {
 }
 
 // newRequest puts a claimed request together.
-func (x *Executor) newRequest(q *qube, c audit.Record, header queue.Request, entry *spool.Entry) (*request, error) {
-	out, err := entry.Output(queue.Stdout)
-	if err != nil {
-		return nil, err
-	}
-	errOut, err := entry.Output(queue.Stderr)
-	if err != nil {
-		return nil, errors.Join(err, out.Close())
-	}
-	return x.join(q, c, header, entry, out, errOut), nil
-}
-
-func (x *Executor) join(q *qube, c audit.Record, header queue.Request, entry *spool.Entry, out, errOut *spool.Output) *request {
-	r := &request{q: q, claim: c, header: header, entry: entry, out: out, err: errOut}
+func (x *Executor) newRequest(q *qube, c audit.Record, header queue.Request, entry *spool.Entry) *request {
+	r := &request{q: q, claim: c, header: header, entry: entry, out: entry.Output(queue.Stdout), err: entry.Output(queue.Stderr)}
 	r.ctx, r.cancel = context.WithCancelCause(x.hard)
-	r.courier = newCourier(q, c.ID, out, errOut)
+	r.courier = newCourier(q, c.ID, r.out, r.err)
 	q.remember(r)
 	return r
 }
@@ -78,6 +66,7 @@ func (x *Executor) takeUp() error {
 		q := x.qubeOf(open.Claim.Qube)
 		r, err := x.reopen(q, open.Claim)
 		if err != nil {
+			q.drop(open.Claim.ID)
 			x.warn("cannot answer a request of an earlier run", "qube", open.Claim.Qube, "id", open.Claim.ID, "error", err)
 			if err := x.abandon(open.Claim, open.Final); err != nil {
 				return err
@@ -108,15 +97,8 @@ func (x *Executor) reopen(q *qube, c audit.Record) (*request, error) {
 	if _, err := entry.ResultKey(); err != nil {
 		return nil, err
 	}
-	out, err := entry.ReopenOutput(queue.Stdout)
-	if err != nil {
-		return nil, err
-	}
-	errOut, err := entry.ReopenOutput(queue.Stderr)
-	if err != nil {
-		return nil, errors.Join(err, out.Close())
-	}
-	return x.join(q, c, queue.Request{ID: c.ID, Kind: c.Kind}, entry, out, errOut), nil
+	r := x.newRequest(q, c, queue.Request{ID: c.ID, Kind: c.Kind}, entry)
+	return r, errors.Join(r.out.Recover(), r.err.Recover())
 }
 
 // interrupt records the end before anything else may happen: a start that

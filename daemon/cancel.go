@@ -6,6 +6,7 @@ import (
 
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/claim"
+	"qvmremote/daemon/keys"
 	"qvmremote/daemon/run"
 	"qvmremote/daemon/transport"
 	"qvmremote/queue"
@@ -13,30 +14,28 @@ import (
 
 // takeBack deals with a cancel. One that fails a check is removed and counted,
 // never answered. The error is the connection's.
-func (q *qube) takeBack(ctx context.Context, conn *transport.Conn, id string) error {
+func (q *qube) takeBack(ctx context.Context, conn *transport.Conn, id string, held keys.Held, denial *queue.Denial) (useful bool, err error) {
 	b, err := conn.ReadHeader(ctx, id, queue.PartCancel)
 	var failure *queue.Failure
 	switch {
 	case errors.As(err, &failure) && failure.Code == queue.CodeGone:
-		return nil
+		return false, nil
 	case errors.As(err, &failure), errors.Is(err, queue.ErrTooLarge):
-		return q.dropCancel(ctx, conn, id, queue.Malformed)
+		return false, q.dropCancel(ctx, conn, id, queue.Malformed)
 	case err != nil:
-		return err
+		return false, err
+	case denial != nil:
+		return false, q.dropCancel(ctx, conn, id, denial.Reason)
 	}
-	held, d := q.holding()
-	if d == nil {
-		if err := q.x.adopt(ctx, q.name); err != nil {
-			return nil // it stays where it is; dom0 cannot write now
-		}
-		check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), Floor: q.floor}
-		var c queue.Cancel
-		var key queue.Key
-		if c, key, d = check.Cancel(b, held.Current, held.Next); d == nil {
-			return q.cancelIt(ctx, conn, c, key)
-		}
+	if err := q.x.adopt(ctx, q.name); err != nil {
+		return false, nil // it stays where it is while dom0 cannot write
 	}
-	return q.dropCancel(ctx, conn, id, d.Reason)
+	check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), Floor: q.floor}
+	c, key, d := check.Cancel(b, held.Current, held.Next)
+	if d != nil {
+		return false, q.dropCancel(ctx, conn, id, d.Reason)
+	}
+	return true, q.cancelIt(ctx, conn, c, key)
 }
 
 func (q *qube) dropCancel(ctx context.Context, conn *transport.Conn, id string, why queue.Reason) error {
@@ -82,10 +81,12 @@ func (q *qube) claimCancelled(ctx context.Context, c queue.Cancel, key queue.Key
 		return err
 	}
 	exit := queue.ExitCancelled
+	// The claim must be kept for as long as the request it names could start:
+	// that one was issued before its expiry, whatever the cancel's own date.
 	none := queue.SumOf(nil).String()
 	records := []audit.Record{
 		{Event: audit.Claim, Qube: q.name, ID: c.ID, Number: number, Key: key.Fingerprint(), Kind: "cancel", Version: 2,
-			Request: c.Request.String(), Issued: c.Issued, Expires: c.Expires},
+			Request: c.Request.String(), Issued: max(c.Issued, c.Expires), Expires: c.Expires},
 		{Event: audit.Final, Qube: q.name, ID: c.ID, Number: number, Key: key.Fingerprint(),
 			State: audit.Cancelled, Exit: &exit, Out: none, Err: none},
 	}
@@ -102,10 +103,7 @@ func (q *qube) claimCancelled(ctx context.Context, c queue.Cancel, key queue.Key
 	if err != nil {
 		return errors.Join(err, entry.Remove())
 	}
-	r, err := x.newRequest(q, written[0], queue.Request{ID: c.ID}, entry)
-	if err != nil {
-		return err
-	}
+	r := x.newRequest(q, written[0], queue.Request{ID: c.ID}, entry)
 	r.ready = &finished{record: written[1], head: head}
 	x.begin(r)
 	return nil

@@ -60,9 +60,11 @@ func (r *request) final(e end) audit.Record {
 	f := r.record(audit.Final)
 	f.State, f.StartedAt, f.Duration, f.Detail = e.state, e.started, e.duration.Milliseconds(), e.detail
 	if e.denial != nil {
-		f.Reason = string(e.denial.Reason)
-		if f.Detail == "" {
-			f.Detail = e.denial.Detail
+		// The qube is told this record's detail; what dom0 knows beyond it
+		// may name paths and goes to the journal only.
+		f.Reason, f.Detail = string(e.denial.Reason), e.denial.Detail
+		if e.detail != "" {
+			r.q.x.warn("a request could not be run", "qube", r.q.name, "id", r.claim.ID, "error", e.detail)
 		}
 		return f
 	}
@@ -135,6 +137,9 @@ func (r *request) deliver(a answer) {
 		return
 	}
 	err = x.persist(ctx, "deliver a result to "+r.q.name, func() error {
+		if err := r.release(); err != nil {
+			return err
+		}
 		return r.q.withConn(ctx, func(c *transport.Conn) error {
 			if err := r.courier.rest(ctx, c); err != nil {
 				return err
@@ -153,11 +158,13 @@ func (r *request) deliver(a answer) {
 	if x.persist(x.lasting, "record a delivery", func() error { return x.append(x.lasting, delivered) }) != nil {
 		return
 	}
-	r.q.forget(r)
-	if err := errors.Join(r.out.Close(), r.err.Close(), r.entry.Remove()); err != nil {
+	if err := errors.Join(r.release(), r.entry.Remove()); err != nil {
 		x.warn("cannot clear the spool", "number", r.claim.Number, "error", err)
 	}
+	r.q.drop(r.claim.ID)
 }
+
+func (r *request) release() error { return errors.Join(r.out.Release(), r.err.Release()) }
 
 func checkpointOf(a answer) string {
 	res, err := queue.ReadOwnResult(a.Auth)

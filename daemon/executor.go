@@ -39,19 +39,20 @@ import (
 
 // Executor is a running daemon. One process holds the executor's lock.
 type Executor struct {
-	o      Options
-	lock   io.Closer
-	log    *audit.Log
-	book   *claim.Book
-	spool  *spool.Spool
-	slots  *slots.Slots
-	keys   *keys.Store
-	tools  *qubes.Tools
-	mirror *mirror.Mirror
-	runner *run.Runner
-	stream *transport.Stream
-	status *status
-	number atomic.Int64 // highest number given to a request
+	o       Options
+	lock    io.Closer
+	log     *audit.Log
+	book    *claim.Book
+	spool   *spool.Spool
+	slots   *slots.Slots
+	keys    *keys.Store
+	tools   *qubes.Tools
+	mirror  *mirror.Mirror
+	runner  *run.Runner
+	stream  *transport.Stream
+	status  *status
+	number  atomic.Int64  // highest number given to a request
+	reading chan struct{} // bounds the scripts in memory
 
 	accepting context.Context // ends when the daemon begins to stop
 	hard      context.Context // ends when running commands must
@@ -78,7 +79,7 @@ func Run(ctx context.Context, o Options) error {
 
 // open takes the lock, reads the log and settles what an earlier run left.
 func open(ctx context.Context, o Options) (x *Executor, err error) {
-	x = &Executor{o: o, book: claim.NewBook(), qubes: map[string]*qube{}, leave: map[string]context.CancelFunc{}}
+	x = &Executor{o: o, book: claim.NewBook(), qubes: map[string]*qube{}, leave: map[string]context.CancelFunc{}, reading: make(chan struct{}, 4)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, x.close())

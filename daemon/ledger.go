@@ -72,9 +72,7 @@ func (x *Executor) write(ctx context.Context, up update, build func(*audit.Tx) (
 		return nil, "", err
 	}
 	for _, r := range written {
-		if err := x.mirror.Write(r); err != nil {
-			x.mirrorFailed(err)
-		}
+		x.mirrorFailed(x.mirror.Write(r))
 	}
 	return written, commit.Head, nil
 }

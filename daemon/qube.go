@@ -227,10 +227,10 @@ func (q *qube) remember(r *request) {
 	q.active[r.claim.ID] = r
 }
 
-func (q *qube) forget(r *request) {
+func (q *qube) drop(id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.active, r.claim.ID)
+	delete(q.active, id)
 	select {
 	case q.settled <- struct{}{}:
 	default:

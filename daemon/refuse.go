@@ -16,15 +16,16 @@ const (
 	maxSkipped  = 1000 // refused names remembered a qube
 )
 
-// refuse answers what is no claimed request and was not made one. The answer
-// goes first, the record must not delay it. The error is the connection's.
-func (q *qube) refuse(ctx context.Context, conn *transport.Conn, id string, header []byte, d *queue.Denial) error {
+// refuse answers what is no claimed request and was not made one, signed with
+// key where there is one. The answer goes first, the record must not delay it.
+// The error is the connection's.
+func (q *qube) refuse(ctx context.Context, conn *transport.Conn, id string, header []byte, key queue.Key, d *queue.Denial) error {
 	file := d.File()
 	res := queue.Result{ID: id, Qube: q.name, Request: queue.DigestOf(header), State: queue.StateDenied,
 		Reason: d.Reason, Exit: queue.NoExit, Err: queue.SumOf(file)}
 	m := &queue.Deny{ID: id, Denied: file, Log: "[" + q.x.now().Format("2006-01-02T15:04:05") + "] id=" + id + " denied=" + string(d.Reason)}
-	if held, err := q.x.keys.Get(q.name); err == nil {
-		m.Auth = res.Sign(held.Current.ResultKey())
+	if !key.IsZero() {
+		m.Auth = res.Sign(key.ResultKey())
 	}
 	err := conn.Deny(ctx, m)
 	event := audit.Refused

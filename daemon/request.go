@@ -46,7 +46,7 @@ var (
 func (r *request) execute() end {
 	before, cancel := r.untilStart()
 	defer cancel()
-	script, err := r.fetch(before)
+	text, err := r.fetch(before)
 	if err != nil {
 		return r.endBefore(err)
 	}
@@ -58,7 +58,7 @@ func (r *request) execute() end {
 		return r.endBefore(err)
 	}
 	defer r.q.x.slots.Release(r.q.name)
-	return r.run(before, script)
+	return r.run(before, text)
 }
 
 // untilStart bounds what happens before the shell starts: by the request's
@@ -101,17 +101,17 @@ func dom0Clock(now time.Time) string {
 	return "dom0's clock says " + now.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// fetch brings script and stdin into the spool. A qube that goes away in the
-// middle is awaited until the request expires.
-func (r *request) fetch(ctx context.Context) (script []byte, err error) {
+// fetch brings script and stdin into the spool and returns the script's preview.
+// A qube that goes away in the middle is awaited until the request expires.
+func (r *request) fetch(ctx context.Context) (text string, err error) {
 	if r.header.Kind == queue.KindPing {
 		if r.header.Body != queue.SumOf(nil) {
-			return nil, &queue.Denial{Reason: queue.Mismatch, Authentic: true}
+			return "", &queue.Denial{Reason: queue.Mismatch, Authentic: true}
 		}
-		return nil, nil
+		return "", nil
 	}
 	err = r.q.withConn(ctx, func(c *transport.Conn) error {
-		script, err = r.entry.Script(r.header.Body, r.part(ctx, c, queue.PartBody, r.header.Body.Size))
+		err := r.entry.Script(r.header.Body, r.part(ctx, c, queue.PartBody, r.header.Body.Size))
 		if err == nil && r.header.Stdin.Present {
 			err = r.entry.Stdin(r.header.Stdin, r.part(ctx, c, queue.PartStdin, r.header.Stdin.Size))
 		}
@@ -121,18 +121,34 @@ func (r *request) fetch(ctx context.Context) (script []byte, err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, errExpired):
-		return nil, r.late(queue.Unreadable)
+		return "", r.late(queue.Unreadable)
 	case errors.Is(err, spool.ErrMismatch), errors.Is(err, transport.ErrChanged):
-		return nil, &queue.Denial{Reason: queue.Mismatch, Authentic: true}
+		return "", &queue.Denial{Reason: queue.Mismatch, Authentic: true}
 	case errors.As(err, &failure):
-		return nil, &queue.Denial{Reason: queue.Unreadable, Authentic: true}
+		return "", &queue.Denial{Reason: queue.Unreadable, Authentic: true}
 	default:
-		return nil, err
+		return "", err
+	}
+	return r.read(ctx)
+}
+
+// read checks the script that is in the spool. Few are in memory at once,
+// however many requests wait.
+func (r *request) read(ctx context.Context) (text string, err error) {
+	select {
+	case r.q.x.reading <- struct{}{}:
+		defer func() { <-r.q.x.reading }()
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	script, err := r.entry.ReadScript()
+	if err != nil {
+		return "", err
 	}
 	if d := queue.CheckScript(script); d != nil {
-		return nil, d
+		return "", d
 	}
-	return script, nil
+	return preview(script), nil
 }
 
 func (r *request) part(ctx context.Context, c *transport.Conn, p queue.Part, size int64) func(io.Writer) error {
@@ -140,13 +156,16 @@ func (r *request) part(ctx context.Context, c *transport.Conn, p queue.Part, siz
 }
 
 // run records that the shell is about to start, and starts it.
-func (r *request) run(before context.Context, script []byte) end {
+func (r *request) run(before context.Context, text string) end {
 	x := r.q.x
+	if err := r.mayStart(before); err != nil {
+		return r.endBefore(err)
+	}
 	if x.o.DryRun {
-		return r.dryRun(script)
+		return r.dryRun(text)
 	}
 	record := r.record(audit.Run)
-	record.Command = preview(script)
+	record.Command = text
 	if err := x.append(before, record); err != nil {
 		if cause := context.Cause(before); cause != nil {
 			err = cause
@@ -191,7 +210,8 @@ func (r *request) stdin() string {
 	return ""
 }
 
-// mayStart is asked right before the shell starts.
+// mayStart is asked right before the shell starts: time may have passed since
+// the claim, and the key may have been revoked.
 func (r *request) mayStart(before context.Context) error {
 	if err := context.Cause(before); err != nil {
 		return err
@@ -199,11 +219,19 @@ func (r *request) mayStart(before context.Context) error {
 	if r.q.x.now().Unix() > r.header.Expires {
 		return errExpired
 	}
+	held, d := r.q.holding()
+	if d != nil {
+		d.Authentic = true
+		return d
+	}
+	if f := r.claim.Key; f != held.Current.Fingerprint() && (held.Next.IsZero() || f != held.Next.Fingerprint()) {
+		return &queue.Denial{Reason: queue.NoKey, Detail: "its key was revoked in the meantime", Authentic: true}
+	}
 	return nil
 }
 
-func (r *request) dryRun(script []byte) end {
-	_, err := r.out.Write([]byte("[dry-run] " + preview(script) + "\n"))
+func (r *request) dryRun(text string) end {
+	_, err := r.out.Write([]byte("[dry-run] " + text + "\n"))
 	e := end{state: audit.Exit, detail: "dry run: nothing was started"}
 	if err != nil {
 		e.detail = err.Error()

@@ -55,14 +55,16 @@ func (h *haste) note(now time.Time, useful bool) bool {
 // look deals with one answer's names, cancels first. The error is the
 // connection's.
 func (q *qube) look(ctx context.Context, conn *transport.Conn, names queue.Names, look int64) (useful bool, err error) {
+	held, denial := q.holding()
 	for _, id := range names.Cancels {
-		if err := q.takeBack(ctx, conn, id); err != nil {
+		took, err := q.takeBack(ctx, conn, id, held, denial)
+		if err != nil {
 			return useful, err
 		}
-		useful = true
+		useful = useful || took
 	}
 	for _, id := range names.IDs {
-		took, err := q.take(ctx, conn, id, look)
+		took, err := q.take(ctx, conn, id, look, held, denial)
 		if err != nil {
 			return useful, err
 		}
@@ -72,31 +74,29 @@ func (q *qube) look(ctx context.Context, conn *transport.Conn, names queue.Names
 }
 
 // take looks at one name: it claims the request, refuses it, or leaves it.
-func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look int64) (useful bool, err error) {
+func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look int64, held keys.Held, denial *queue.Denial) (useful bool, err error) {
 	switch q.x.book.Lookup(q.name, id) {
 	case claim.Open, claim.Final:
 		return false, q.copyOf(ctx, conn, id, look)
 	case claim.Delivered:
-		return false, q.refuse(ctx, conn, id, nil, &queue.Denial{Reason: queue.Replayed})
+		return false, q.refuse(ctx, conn, id, nil, held.Current, &queue.Denial{Reason: queue.Replayed})
 	}
 	if q.skipped(id) {
 		return false, nil
-	}
-	held, d := q.holding()
-	if d != nil {
-		return false, q.refuse(ctx, conn, id, nil, d)
 	}
 	header, err := conn.ReadHeader(ctx, id, queue.PartHeader)
 	var failure *queue.Failure
 	switch {
 	case errors.Is(err, queue.ErrTooLarge):
-		return false, q.refuse(ctx, conn, id, nil, &queue.Denial{Reason: queue.Malformed})
+		return false, q.refuse(ctx, conn, id, nil, held.Current, &queue.Denial{Reason: queue.Malformed})
 	case errors.As(err, &failure) && failure.Code == queue.CodeGone:
 		return false, nil // taken back in the meantime
 	case errors.As(err, &failure):
-		return false, q.refuse(ctx, conn, id, nil, &queue.Denial{Reason: queue.Malformed})
+		return false, q.refuse(ctx, conn, id, nil, held.Current, &queue.Denial{Reason: queue.Malformed})
 	case err != nil:
 		return false, err
+	case denial != nil:
+		return false, q.refuse(ctx, conn, id, header, held.Current, denial)
 	}
 	return q.decide(ctx, conn, id, header, held)
 }
@@ -125,9 +125,10 @@ func (q *qube) holding() (keys.Held, *queue.Denial) {
 	case errors.Is(err, keys.ErrNoKey):
 		return held, &queue.Denial{Reason: queue.NoKey}
 	case err != nil:
-		q.x.warn("cannot read a key", "qube", q.name, "error", err)
+		q.x.complain("key-"+q.name, "cannot read the key of "+q.name, err)
 		return held, &queue.Denial{Reason: queue.NotReady, Detail: "its key in dom0 cannot be read; dom0's log says why"}
 	}
+	q.x.complain("key-"+q.name, "", nil)
 	switch uuid := q.currentUUID(); {
 	case held.Meta.UUID == "", uuid == held.Meta.UUID:
 	case uuid == "":
@@ -140,28 +141,31 @@ func (q *qube) holding() (keys.Held, *queue.Denial) {
 
 // decide checks a header that nothing is known of yet.
 func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, header []byte, held keys.Held) (useful bool, err error) {
-	if err := q.x.adopt(ctx, q.name); err != nil {
-		return false, q.refuse(ctx, conn, id, header, notReady(err))
-	}
+	adopted := q.x.adopt(ctx, q.name)
 	limits := q.x.settings()
 	check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), MaxTimeout: limits.MaxTimeout, MaxBody: limits.MaxScript, MaxStdin: limits.MaxStdin, Floor: q.floor}
 	req, key, d := check.Request(header, held.Current, held.Next)
-	if d != nil && (!d.Authentic || d.Reason == queue.Stale) {
-		return false, q.refuse(ctx, conn, id, header, d)
-	}
-	if q.isBurnt(header) {
-		return false, q.refuse(ctx, conn, id, header, &queue.Denial{Reason: queue.Replayed})
+	switch {
+	case d != nil && !d.Authentic:
+		return false, q.refuse(ctx, conn, id, header, held.Current, d)
+	case adopted != nil:
+		q.burn(header)
+		return false, q.refuse(ctx, conn, id, header, key, notReady(adopted))
+	case d != nil && d.Reason == queue.Stale:
+		return false, q.refuse(ctx, conn, id, header, key, d)
+	case q.isBurnt(header):
+		return false, q.refuse(ctx, conn, id, header, key, &queue.Denial{Reason: queue.Replayed})
 	}
 	r, d2, err := q.claimIt(ctx, id, header, req, key, d)
 	switch {
 	case errors.Is(err, errClaimed):
 		return false, nil // by this very process, a moment ago
 	case d2 != nil:
-		return false, q.refuse(ctx, conn, id, header, d2)
+		return false, q.refuse(ctx, conn, id, header, key, d2)
 	case err != nil:
 		q.x.warn("cannot take a request", "qube", q.name, "id", id, "error", err)
 		q.burn(header)
-		return false, q.refuse(ctx, conn, id, header, notReady(err))
+		return false, q.refuse(ctx, conn, id, header, key, notReady(err))
 	}
 	q.x.begin(r)
 	return true, nil
@@ -233,11 +237,11 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 		}
 		return nil, refused, err
 	}
-	r, err := x.newRequest(q, written[0], req, entry)
-	if err == nil && d != nil {
+	r := x.newRequest(q, written[0], req, entry)
+	if d != nil {
 		r.ready = &finished{record: written[1], head: head}
 	}
-	return r, nil, err
+	return r, nil, nil
 }
 
 // stillGood looks at the key and the floor as they are under the lock. promote

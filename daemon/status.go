@@ -75,16 +75,21 @@ func (s *status) touch() {
 	}
 }
 
-// warnOf keeps a warning until it is lifted with an empty text.
-func (s *status) warnOf(code, text string) {
+// warnOf keeps a warning until it is lifted with an empty text, and reports
+// whether that is news.
+func (s *status) warnOf(code, text string) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.warnings[code].Text == text {
+		return false
+	}
 	if text == "" {
 		delete(s.warnings, code)
 	} else {
 		s.warnings[code] = Health{Code: code, Severity: "warning", Text: text}
 	}
-	s.mu.Unlock()
 	s.touch()
+	return true
 }
 
 func (s *status) loop(ctx context.Context, done *sync.WaitGroup) {
@@ -98,7 +103,7 @@ func (s *status) loop(ctx context.Context, done *sync.WaitGroup) {
 		}
 		b, err := json.Marshal(s.snapshot())
 		if err == nil {
-			err = disk.Replace("status", s.x.o.Root.Status(), b, 0o600)
+			err = disk.Replace("daemon.status", s.x.o.Root.Status(), b, 0o600)
 		}
 		if err != nil {
 			s.x.warn("cannot write the status file", "error", err)
@@ -134,9 +139,19 @@ func (s *status) snapshot() Status {
 	return out
 }
 
+// complain shows a trouble and logs it once, until it is lifted with a nil error.
+func (x *Executor) complain(code, what string, err error) {
+	if err == nil {
+		x.status.warnOf(code, "")
+		return
+	}
+	if x.status.warnOf(code, what+": "+err.Error()) {
+		x.warn(what, "error", err)
+	}
+}
+
 // mirrorFailed tells that the copies of the audit log for people are behind;
 // the log itself is not.
 func (x *Executor) mirrorFailed(err error) {
-	x.status.warnOf("mirror", err.Error())
-	x.warn("cannot write the log's copy", "error", err)
+	x.complain("mirror", "cannot write the copy of the log", err)
 }

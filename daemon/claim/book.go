@@ -219,7 +219,8 @@ func (b *Book) claim(r audit.Record) {
 		q.floors[r.Key] = 0
 	}
 	q.claims[d] = held{issued: r.Issued, seq: r.Seq, key: r.Key}
-	for b.total > b.limit {
+	for before := b.total + 1; b.total > b.limit && b.total < before; {
+		before = b.total
 		b.giveUp()
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -201,14 +200,14 @@ func (e *Entry) read(name string) ([]byte, error) {
 // ErrMismatch says that a part is not what the header promised.
 var ErrMismatch = errors.New("the part is not what its header says")
 
-// Script stores the script that fill writes and returns it, if it is the one
-// the header's sum names; else [ErrMismatch].
-func (e *Entry) Script(want queue.Sum, fill func(io.Writer) error) ([]byte, error) {
-	if err := e.part("spool.script", script, want, fill); err != nil {
-		return nil, err
-	}
-	return e.read(script)
+// Script stores the script that fill writes, if it is the one the header's sum
+// names; else [ErrMismatch].
+func (e *Entry) Script(want queue.Sum, fill func(io.Writer) error) error {
+	return e.part("spool.script", script, want, fill)
 }
+
+// ReadScript returns the stored script.
+func (e *Entry) ReadScript() ([]byte, error) { return e.read(script) }
 
 // Stdin stores standard input under the same rule.
 func (e *Entry) Stdin(want queue.Sum, fill func(io.Writer) error) error {
@@ -273,86 +272,3 @@ func (e *Entry) Result() (b []byte, ok bool, err error) {
 	}
 	return b, err == nil, err
 }
-
-// Output opens out or err of a new command.
-func (e *Entry) Output(s queue.Stream) (*Output, error) {
-	f, err := os.OpenFile(e.outputPath(s), os.O_RDWR|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("cannot keep the output of request %d: %w", e.Number, err)
-	}
-	return &Output{f: f, hash: sha256.New(), grown: make(chan struct{}, 1)}, nil
-}
-
-// ReopenOutput opens what an earlier run left of out or err, for reading.
-func (e *Entry) ReopenOutput(s queue.Stream) (*Output, error) {
-	f, size, err := queue.OpenRegular(e.outputPath(s))
-	if errors.Is(err, fs.ErrNotExist) {
-		return e.Output(s)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the output of request %d: %w", e.Number, err)
-	}
-	h := sha256.New()
-	if n, err := io.Copy(h, io.LimitReader(f, size)); err != nil || n != size {
-		return nil, errors.Join(fmt.Errorf("cannot read the output of request %d: %w", e.Number, err), f.Close())
-	}
-	return &Output{f: f, hash: h, size: size, grown: make(chan struct{}, 1)}, nil
-}
-
-func (e *Entry) outputPath(s queue.Stream) string {
-	name := "out"
-	if s == queue.Stderr {
-		name = "err"
-	}
-	return filepath.Join(e.dir, name)
-}
-
-// Output is one stream of a command's output: written by the command's runner,
-// read at its own pace by whoever sends it to the qube.
-type Output struct {
-	f     *os.File
-	mu    sync.Mutex
-	hash  hash.Hash
-	size  int64
-	grown chan struct{}
-}
-
-// Write appends to the output. The runner bounds its length.
-func (o *Output) Write(p []byte) (int, error) {
-	n, err := o.f.WriteAt(p, o.Size())
-	o.mu.Lock()
-	o.hash.Write(p[:n])
-	o.size += int64(n)
-	o.mu.Unlock()
-	select {
-	case o.grown <- struct{}{}:
-	default:
-	}
-	return n, err
-}
-
-// Size is how many bytes there are so far.
-func (o *Output) Size() int64 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.size
-}
-
-// Sum is the output's sum so far.
-func (o *Output) Sum() queue.Sum {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return queue.Sum{SHA256: [32]byte(o.hash.Sum(nil)), Size: o.size, Present: true}
-}
-
-// ReadAt reads what was written.
-func (o *Output) ReadAt(p []byte, off int64) (int, error) { return o.f.ReadAt(p, off) }
-
-// Grown has a value after the output grew.
-func (o *Output) Grown() <-chan struct{} { return o.grown }
-
-// Sync puts the output on the disk.
-func (o *Output) Sync() error { return disk.Sync("spool.output", o.f) }
-
-// Close closes the file; what is in it stays.
-func (o *Output) Close() error { return o.f.Close() }
