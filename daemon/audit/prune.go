@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,7 +82,7 @@ func (l *Log) prunable() (gone []segment, upto int64, err error) {
 	}
 	young := error(nil)
 	for i := 0; i+1 < len(segs) && segs[i] != l.cur; i++ {
-		age := l.ageOf(segs[i+1])
+		age := l.age(segs[i], segs[i+1])
 		if age <= l.o.MaxAge && total <= l.o.MaxBytes {
 			break
 		}
@@ -96,12 +98,37 @@ func (l *Log) prunable() (gone []segment, upto int64, err error) {
 	return gone, upto, nil
 }
 
-// ageOf is how long ago the day ended on which s was begun: no record before s
-// is younger.
-func (l *Log) ageOf(s segment) time.Duration {
-	day, err := time.Parse(time.DateOnly, s.date)
+// age is how old the youngest record of s is. Where its last line cannot be
+// read, it is taken to be of the day on which the next segment was begun.
+func (l *Log) age(s, next segment) time.Duration {
+	if last, err := lastRecord(s); err == nil {
+		return l.now().Sub(last.Time)
+	}
+	day, err := time.Parse(time.DateOnly, next.date)
 	if err != nil {
 		return 0
 	}
 	return l.now().Sub(day.AddDate(0, 0, 1))
+}
+
+// lastRecord reads the last line of a segment that has more than a carry.
+func lastRecord(s segment) (Record, error) {
+	f, err := openRegular(s.path, os.O_RDONLY, 0)
+	if err != nil {
+		return Record{}, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return Record{}, err
+	}
+	buf := make([]byte, min(st.Size(), maxLine+2))
+	if _, err := f.ReadAt(buf, st.Size()-int64(len(buf))); err != nil {
+		return Record{}, err
+	}
+	line, ok := bytes.CutSuffix(buf, []byte("\n"))
+	if !ok {
+		return Record{}, io.ErrUnexpectedEOF
+	}
+	return parseLine(line[bytes.LastIndexByte(line, '\n')+1:])
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"time"
 )
 
 // Read calls fn with each record from seq from on, in order, and with its line
@@ -176,6 +175,3 @@ func (r *reader) advance() (bool, error) {
 	r.file, r.scan = f, newScan(f, segs[at], r.next)
 	return true, nil
 }
-
-// pollEvery is how often a follower looks where the kernel cannot tell it.
-const pollEvery = time.Second

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -75,7 +76,7 @@ func listSegments(dir string) ([]segment, error) {
 	}
 	slices.SortFunc(segs, func(a, b segment) int {
 		if a.first != b.first {
-			return int(min(max(a.first-b.first, -1), 1))
+			return cmp.Compare(a.first, b.first)
 		}
 		return strings.Compare(a.date, b.date)
 	})

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,16 +22,16 @@ type start struct {
 	l     *Log
 	segs  []segment
 	head  head
-	lost  []span         // records unreadable, missing or changed
-	known map[int64]bool // first seqs of losses that are recorded already
-	tail  int            // bad lines at the very end
+	lost  []span // records unreadable, missing or changed
+	known []span // recorded as lost already
+	tail  int    // bad lines at the very end
 
 	leaves []tlog.Hash // of the newest segment's lines; zero where there is none
 }
 
 // start reads the log, repairs it and signs its head.
 func (l *Log) start(ctx context.Context) error {
-	s := &start{l: l, known: map[int64]bool{}}
+	s := &start{l: l}
 	var err error
 	if s.segs, err = listSegments(l.dir); err != nil {
 		return err
@@ -207,7 +208,7 @@ func (s *start) take(e entry, newest, loaded bool) {
 		s.leaves = append(s.leaves, tlog.RecordHash(e.line))
 	}
 	if e.rec.Event == Loss {
-		s.known[e.rec.Oldest] = true
+		s.known = append(s.known, span{e.rec.Oldest, e.rec.Oldest + e.rec.Count})
 	}
 	if !loaded {
 		s.l.fold.Apply(e.rec)
@@ -242,13 +243,17 @@ func (s *start) judge(headErr error) {
 		l.note(Short, "%s", detail)
 		l.owed = append(l.owed, lossRecord(s.kept(), short, detail))
 	}
-	slices.SortFunc(s.lost, func(a, b span) int { return int(min(max(a.from-b.from, -1), 1)) })
-	s.lost = slices.DeleteFunc(s.lost, func(sp span) bool { return s.known[sp.from] })
-	if k := len(s.lost); k > maxLossRecords {
-		s.lost[maxLossRecords-1].to = s.lost[k-1].to
-		s.lost = s.lost[:maxLossRecords]
-	}
+	var lost []span
 	for _, sp := range s.lost {
+		_, unknown := divide(sp, s.known)
+		lost = append(lost, unknown...)
+	}
+	slices.SortFunc(lost, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	if k := len(lost); k > maxLossRecords {
+		lost[maxLossRecords-1].to = lost[k-1].to
+		lost = lost[:maxLossRecords]
+	}
+	for _, sp := range lost {
 		detail := fmt.Sprintf("%v unreadable, missing or changed", sp)
 		l.note(Damaged, "%s", detail)
 		l.owed = append(l.owed, lossRecord(sp.from, sp.to-sp.from, detail))

@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// pollEvery is how often a follower looks where the kernel cannot tell it.
+const pollEvery = time.Second
+
 // watch tells when the head of a log was replaced.
 type watch struct{ f *os.File }
 
