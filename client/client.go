@@ -86,10 +86,13 @@ func DefaultRoot() (string, error) {
 	return filepath.Join(home, queue.FolderName), nil
 }
 
+// Migrate takes over an older release's folder, if there is one.
+func (c *Client) Migrate() error { return queue.Migrate(filepath.Dir(c.Layout.Root)) }
+
 // Prepare takes over an older release's folder, makes what is missing of the
 // queue and closes it to other accounts.
 func (c *Client) Prepare() error {
-	if err := queue.Migrate(filepath.Dir(c.Layout.Root)); err != nil {
+	if err := c.Migrate(); err != nil {
 		return err
 	}
 	return explain(c.Layout.Make())

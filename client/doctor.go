@@ -37,7 +37,11 @@ type Finding struct {
 func (c *Client) Doctor(ctx context.Context) []Finding {
 	var list []Finding
 	add := func(f Finding) { list = append(list, f) }
-	add(c.checkAccount())
+	account := c.checkAccount()
+	add(account)
+	if account.Severity == Problem {
+		return list // another account's queue is not this one's to look at or make
+	}
 	add(c.checkFolder())
 	add(c.checkDisk())
 	add(c.checkKey())
