@@ -107,7 +107,7 @@ func open(ctx context.Context, o Options) (x *Executor, err error) {
 		return x, err
 	}
 	x.slots = slots.New(x.slotLimits())
-	x.mirror = mirror.New(o.Root)
+	x.mirror = mirror.New(o.Root.Log(), o.Root.Real())
 	x.status = newStatus(x)
 	return x, x.openRunner(ctx)
 }
