@@ -101,7 +101,7 @@ func TestARunHasTwoLines(t *testing.T) {
 }
 
 // aLine is what a reader of the log may rely on.
-var aLine = regexp.MustCompile(`^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)\] [A-Z-]+( [a-z]+=([A-Za-z0-9_.:-]+|"([^"\\]|\\.)*"))+$`)
+var aLine = regexp.MustCompile(`^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)\] [A-Z-]+( [a-z]+=([A-Za-z0-9_.:-]+|"([^"\\]|\\.)*"))*$`)
 
 func hostile(s string) audit.Record {
 	return audit.Record{Time: at, Event: audit.Run, Qube: s, ID: s, Command: s, Reason: s, Detail: s, Kind: s, Who: s, Way: s, Key: s, State: audit.State(s)}
