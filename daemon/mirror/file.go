@@ -20,11 +20,14 @@ const (
 )
 
 // writeFile appends text with one write, so that lines of other processes do
-// not come between.
+// not come between. It takes no lock on the file: whoever may read it could
+// hold that for ever.
 func (m *Mirror) writeFile(text string) error {
 	if text == "" {
 		return nil
 	}
+	m.file.Lock()
+	defer m.file.Unlock()
 	f, err := openLog(m.path)
 	if err != nil {
 		return fmt.Errorf("cannot write the log for people: %w", err)
@@ -43,7 +46,8 @@ func (m *Mirror) writeFile(text string) error {
 }
 
 // torn reports whether the last write broke off inside a line, on a full disk:
-// the next record must not be read as its end.
+// the next record must not be read as its end. A write of another process that
+// is just under way looks the same, and gets an empty line before ours.
 func torn(f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil || info.Size() == 0 {

@@ -26,6 +26,7 @@ const journalWait = time.Second
 // Mirror writes both copies. Its methods may be called by many.
 type Mirror struct {
 	path string
+	file sync.Mutex        // one record after the other into the file
 	send func(Entry) error // nil: no journal
 	busy chan struct{}     // holds a token while an entry is on its way
 	wait time.Duration     // for one entry
