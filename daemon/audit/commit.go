@@ -236,6 +236,9 @@ func (l *Log) writeTree() error {
 	disk.Point("audit.tree:after-write")
 	l.treeEnd += int64(len(l.pending))
 	l.pending = l.pending[:0]
+	if cap(l.pending) > readSize {
+		l.pending = nil
+	}
 	return nil
 }
 

@@ -104,9 +104,12 @@ func cutText(s string) string {
 // parseLine reads one line without LF. Unknown fields are of a later version
 // and are passed over.
 func parseLine(line []byte) (Record, error) {
-	var r Record
-	if err := json.Unmarshal(line, &r); err != nil {
-		return Record{}, fmt.Errorf("not an audit record: %w", err)
+	r, ok := parseFast(line)
+	if !ok {
+		r = Record{}
+		if err := json.Unmarshal(line, &r); err != nil {
+			return Record{}, fmt.Errorf("not an audit record: %w", err)
+		}
 	}
 	if r.Event == "" || r.Seq < 0 {
 		return Record{}, errors.New("not an audit record: no event or no seq")

@@ -49,7 +49,8 @@ func (l *Log) start(ctx context.Context) error {
 	l.fillReserve()
 	if s.tail > 0 {
 		// The next records must not stand among lines whose number is in doubt.
-		if err := l.rotate(max(l.now().Format(time.DateOnly), l.cur.date)); err != nil {
+		l.stand(NoRotation, l.rotate(max(l.now().Format(time.DateOnly), l.cur.date)))
+		if err := l.brokenBy(); err != nil {
 			return err
 		}
 	}

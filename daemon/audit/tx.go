@@ -14,7 +14,8 @@ type Commit struct {
 	Head string  // a signed note that covers them and all before
 }
 
-// Tx is one Update: its records are written together or not at all.
+// Tx is one Update. An error leaves none of its records; a crash may leave the
+// first few of them, so that each must be true without the next.
 type Tx struct {
 	l       *Log
 	records []Record
