@@ -100,11 +100,11 @@ func (l *Log) runBatch(batch []*call, answers []answer) error {
 		if !c.state.CompareAndSwap(waiting, taken) {
 			continue
 		}
+		l.rotateIfDue()
 		if err := l.brokenBy(); err != nil {
 			answers[i].err = err
 			continue
 		}
-		l.rotateIfDue()
 		answers[i].commit.Seqs, answers[i].err = l.run(c)
 	}
 	if err := l.finish(); errors.Is(err, ErrBroken) {

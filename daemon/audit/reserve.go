@@ -79,6 +79,11 @@ func allocate(f *os.File, size int64) error {
 	if !errors.Is(err, unix.EOPNOTSUPP) {
 		return err
 	}
+	return writeBlocks(f, size)
+}
+
+// writeBlocks fills f where the file system cannot set blocks aside.
+func writeBlocks(f *os.File, size int64) error {
 	block := make([]byte, 64<<10)
 	for off := int64(0); off < size; off += int64(len(block)) {
 		_, _ = rand.Read(block) // not zeros: a file system may leave those out

@@ -160,6 +160,9 @@ func (l *Log) adoptForeign() error {
 // fails the old one is written on: a full disk must not stop a final record.
 func (l *Log) rotateIfDue() {
 	today := l.now().Format(time.DateOnly)
+	if l.brokenBy() != nil {
+		return
+	}
 	if today <= l.cur.date && l.end-l.carried <= l.o.SegmentBytes {
 		return
 	}
