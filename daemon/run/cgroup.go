@@ -172,8 +172,8 @@ func removeGroups(path string) error {
 }
 
 // killGroup kills all processes of the group that is open as dir, and below.
-func killGroup(dir *os.File) error {
-	fd, err := unix.Openat(int(dir.Fd()), "cgroup.kill", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+func killGroup(dir int) error {
+	fd, err := unix.Openat(dir, "cgroup.kill", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}

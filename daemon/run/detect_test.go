@@ -58,8 +58,8 @@ func TestDelegatedCgroup(t *testing.T) {
 	}
 }
 
-func TestParseParent(t *testing.T) {
-	for stat, want := range map[string]int{
+func TestParseStat(t *testing.T) {
+	for text, want := range map[string]int{
 		"12 (bash) S 7 12 12 0":        7,
 		"12 (a) S 1 (b\n) R 8 12 12 0": 8,
 		"":                             -1,
@@ -67,18 +67,18 @@ func TestParseParent(t *testing.T) {
 		"12 (bash) S":                  -1,
 		"12 (bash) S x":                -1,
 	} {
-		if got, ok := parseParent([]byte(stat)); ok != (want >= 0) || ok && got != want {
-			t.Errorf("%q: got %d, %v", stat, got, ok)
+		if got, ok := parseStat([]byte(text)); ok != (want >= 0) || ok && got.parent != want {
+			t.Errorf("%q: got %+v, %v", text, got, ok)
 		}
 	}
 }
 
-func FuzzParent(f *testing.F) {
+func FuzzStat(f *testing.F) {
 	f.Add([]byte("12 (a) S 1 (b\n) R 8 12 12 0"))
 	f.Add([]byte(")"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if n, ok := parseParent(b); ok && n < 0 {
-			t.Errorf("%q: %d", b, n)
+		if s, ok := parseStat(b); ok && s.parent < 0 {
+			t.Errorf("%q: %+v", b, s)
 		}
 	})
 }

@@ -293,7 +293,7 @@ func (j *job) kill() {
 	select {
 	case <-j.exited:
 	default:
-		killBelow(j.cmd.Process.Pid)
+		killBelowSubreaper(j.cmd.Process.Pid, j.r.grace())
 		_ = j.cmd.Process.Kill()
 	}
 }

@@ -20,7 +20,7 @@ const killFor = time.Minute
 // until gone is closed: until it has no child left. Killed parents leave their
 // children to the subreaper, so that a pass always finds the top of what is
 // still alive, whoever forked it and whichever session it is in.
-func killAll(gone <-chan struct{}, group *os.File) {
+func killAll(gone <-chan struct{}, group int) {
 	self := os.Getpid()
 	deadline := time.Now().Add(killFor)
 	// The first wait is for the usual case, in which nothing is left.
@@ -32,7 +32,7 @@ func killAll(gone <-chan struct{}, group *os.File) {
 			return
 		case <-t.C:
 		}
-		if group != nil {
+		if group >= 0 {
 			_ = killGroup(group)
 		}
 		killBelow(self)
@@ -40,19 +40,34 @@ func killAll(gone <-chan struct{}, group *os.File) {
 }
 
 // killBelow kills the descendants of pid that it sees, parents before their
-// children: a killed parent forks no more, so what is listed after it was
-// killed is all it will ever have. The lists are read and used at once, while
-// the dead among them keep their numbers until they are reaped; a number that
-// was reaped in between is not given out again before all others were.
-func killBelow(pid int) {
+// children, and returns how many of them were still alive. A killed parent
+// forks no more: its children are below it, or below the subreaper by the next
+// pass. The lists are read and used at once, while the dead among them keep
+// their numbers until they are reaped; a number that was reaped in between is
+// not given out again before all others were.
+func killBelow(pid int) (living int) {
 	todo := []int{pid}
 	for len(todo) > 0 {
 		parent := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		for _, child := range children(parent) {
+			// One that waits to be reaped may still have other threads.
+			if s, ok := readStat(child); ok && s.state != 'Z' {
+				living++
+			}
 			_ = unix.Kill(child, unix.SIGKILL)
 			todo = append(todo, child)
 		}
+	}
+	return living
+}
+
+// killBelowSubreaper does what killAll does for another process that does not
+// do it, without reaping.
+func killBelowSubreaper(pid int, patience time.Duration) {
+	deadline := time.Now().Add(patience)
+	for killBelow(pid) > 0 && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -90,26 +105,36 @@ func hasChildrenFile() bool {
 func scanChildren(pid int) []int {
 	var pids []int
 	for _, p := range processes() {
-		b, err := os.ReadFile(procPath(p, "stat"))
-		if err != nil {
-			continue
-		}
-		if parent, ok := parseParent(b); ok && parent == pid {
+		if s, ok := readStat(p); ok && s.parent == pid {
 			pids = append(pids, p)
 		}
 	}
 	return pids
 }
 
-// parseParent takes the parent from a /proc/PID/stat, in which the name of
-// the program stands in parentheses and may hold anything.
-func parseParent(stat []byte) (int, bool) {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 2 {
-		return 0, false
+type stat struct {
+	state  byte // 'R', 'S', 'Z', …
+	parent int
+}
+
+// readStat tells nothing of a process that is gone.
+func readStat(pid int) (stat, bool) {
+	b, err := os.ReadFile(procPath(pid, "stat"))
+	if err != nil {
+		return stat{}, false
 	}
-	n, err := strconv.Atoi(string(fields[1]))
-	return n, err == nil && n >= 0
+	return parseStat(b)
+}
+
+// parseStat reads a /proc/PID/stat, in which the name of the program stands in
+// parentheses and may hold anything.
+func parseStat(b []byte) (stat, bool) {
+	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(fields) < 2 || len(fields[0]) != 1 {
+		return stat{}, false
+	}
+	parent, err := strconv.Atoi(string(fields[1]))
+	return stat{fields[0][0], parent}, err == nil && parent >= 0
 }
 
 func processes() []int {

@@ -12,14 +12,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) {
-	if code, was := Supervise(); was {
-		os.Exit(code)
-	}
+	Supervise()
 	if len(os.Args) > 1 && os.Args[1] == daemonArg {
-		os.Exit(standInDaemon(os.Args[2:]))
+		unix.Exit(standInDaemon(os.Args[2:]))
 	}
 	if err := makeUnit(); err != nil {
 		noUnit = err.Error()
@@ -102,6 +102,7 @@ var (
 // bothWays runs a test with a cgroup and without.
 func bothWays(t *testing.T, test func(t *testing.T, r *Runner)) {
 	t.Helper()
+	t.Parallel()
 	for _, grouped := range []bool{false, true} {
 		t.Run(fmt.Sprintf("cgroup=%v", grouped), func(t *testing.T) {
 			t.Parallel()

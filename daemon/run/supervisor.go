@@ -23,13 +23,13 @@ const (
 	noGroup        = "no-cgroup"
 )
 
-// Descriptors that a supervisor inherits.
+// Descriptors that a supervisor inherits, in the order of spawn's files.
 const (
-	fdControl = 3 + iota // a SOCK_SEQPACKET socket to the daemon
+	fdControl = 3 + iota
 	fdStdin
 	fdStdout
 	fdStderr
-	fdGroup // the command's cgroup; only with inGroup
+	fdGroup // only with inGroup
 )
 
 // supervisor is the process between daemon and command. It trusts the daemon
@@ -38,16 +38,18 @@ type supervisor struct {
 	script  string
 	bash    string
 	timeout time.Duration
-	group   *os.File
+	control int    // a SOCK_SEQPACKET socket to the daemon
+	streams [3]int // of the command
+	group   int    // the command's cgroup, or -1
 }
 
-// Supervise does the supervisor's work if this process was started as one;
-// then main must exit with code. It is to be called first in main, before
-// anything else is read, opened or started: was is false for everyone else,
-// at the cost of looking at two arguments.
-func Supervise() (code int, was bool) {
+// Supervise does the supervisor's work if this process was started as one,
+// and then ends it: it returns only to everyone else, at the cost of a look at
+// the arguments. Call it first in main, before anything is read, opened or
+// started.
+func Supervise() {
 	if len(os.Args) < 2 || os.Args[1] != superviseArg {
-		return 0, false
+		return
 	}
 	// The thread must live as long as bash, whose parent-death signal it is.
 	runtime.LockOSThread()
@@ -57,10 +59,10 @@ func Supervise() (code int, was bool) {
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: cannot supervise a command: %v\n", supervisorName, err)
-		return 1, true
+		unix.Exit(1)
 	}
 	s.supervise()
-	return 0, true
+	unix.Exit(0) // past the hooks of os.Exit: nothing here is to be saved
 }
 
 func newSupervisor(args []string) (*supervisor, error) {
@@ -74,9 +76,16 @@ func newSupervisor(args []string) (*supervisor, error) {
 	if err != nil || ns <= 0 {
 		return nil, fmt.Errorf("%q is no timeout", args[2])
 	}
-	s := &supervisor{script: filepath.Join(args[0], scriptName), bash: args[1], timeout: time.Duration(ns)}
+	s := &supervisor{
+		script:  filepath.Join(args[0], scriptName),
+		bash:    args[1],
+		timeout: time.Duration(ns),
+		control: fdControl,
+		streams: [3]int{fdStdin, fdStdout, fdStderr},
+		group:   -1,
+	}
 	if args[3] == inGroup {
-		s.group = os.NewFile(fdGroup, "cgroup")
+		s.group = fdGroup
 	}
 	return s, nil
 }
@@ -130,38 +139,38 @@ func defaultSignals() {
 // supervise waits for the daemon's word, starts bash, and ends when nothing of
 // it is left.
 func (s *supervisor) supervise() {
-	if m, err := readMessage(); err != nil || m.kind != sayGo {
+	if m, err := s.hear(); err != nil || m.kind != sayGo {
 		return // the daemon is gone or has changed its mind
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	pid, err := s.startBash()
 	deadline := time.NewTimer(s.timeout)
-	for fd := fdStdin; fd <= fdStderr; fd++ {
+	for _, fd := range s.streams {
 		_ = unix.Close(fd)
 	}
 	if err != nil {
-		say(message{kind: sayFailed, text: err.Error()})
+		s.say(message{kind: sayFailed, text: err.Error()})
 		return
 	}
-	say(message{kind: sayBegan})
+	s.say(message{kind: sayBegan})
 
 	ended, gone := make(chan unix.WaitStatus, 1), make(chan struct{})
 	go reap(pid, ended, gone)
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		_, _ = readMessage() // there is no further message but the end
+		_, _ = s.hear() // there is no further message but the end
 	}()
 	select {
 	case status := <-ended:
-		say(message{kind: sayEnded, status: status})
+		s.say(message{kind: sayEnded, status: status})
 	case <-deadline.C:
-		say(message{kind: sayTimeout})
+		s.say(message{kind: sayTimeout})
 	case <-closed:
-		say(message{kind: sayStopped})
+		s.say(message{kind: sayStopped})
 	case <-signals:
-		say(message{kind: sayStopped})
+		s.say(message{kind: sayStopped})
 	}
 	killAll(gone, s.group)
 }
@@ -172,11 +181,11 @@ func (s *supervisor) supervise() {
 func (s *supervisor) startBash() (pid int, err error) {
 	attr := &syscall.ProcAttr{
 		Env:   os.Environ(),
-		Files: []uintptr{fdStdin, fdStdout, fdStderr},
+		Files: []uintptr{uintptr(s.streams[0]), uintptr(s.streams[1]), uintptr(s.streams[2])},
 		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL},
 	}
-	if s.group != nil {
-		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, fdGroup
+	if s.group >= 0 {
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, s.group
 	}
 	pid, err = syscall.ForkExec(s.bash, shellArgs(s.script), attr)
 	if err != nil {
@@ -202,10 +211,10 @@ func reap(bash int, ended chan<- unix.WaitStatus, gone chan<- struct{}) {
 	}
 }
 
-func readMessage() (message, error) {
+func (s *supervisor) hear() (message, error) {
 	buf := make([]byte, maxMessage+1)
 	for {
-		n, err := unix.Read(fdControl, buf)
+		n, err := unix.Read(s.control, buf)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -217,6 +226,6 @@ func readMessage() (message, error) {
 }
 
 // say tells the daemon; if it is gone, nobody needs to know.
-func say(m message) {
-	_ = unix.Send(fdControl, m.encode(), unix.MSG_NOSIGNAL)
+func (s *supervisor) say(m message) {
+	_ = unix.Send(s.control, m.encode(), unix.MSG_NOSIGNAL)
 }
