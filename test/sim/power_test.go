@@ -28,6 +28,7 @@ func TestQvmCheck(t *testing.T) {
 		{"--running: Paused counts", []string{"--running", "pause"}, 0},
 		{"--running: Transient counts", []string{"--running", "trans"}, 0},
 		{"--running: Halting counts", []string{"run", "--running", "dying"}, 0},
+		{"--running: all but Halted and NA counts", []string{"--running", "crash"}, 0},
 		{"1: none match", []string{"--running", "halt"}, 1},
 		{"1: --paused of a running one", []string{"--paused", "run"}, 1},
 		{"0: --paused", []string{"--paused", "pause"}, 0},

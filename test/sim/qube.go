@@ -47,6 +47,11 @@ func (q *Qube) SetUser(name string) {
 	q.World.check(q.World.SetProperty(q.Name, "default_user", name))
 }
 
+// SetLabel changes the colour.
+func (q *Qube) SetLabel(label string) {
+	q.World.check(q.World.SetProperty(q.Name, "label", label))
+}
+
 // UUID is the property by which two qubes of one name differ.
 func (q *Qube) UUID() string {
 	v, err := q.World.Property(q.Name, "uuid")

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -66,9 +67,14 @@ type TB interface {
 // World is a simulated machine. It is safe for concurrent use.
 type World struct {
 	world.World
+	// Grace is how long Close lets programs in dom0 end by themselves once
+	// all qubes are down: 5 seconds.
+	Grace time.Duration
+
 	tb    TB // nil in a world made by NewAt
 	leash *os.File
 	power *exec.Cmd
+	once  sync.Once
 }
 
 // New makes a world in a folder of the test. At the end of the test it is
@@ -109,13 +115,19 @@ func NewAt(dir string) (*World, error) {
 		leash.Close()
 		return nil, err
 	}
-	return &World{World: made, leash: leash, power: power}, nil
+	return &World{World: made, Grace: 5 * time.Second, leash: leash, power: power}, nil
 }
 
 // Close ends every qube and then every process that still belongs to this
 // world: one whose program or working folder lies in it, or whose environment
 // names it. Having had to end one of the latter is an error that lists them.
-func (w *World) Close() error {
+// Closing again does nothing.
+func (w *World) Close() (err error) {
+	w.once.Do(func() { err = w.close() })
+	return err
+}
+
+func (w *World) close() error {
 	w.leash.Close()
 	done := make(chan error, 1)
 	go func() { done <- w.power.Wait() }()
@@ -126,7 +138,7 @@ func (w *World) Close() error {
 		w.power.Process.Kill()
 		err = errors.New("the power manager does not end")
 	}
-	left := w.left(5 * time.Second)
+	left := w.left(w.Grace)
 	for _, pid := range left {
 		err = errors.Join(err, fmt.Errorf("process left behind: %s", proctree.Describe(pid)))
 		unix.Kill(pid, unix.SIGKILL)

@@ -49,6 +49,17 @@ func all() map[int]process {
 	return found
 }
 
+// Children lists the children of pid, also dead ones that nobody collected.
+func Children(pid int) []int {
+	var children []int
+	for p, i := range all() {
+		if i.parent == pid {
+			children = append(children, p)
+		}
+	}
+	return children
+}
+
 // Below lists the living descendants of pid, parents first, without itself.
 func Below(pid int) []int {
 	processes := all()

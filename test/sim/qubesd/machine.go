@@ -19,8 +19,9 @@ import (
 // machine is one qube's processes. mu is held over every operation.
 type machine struct {
 	world.World
-	name string
-	mu   sync.Mutex
+	nursery *nursery
+	name    string
+	mu      sync.Mutex
 
 	ln     *net.UnixListener // qrexec socket, from the first moment of a start
 	init   *exec.Cmd         // nil when down
@@ -125,7 +126,7 @@ func (m *machine) spawnAs(how string) error {
 	}
 	cmd := &exec.Cmd{Path: m.QubePath(m.name, "lib", world.Program), Args: argv, Dir: "/", Env: []string{},
 		ExtraFiles: []*os.File{socket, readyWrite, leashRead}, SysProcAttr: guest.Attributes(how)}
-	err = cmd.Start()
+	err = m.nursery.start(cmd)
 	readyWrite.Close()
 	leashRead.Close()
 	if err != nil {
@@ -137,8 +138,7 @@ func (m *machine) spawnAs(how string) error {
 	if string(said) != guest.Ready {
 		cmd.Process.Kill()
 		leashWrite.Close()
-		cmd.Wait()
-		return errors.Join(err, fmt.Errorf("not ready: %q", said))
+		return errors.Join(err, fmt.Errorf("not ready: %q", said), m.nursery.wait(cmd))
 	}
 	m.init, m.how, m.leash, m.frozen, m.ended = cmd, how, leashWrite, false, make(chan struct{})
 	go m.watch(cmd, m.ended)
@@ -147,7 +147,9 @@ func (m *machine) spawnAs(how string) error {
 
 // watch notices when the first process ends without being told to.
 func (m *machine) watch(cmd *exec.Cmd, ended chan struct{}) {
-	cmd.Wait()
+	if err := m.nursery.wait(cmd); err != nil {
+		fmt.Fprintf(os.Stderr, "qubesd: end of %s: %v\n", m.name, err)
+	}
 	close(ended)
 	m.mu.Lock()
 	defer m.mu.Unlock()

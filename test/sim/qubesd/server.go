@@ -19,6 +19,7 @@ import (
 
 type server struct {
 	world.World
+	nursery  *nursery
 	mu       sync.Mutex
 	machines map[string]*machine
 	closing  bool
@@ -50,7 +51,11 @@ func run(argv []string) error {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return fmt.Errorf("another power manager runs in %s", w.Dir)
 	}
-	s := &server{World: w, machines: map[string]*machine{}}
+	born, err := newNursery()
+	if err != nil {
+		return err
+	}
+	s := &server{World: w, nursery: born, machines: map[string]*machine{}}
 	if err := s.settle(); err != nil {
 		return err
 	}
@@ -133,7 +138,7 @@ func (s *server) machine(name string) (*machine, error) {
 	}
 	m, ok := s.machines[name]
 	if !ok {
-		m = &machine{World: s.World, name: name}
+		m = &machine{World: s.World, nursery: s.nursery, name: name}
 		s.machines[name] = m
 	}
 	s.mu.Unlock()

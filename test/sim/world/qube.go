@@ -33,19 +33,19 @@ func ParseState(s string) (State, error) {
 }
 
 // IsRunning is the answer of qvm-check --running and of qvm-run's own check:
-// everything but Halted and NA, so also a paused or a dying qube.
-func (s State) IsRunning() bool { return s != Halted && s != "" && s != Crashed }
+// everything but Halted and NA, so also a paused, a dying or a crashed qube.
+func (s State) IsRunning() bool { return s != Halted && s != "" }
 
 // Properties of a qube that can be read with Property.
 const (
-	propState  = "state"
-	propUUID   = "uuid"
-	propLabel  = "label"
-	propClass  = "class"
-	propUser   = "default_user"
-	propBoots  = "boots"
-	propJail   = "isolation"
-	emptyNetvm = "netvm"
+	propState = "state"
+	propUUID  = "uuid"
+	propLabel = "label"
+	propClass = "class"
+	propUser  = "default_user"
+	propBoots = "boots"
+	propJail  = "isolation"
+	propNetvm = "netvm"
 )
 
 // Add makes a halted qube with an empty home and a uuid of its own.
@@ -65,7 +65,7 @@ func (w World) Add(name, label, class string) error {
 		return err
 	}
 	for _, p := range [][2]string{{propState, string(Halted)}, {propLabel, label}, {propClass, class},
-		{propUser, "user"}, {emptyNetvm, ""}, {propBoots, "0"}, {propUUID, newUUID()}} {
+		{propUser, "user"}, {propNetvm, ""}, {propBoots, "0"}, {propUUID, newUUID()}} {
 		if err := w.SetProperty(name, p[0], p[1]); err != nil {
 			return err
 		}
