@@ -20,13 +20,13 @@ type Dom0 struct {
 	Qube string
 	Key  queue.Key // none: every request is denied for it, without a signature
 
-	Ignore   bool                // look, and take nothing
-	Hang     bool                // take, and never answer
-	Approval bool                // ask for an approval that comes at once
-	Sign     func(*queue.Result) // changes what is signed
-	Deliver  func(*queue.Finish) // changes what is delivered
-	Output   func([]byte) []byte // changes output after it was summed
-	Refuse   func(*queue.Request) *queue.Denial
+	Ignore  bool                // look, and take nothing
+	Hang    bool                // take, and never answer
+	Approve chan struct{}       // commands wait until it is closed; nil = no approval
+	Sign    func(*queue.Result) // changes what is signed
+	Deliver func(*queue.Finish) // changes what is delivered
+	Output  func([]byte) []byte // changes output after it was summed
+	Refuse  func(*queue.Request) *queue.Denial
 
 	mu     sync.Mutex
 	claims map[string]*claim
@@ -182,11 +182,17 @@ func (d *Dom0) serve(ctx, run context.Context, c *Conn, r queue.Request, digest 
 	}
 	words := []queue.Word{queue.WordQueued, queue.WordApproval, queue.WordRunning}
 	for _, w := range words {
-		if w == queue.WordApproval && !d.Approval {
+		if w == queue.WordApproval && d.Approve == nil {
 			continue
 		}
 		if err := c.Do(ctx, queue.FrameState, &queue.SetState{ID: r.ID, Word: w}); err != nil {
 			return err
+		}
+		if w == queue.WordApproval {
+			select {
+			case <-d.Approve:
+			case <-run.Done():
+			}
 		}
 	}
 	if queue.SumOf(body) != r.Body || r.Stdin.Present && queue.SumOf(input) != r.Stdin {

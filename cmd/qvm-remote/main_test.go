@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,10 +38,17 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", home)
 			e.Setenv("ROOT", filepath.Join(home, queue.FolderName))
 			e.Setenv("QDB_NAME", "work")
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else every program takes a second more
 			return os.MkdirAll(home, 0o700)
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"dom0": cmdDom0, "mode": cmdMode, "await": cmdAwait,
+			"dom0": cmdDom0, "approve": cmdApprove, "mode": cmdMode, "await": cmdAwait,
 		},
 	})
 }
@@ -64,7 +72,8 @@ func cmdDom0(ts *testscript.TestScript, _ bool, args []string) {
 		case "hang":
 			d.Hang = true
 		case "approval":
-			d.Approval = true
+			d.Approve = make(chan struct{})
+			approvals.Store(ts.Getenv("WORK"), d.Approve)
 		case "forge":
 			d.Deliver = func(f *queue.Finish) { f.Auth[len(f.Auth)-2] ^= 1 }
 		case "alter":
@@ -97,6 +106,18 @@ func cmdDom0(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Logf("agent: %v", err)
 		}
 	})
+}
+
+// approvals are the gates of the scripts that run now, by work folder.
+var approvals sync.Map
+
+// cmdApprove lets commands begin that wait for approval.
+func cmdApprove(ts *testscript.TestScript, _ bool, _ []string) {
+	gate, ok := approvals.Load(ts.Getenv("WORK"))
+	if !ok {
+		ts.Fatalf("no dom0 that asks for approval")
+	}
+	close(gate.(chan struct{}))
 }
 
 // cmdMode checks a file's permissions: mode 600 FILE.
