@@ -35,7 +35,7 @@ func (q *qube) takeBack(ctx context.Context, conn *transport.Conn, id string, he
 	if d != nil {
 		return false, q.dropCancel(ctx, conn, id, d.Reason)
 	}
-	return true, q.cancelIt(ctx, conn, c, key)
+	return true, q.cancelIt(ctx, conn, c, key, held)
 }
 
 func (q *qube) dropCancel(ctx context.Context, conn *transport.Conn, id string, why queue.Reason) error {
@@ -55,7 +55,7 @@ func (q *qube) clear(ctx context.Context, conn *transport.Conn, id string) error
 
 // cancelIt ends a request, or claims an id that has none yet, so that the
 // request it names can never begin.
-func (q *qube) cancelIt(ctx context.Context, conn *transport.Conn, c queue.Cancel, key queue.Key) error {
+func (q *qube) cancelIt(ctx context.Context, conn *transport.Conn, c queue.Cancel, key queue.Key, held keys.Held) error {
 	switch q.x.book.Lookup(q.name, c.ID) {
 	case claim.Open:
 		if r := q.request(c.ID); r != nil {
@@ -65,7 +65,7 @@ func (q *qube) cancelIt(ctx context.Context, conn *transport.Conn, c queue.Cance
 			r.cancel(run.ErrCancelled)
 		}
 	case claim.Unknown:
-		if err := q.claimCancelled(ctx, c, key); err != nil && !errors.Is(err, errClaimed) {
+		if err := q.claimCancelled(ctx, c, key, held); err != nil && !errors.Is(err, errClaimed) {
 			q.x.warn("cannot take a cancel", "qube", q.name, "id", c.ID, "error", err)
 			return nil
 		}
@@ -73,8 +73,15 @@ func (q *qube) cancelIt(ctx context.Context, conn *transport.Conn, c queue.Cance
 	return q.clear(ctx, conn, c.ID)
 }
 
-func (q *qube) claimCancelled(ctx context.Context, c queue.Cancel, key queue.Key) error {
+func (q *qube) claimCancelled(ctx context.Context, c queue.Cancel, key queue.Key, held keys.Held) error {
 	x := q.x
+	if key.Equal(held.Next) {
+		unlock, err := x.keys.Lock(ctx)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
 	number := x.number.Add(1)
 	entry, err := x.spool.Create(number, q.name, queue.MaxHeader, key.ResultKey())
 	if err != nil {

@@ -105,6 +105,11 @@ func (x *Executor) adopt(ctx context.Context, name string) error {
 		return nil
 	}
 	held.Meta.Authorised, held.Meta.UUID = now.Unix(), x.uuid(ctx, name)
+	unlock, err := x.keys.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return x.keys.PutMeta(name, held.Meta)
 }
 

@@ -156,7 +156,7 @@ func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, head
 	case q.isBurnt(header):
 		return false, q.refuse(ctx, conn, id, header, key, &queue.Denial{Reason: queue.Replayed})
 	}
-	r, d2, err := q.claimIt(ctx, id, header, req, key, d)
+	r, d2, err := q.claimIt(ctx, id, header, req, key, held, d)
 	switch {
 	case errors.Is(err, errClaimed):
 		return false, nil // by this very process, a moment ago
@@ -200,7 +200,7 @@ var errClaimed = errors.New("claimed already")
 // claimIt makes the claim: the point of no return. Everything that could have
 // changed since the header was read is checked once more under the log's lock.
 // A denial returned here means that nothing was claimed.
-func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.Request, key queue.Key, d *queue.Denial) (*request, *queue.Denial, error) {
+func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.Request, key queue.Key, held keys.Held, d *queue.Denial) (*request, *queue.Denial, error) {
 	x := q.x
 	if d == nil && int64(x.book.Pending(q.name)) >= x.settings().MaxPending {
 		d = &queue.Denial{Reason: queue.Limit, Authentic: true, Detail: fmt.Sprintf("%d requests of this qube are open", x.settings().MaxPending)}
@@ -219,6 +219,13 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 	if d != nil {
 		records = append(records, audit.Record{Event: audit.Final, Qube: q.name, ID: id, Number: number, Key: record.Key,
 			State: audit.Denied, Reason: string(d.Reason), Detail: d.Detail})
+	}
+	if key.Equal(held.Next) { // its first use makes it the only one; the keys' lock comes before the log's
+		unlock, err := x.keys.Lock(ctx)
+		if err != nil {
+			return nil, nil, errors.Join(err, entry.Remove())
+		}
+		defer unlock()
 	}
 	var refused *queue.Denial
 	written, head, err := x.claimUnderLock(ctx, records, func() (promote bool, err error) {

@@ -1,0 +1,124 @@
+// Command bench measures what the project promises about speed and size, on
+// the simulator, prints a table and writes docs/benchmarks.md.
+//
+// It guarantees that every figure it writes was taken in that run, by the real
+// programs, and that times stand beside a ratio that means something on
+// another machine. It decides nothing: a target that was missed is written as
+// missed.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"qvmremote/daemon/run"
+)
+
+func main() {
+	if code, was := run.Supervise(); was {
+		os.Exit(code)
+	}
+	if len(os.Args) > 1 && os.Args[1] == inside {
+		os.Exit(insideQube(os.Args[2:]))
+	}
+	only := flag.String("only", "", "measure only the groups named so, comma between")
+	out := flag.String("o", "docs/benchmarks.md", "file to write; \"-\" writes none")
+	flag.Parse()
+	if err := measure(*only, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// row is one line of the table.
+type row struct {
+	what   string
+	value  string
+	ratio  string
+	target string
+	met    bool
+}
+
+type group struct {
+	name string
+	run  func(context.Context, *lab) ([]row, error)
+}
+
+var groups = []group{
+	{"build", buildRows},
+	{"round", roundRows},
+	{"idle", idleRows},
+	{"many", manyRows},
+	{"fair", fairRows},
+	{"fleet", fleetRows},
+	{"audit", auditRows},
+}
+
+func measure(only, out string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	defer cancel()
+	l, err := newLab(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	var rows []row
+	for _, g := range groups {
+		if only != "" && !strings.Contains(","+only+",", ","+g.name+",") {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, "measuring:", g.name)
+		r, err := g.run(ctx, l)
+		if err != nil {
+			return fmt.Errorf("%s: %w", g.name, err)
+		}
+		rows = append(rows, r...)
+	}
+	text := table(rows)
+	fmt.Print(text)
+	if out == "-" || only != "" {
+		return nil
+	}
+	return os.WriteFile(out, []byte(document(text)), 0o644)
+}
+
+func table(rows []row) string {
+	var b strings.Builder
+	b.WriteString("| what | measured | ratio | target | met |\n|---|---|---|---|---|\n")
+	for _, r := range rows {
+		met := "yes"
+		if !r.met {
+			met = "**no**"
+		}
+		if r.target == "" {
+			met = ""
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.what, r.value, r.ratio, r.target, met)
+	}
+	return b.String()
+}
+
+func document(text string) string {
+	return "# Benchmarks\n\nWritten by `make bench`; each run replaces it. Taken on the simulator\n(`test/sim`), not on a Qubes OS machine: it has neither Xen nor the Python of\nthe real `qvm-run`. Compare the ratios, not the times.\n\n" +
+		"Machine: " + machine() + "\n\n" + text
+}
+
+func machine() string {
+	model := "unknown processor"
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for _, line := range strings.Split(string(b), "\n") {
+			if name, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(v)
+				break
+			}
+		}
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return fmt.Sprintf("%s, %d cores, Linux %s, %s, %s.", model, runtime.NumCPU(),
+		strings.TrimSpace(string(kernel)), runtime.Version(), time.Now().Format("2006-01-02"))
+}
