@@ -144,7 +144,11 @@ func (r *request) deliver(a answer) {
 			if err := r.courier.rest(ctx, c); err != nil {
 				return err
 			}
-			return c.Finish(ctx, &finish)
+			if err := c.Finish(ctx, &finish); err != nil {
+				return err
+			}
+			r.q.answeredNow(r.claim.ID)
+			return nil
 		})
 	})
 	delivered := r.record(audit.Delivered)

@@ -24,8 +24,7 @@ type courier struct {
 	done  chan struct{}
 
 	mu      sync.Mutex
-	word    queue.Word // the latest one
-	spooled int64      // see copied
+	spooled int64 // see copied
 
 	conn           *transport.Conn // for which the offsets hold
 	sentOut, sentE int64
@@ -40,20 +39,10 @@ func newCourier(q *qube, id string, out, err *spool.Output) *courier {
 
 // show queues a word for the qube.
 func (c *courier) show(w queue.Word) {
-	c.mu.Lock()
-	c.word = w
-	c.mu.Unlock()
 	select {
 	case c.words <- w:
 	default: // at most three words are ever shown
 	}
-}
-
-// latest is the word the qube was last sent, or is about to be.
-func (c *courier) latest() queue.Word {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.word
 }
 
 func (c *courier) run(ctx context.Context) {

@@ -19,21 +19,22 @@ type qube struct {
 	looks atomic.Int64  // questions for names asked so far
 	uuid  atomic.Value  // string: the qube's, asked for at each connection; a qube is not re-created under one
 
-	mu      sync.Mutex
-	conn    *transport.Conn
-	changed chan struct{} // closed when conn changes
-	active  map[string]*request
-	settled chan struct{} // has a value after a request left active
-	skip    map[string]time.Time
-	burnt   map[string]bool // refused with a good MAC but without a claim
-	refused refusals
-	state   string // for people: what the qube is, or why it is not connected
-	since   time.Time
+	mu       sync.Mutex
+	conn     *transport.Conn
+	changed  chan struct{} // closed when conn changes
+	active   map[string]*request
+	answered map[string]int64 // ids delivered lately, with the look that was the latest then
+	settled  chan struct{}    // has a value after a request left active
+	skip     map[string]time.Time
+	burnt    map[string]bool // refused with a good MAC but without a claim
+	refused  refusals
+	state    string // for people: what the qube is, or why it is not connected
+	since    time.Time
 }
 
 func newQube(x *Executor, name string) *qube {
 	return &qube{x: x, name: name, kick: make(chan struct{}, 1), changed: make(chan struct{}),
-		active: map[string]*request{}, settled: make(chan struct{}, 1), skip: map[string]time.Time{}, burnt: map[string]bool{}, state: "not looked at yet", since: x.now()}
+		active: map[string]*request{}, answered: map[string]int64{}, settled: make(chan struct{}, 1), skip: map[string]time.Time{}, burnt: map[string]bool{}, state: "not looked at yet", since: x.now()}
 }
 
 // wake makes the loop try again without waiting for its pause to end.
@@ -225,6 +226,24 @@ func (q *qube) remember(r *request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.active[r.claim.ID] = r
+}
+
+// answeredNow notes that the qube has the answer of id, and no file of it in
+// pending any more: only what a later look finds is a copy.
+func (q *qube) answeredNow(id string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.answered[id] = q.looks.Load()
+}
+
+func (q *qube) forgetAnswered(look int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for id, l := range q.answered {
+		if l < look {
+			delete(q.answered, id)
+		}
+	}
 }
 
 func (q *qube) drop(id string) {

@@ -56,6 +56,7 @@ func (h *haste) note(now time.Time, useful bool) bool {
 // connection's.
 func (q *qube) look(ctx context.Context, conn *transport.Conn, names queue.Names, look int64) (useful bool, err error) {
 	held, denial := q.holding()
+	q.forgetAnswered(look)
 	for _, id := range names.Cancels {
 		took, err := q.takeBack(ctx, conn, id, held, denial)
 		if err != nil {
@@ -76,9 +77,11 @@ func (q *qube) look(ctx context.Context, conn *transport.Conn, names queue.Names
 // take looks at one name: it claims the request, refuses it, or leaves it.
 func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look int64, held keys.Held, denial *queue.Denial) (useful bool, err error) {
 	switch q.x.book.Lookup(q.name, id) {
-	case claim.Open, claim.Final:
-		return false, q.copyOf(ctx, conn, id, look)
-	case claim.Delivered:
+	case claim.Unknown:
+	default:
+		if !q.copied(id, look) {
+			return false, nil // the original, still lying there
+		}
 		return false, q.refuse(ctx, conn, id, nil, held.Current, &queue.Denial{Reason: queue.Replayed})
 	}
 	if q.skipped(id) {
@@ -101,20 +104,15 @@ func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look i
 	return q.decide(ctx, conn, id, header, held)
 }
 
-// copyOf deals with a name whose request is claimed and not delivered: its
-// original, still lying there, or a copy put beside it.
-func (q *qube) copyOf(ctx context.Context, conn *transport.Conn, id string, look int64) error {
-	r := q.request(id)
-	if r == nil || !r.courier.copied(look) {
-		return nil
+// copied reports whether a name that the given look found is a copy of a
+// claimed request: it was asked for after the agent had removed the original.
+func (q *qube) copied(id string, look int64) bool {
+	if r := q.request(id); r != nil {
+		return r.courier.copied(look)
 	}
-	q.refused.count(q, audit.Record{Event: audit.Replayed, Qube: q.name, ID: id})
-	err := conn.State(ctx, id, r.courier.latest()) // removes what is pending
-	var failure *queue.Failure
-	if errors.As(err, &failure) {
-		return nil
-	}
-	return err
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return look > q.answered[id]
 }
 
 // holding returns the keys dom0 holds for the qube, or why it holds none that

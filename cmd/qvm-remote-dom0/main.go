@@ -18,9 +18,7 @@ import (
 )
 
 func main() {
-	if code, was := run.Supervise(); was {
-		os.Exit(code)
-	}
+	run.Supervise()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	o := daemon.Options{Root: "/", Environ: os.Environ(), Now: time.Now, Times: daemon.DefaultTimes(), Path: os.Getenv("PATH"),

@@ -20,9 +20,7 @@ import (
 )
 
 func main() {
-	if code, was := run.Supervise(); was {
-		os.Exit(code)
-	}
+	run.Supervise()
 	if len(os.Args) > 1 && os.Args[1] == inside {
 		os.Exit(insideQube(os.Args[2:]))
 	}
