@@ -87,6 +87,7 @@ func (s *start) grow(base int64, keep bool) (edge frontier, out []byte, root tlo
 	} else if s.head.n == base && base > 0 {
 		root = edge.root()
 	}
+	out = make([]byte, 0, max(0, storedBytes(s.l.n)-storedBytes(base)))
 	for seq := base; seq < s.l.n; seq++ {
 		leaf := s.leaf(seq - base)
 		if keep && seq < s.head.n || leaf == (tlog.Hash{}) {

@@ -94,9 +94,17 @@ func (t treeReader) rootAt(n int64) (tlog.Hash, bool) {
 
 // sameAt says whether the file holds exactly data at off.
 func sameAt(f io.ReaderAt, data []byte, off int64) bool {
-	have := make([]byte, len(data))
-	_, err := f.ReadAt(have, off)
-	return (err == nil || errors.Is(err, io.EOF)) && bytes.Equal(have, data)
+	have := make([]byte, readSize)
+	for len(data) > 0 {
+		n := min(len(data), len(have))
+		if _, err := f.ReadAt(have[:n], off); err != nil && !errors.Is(err, io.EOF) {
+			return false
+		} else if !bytes.Equal(have[:n], data[:n]) {
+			return false
+		}
+		data, off = data[n:], off+int64(n)
+	}
+	return true
 }
 
 func openTree(path string) (*os.File, error) {

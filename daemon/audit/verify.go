@@ -59,19 +59,20 @@ func Verify(ctx context.Context, dir string, checkpoints []string) (Report, erro
 // verification is one Verify under way.
 type verification struct {
 	Report
-	wanted map[string]bool // checkpoints not found yet
-	asked  []string
-	known  note.Verifiers
-	head   head
-	tree   treeReader
-	stored *bufio.Reader // the tree file, in step with edge
-	edge   frontier      // over the stored leaf hashes
-	buf    []byte
-	short  bool   // the tree file ended early
-	broken bool   // the stored tree does not fit itself
-	bad    []span // records missing, unreadable or changed
-	losses []span // recorded as lost
-	pruned int64  // a record says that all below was pruned
+	wanted  map[string]bool // checkpoints not found yet
+	asked   []string
+	known   note.Verifiers
+	head    head
+	tree    treeReader
+	stored  *bufio.Reader // the tree file, in step with edge
+	edge    frontier      // over the stored leaf hashes
+	buf     []byte
+	strange int    // lines read since the last record that are none
+	short   bool   // the tree file ended early
+	broken  bool   // the stored tree does not fit itself
+	bad     []span // records missing, unreadable or changed
+	losses  []span // recorded as lost
+	pruned  int64  // a record says that all below was pruned
 }
 
 // readLog goes through the lines and the stored hashes side by side.
@@ -87,6 +88,7 @@ func (v *verification) readLog(ctx context.Context, dir string) error {
 	}
 	v.pass(v.First)
 	for _, seg := range segs {
+		v.surplus(seg.first)
 		if seg.first > v.edge.n && seg.first <= v.head.n {
 			v.miss(seg.first)
 		}
@@ -116,8 +118,12 @@ func (v *verification) readSegment(ctx context.Context, seg segment) error {
 		if err != nil {
 			return fmt.Errorf("cannot read the audit log: %w", err)
 		}
+		if e.bad == nil {
+			v.surplus(e.rec.Seq)
+		}
 		switch {
 		case e.bad != nil:
+			v.strange++
 		case e.rec.Seq >= v.head.n:
 			v.Unsigned++
 		case e.rec.Seq < v.edge.n:
@@ -127,6 +133,15 @@ func (v *verification) readSegment(ctx context.Context, seg segment) error {
 			v.take(e)
 		}
 	}
+}
+
+// surplus looks at the lines that are no records, before record seq: where no
+// record is missing, someone put them in.
+func (v *verification) surplus(seq int64) {
+	if v.strange > 0 && seq <= v.edge.n && seq <= v.head.n {
+		v.fail("%d lines before record %d are no records of this log", v.strange, seq)
+	}
+	v.strange = 0
 }
 
 // take compares one line with its stored hash.
