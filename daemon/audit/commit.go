@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -308,7 +309,7 @@ func (l *Log) acquire(giveUp func() error) error {
 	for {
 		err := unix.Flock(int(l.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return nil
+			return l.stillLocks()
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("cannot lock the audit log: %w", err)
@@ -322,6 +323,25 @@ func (l *Log) acquire(giveUp func() error) error {
 		}
 		<-tick.C
 	}
+}
+
+// stillLocks makes sure that the lock held is the one others will ask for.
+func (l *Log) stillLocks() error {
+	if sameFile(l.lock, filepath.Join(l.dir, lockName)) {
+		return nil
+	}
+	l.release()
+	return l.breakDown(errors.New("the lock of the audit log was removed or replaced"))
+}
+
+// sameFile says whether path still names the open file f.
+func sameFile(f *os.File, path string) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Lstat(path)
+	return err == nil && os.SameFile(a, b)
 }
 
 func (l *Log) release() { _ = unix.Flock(int(l.lock.Fd()), unix.LOCK_UN) }

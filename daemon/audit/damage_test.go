@@ -251,6 +251,21 @@ func TestALogChangedBehindTheBackIsNotWrittenOn(t *testing.T) {
 		"foreign line": func(t *testing.T, path string) {
 			edit(t, path, func(b []byte) []byte { return append(b, "hello\n"...) })
 		},
+		"lock gone": func(t *testing.T, path string) {
+			if err := os.Remove(filepath.Join(filepath.Dir(path), lockName)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"tree gone": func(t *testing.T, path string) {
+			if err := os.Remove(filepath.Join(filepath.Dir(path), treeName)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"tree shorter": func(t *testing.T, path string) {
+			if err := os.Truncate(filepath.Join(filepath.Dir(path), treeName), 32); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"skipped seq": func(t *testing.T, path string) {
 			edit(t, path, func(b []byte) []byte { return append(b, "{\"seq\":99,\"event\":\"x\"}\n"...) })
 		},

@@ -281,7 +281,7 @@ func (l *Log) Findings() []Finding {
 	return out
 }
 
-func (l *Log) note(kind FindingKind, format string, args ...any) {
+func (l *Log) report(kind FindingKind, format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.found = append(l.found, Finding{kind, fmt.Sprintf(format, args...)})

@@ -251,3 +251,22 @@ func TestAFollowerWithoutAFolderPolls(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 }
+
+// The tree that another process made again while this one ran is the one that
+// is written on.
+func TestATreeMadeAgainByAnotherProcessIsUsed(t *testing.T) {
+	t.Parallel()
+	dir, c := days(t)
+	l, _ := openLog(t, dir, Options{Now: c.now})
+	if err := os.Remove(filepath.Join(dir, treeName)); err != nil {
+		t.Fatal(err)
+	}
+	other, _ := openLog(t, dir, Options{Now: c.now})
+	if got := kinds(other); !slices.Contains(got, TreeGone) {
+		t.Errorf("findings = %v", got)
+	}
+	add(t, l, claim("x"))
+	add(t, other, claim("y"))
+	add(t, l, claim("z"))
+	mustVerify(t, dir)
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"qvmremote/daemon/disk"
@@ -39,10 +40,32 @@ func (l *Log) catchUp() error {
 	if err := l.cutTail(); err != nil {
 		return l.breakDown(err)
 	}
+	if err := l.checkTree(); err != nil {
+		return l.breakDown(err)
+	}
 	if l.n == before {
 		return nil
 	}
 	return l.adoptForeign()
+}
+
+// checkTree makes sure that the tree open here is the one in the folder: a
+// start of another process may have made it again.
+func (l *Log) checkTree() error {
+	path := filepath.Join(l.dir, treeName)
+	if !sameFile(l.tree, path) {
+		f, err := openRegular(path, os.O_RDWR, 0)
+		if err != nil {
+			return fmt.Errorf("the tree of the audit log is gone: %w", err)
+		}
+		_ = l.tree.Close()
+		l.tree = f
+	}
+	st, err := l.tree.Stat()
+	if err == nil && st.Size() < l.treeEnd {
+		err = errors.New("the tree of the audit log became shorter")
+	}
+	return err
 }
 
 // readOn applies the complete lines of the current segment past l.end.
@@ -133,7 +156,7 @@ func (l *Log) cutTail() error {
 	r := Record{Event: Torn, Count: surplus, Way: "daemon"}
 	r.Detail = fmt.Sprintf("%d bytes after the last complete record were cut", surplus)
 	l.owed = append(l.owed, r)
-	l.note(TornTail, "%s", r.Detail)
+	l.report(TornTail, "%s", r.Detail)
 	return nil
 }
 

@@ -101,6 +101,8 @@ func openRegular(path string, flag int, mode fs.FileMode) (*os.File, error) {
 	return f, nil
 }
 
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
 // readSmall reads a regular file of at most limit bytes.
 func readSmall(path string, limit int64) ([]byte, error) {
 	f, err := openRegular(path, os.O_RDONLY, 0)

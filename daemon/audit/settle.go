@@ -29,7 +29,7 @@ func (s *start) settle(ctx context.Context) error {
 		return err
 	}
 	if st.Size() < storedBytes(base) {
-		l.note(TreeGone, "the hashes of the audit log were incomplete and were made again")
+		l.report(TreeGone, "the hashes of the audit log were incomplete and were made again")
 		if err := s.rebuild(ctx, base); err != nil {
 			return fmt.Errorf("cannot make the audit tree again: %w", err)
 		}
@@ -47,7 +47,7 @@ func (s *start) settle(ctx context.Context) error {
 			edge, out, _, err = s.grow(base, true)
 		case s.head.n <= l.n:
 			detail := "the records do not agree with the signed head"
-			l.note(Damaged, "%s", detail)
+			l.report(Damaged, "%s", detail)
 			l.owed = append(l.owed, lossRecord(base, 0, detail))
 		}
 	}
@@ -146,7 +146,7 @@ func (s *start) rebuild(ctx context.Context, n int64) (err error) {
 	b.fill(n)
 	if b.unknown > 0 {
 		detail := fmt.Sprintf("the hashes of %d pruned or missing records are lost", b.unknown)
-		l.note(Damaged, "%s", detail)
+		l.report(Damaged, "%s", detail)
 		l.owed = append(l.owed, lossRecord(0, b.unknown, detail))
 	}
 	if err := b.out.Flush(); err != nil {

@@ -137,7 +137,7 @@ func (s *start) beginning() (from int, loaded bool) {
 		if err == nil {
 			return from, true
 		}
-		s.l.note(Damaged, "the state at the beginning of %s cannot be read: %v", s.segs[from].path, err)
+		s.l.report(Damaged, "the state at the beginning of %s cannot be read: %v", s.segs[from].path, err)
 	}
 	return 0, false
 }
@@ -229,19 +229,19 @@ func (s *start) judge(headErr error) {
 	l := s.l
 	fresh := l.n <= 1 && s.head.n == 0
 	if fresh {
-		l.note(New, "no audit log was there; a new one was begun")
+		l.report(New, "no audit log was there; a new one was begun")
 	}
 	if l.key.fresh && !fresh {
-		l.note(ChangedKey, "the signing key of the audit log was missing; a new one was made")
+		l.report(ChangedKey, "the signing key of the audit log was missing; a new one was made")
 		l.owed = append(l.owed, Record{Event: Recovered, Way: "boot", Detail: "a new signing key was made, the old one was missing"})
 	}
 	if headErr != nil && !fresh {
-		l.note(NoHead, "%v", headErr)
+		l.report(NoHead, "%v", headErr)
 		l.owed = append(l.owed, lossRecord(l.n, 0, "the signed head is missing or not signed by the key of the log"))
 	}
 	if short := s.head.n - s.kept(); short > 0 {
 		detail := fmt.Sprintf("the log had %d records and its signed head says %d", s.kept(), s.head.n)
-		l.note(Short, "%s", detail)
+		l.report(Short, "%s", detail)
 		l.owed = append(l.owed, lossRecord(s.kept(), short, detail))
 	}
 	var lost []span
@@ -256,7 +256,7 @@ func (s *start) judge(headErr error) {
 	}
 	for _, sp := range lost {
 		detail := fmt.Sprintf("%v unreadable, missing or changed", sp)
-		l.note(Damaged, "%s", detail)
+		l.report(Damaged, "%s", detail)
 		l.owed = append(l.owed, lossRecord(sp.from, sp.to-sp.from, detail))
 	}
 }

@@ -2,10 +2,8 @@ package audit
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/bits"
 	"os"
 
@@ -97,9 +95,7 @@ func sameAt(f io.ReaderAt, data []byte, off int64) bool {
 	have := make([]byte, readSize)
 	for len(data) > 0 {
 		n := min(len(data), len(have))
-		if _, err := f.ReadAt(have[:n], off); err != nil && !errors.Is(err, io.EOF) {
-			return false
-		} else if !bytes.Equal(have[:n], data[:n]) {
+		if got, _ := f.ReadAt(have[:n], off); got < n || !bytes.Equal(have[:n], data[:n]) {
 			return false
 		}
 		data, off = data[n:], off+int64(n)
@@ -114,5 +110,3 @@ func openTree(path string) (*os.File, error) {
 	}
 	return f, nil
 }
-
-func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

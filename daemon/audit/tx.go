@@ -76,7 +76,8 @@ func (c *call) leave() bool { return c.state.CompareAndSwap(waiting, abandoned) 
 // all that other processes appended was applied to the Fold; it decides on the
 // Fold, must not block, and must not call the Log. When it returns an error
 // nothing is written and Update returns that error. When Update returns nil the
-// records are on the disk. Updates at the same time share one fsync.
+// records are on the disk. Updates at the same time share one fsync. An fn that
+// adds nothing costs none; it only sees what other processes appended.
 //
 // Once fn has run, Update waits for the disk, whatever becomes of ctx: the
 // answer is never in doubt.
