@@ -1,9 +1,12 @@
 package run
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +69,36 @@ func TestSetupTellsWhichLimitsHold(t *testing.T) {
 			t.Errorf("cgroup=%v: not in force: %q, %v; want %q", grouped, got, err, want)
 		}
 		mustExit(t, runScript(t, r, "true"), 0)
+	}
+}
+
+// TestSetupMovesTheOthers: what else is in the unit's group would keep
+// controllers from being turned on.
+func TestSetupMovesTheOthers(t *testing.T) {
+	r := newRunner(t, true)
+	cmd := newCmd(t, "sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()
+	pid := strconv.Itoa(cmd.Process.Pid)
+	if err := writeFile(filepath.Join(unit, "cgroup.procs"), pid); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancelCause(t.Context())
+	cancel(ErrCancelled)
+	if _, err := r.Setup(ended); !errors.Is(err, ErrCancelled) {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+	if _, err := r.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	moved, err := readWords(filepath.Join(unit, daemonGroup, "cgroup.procs"))
+	if err != nil || !slices.Contains(moved, pid) || !slices.Contains(moved, strconv.Itoa(os.Getpid())) {
+		t.Errorf("in the daemon's group: %q, %v", moved, err)
+	}
+	if left, err := readWords(filepath.Join(unit, "cgroup.procs")); err != nil || len(left) > 0 {
+		t.Errorf("in the unit's group: %q, %v", left, err)
 	}
 }
 

@@ -128,4 +128,58 @@ func TestSupervise(t *testing.T) {
 			t.Errorf("said %q", said)
 		}
 	})
+	t.Run("in a cgroup", func(t *testing.T) {
+		r := newRunner(t, true)
+		g, err := r.newGroup("/0123456789abcdef")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, control, out := inProcess(t, "grep ^0:: /proc/self/cgroup; "+lingering+"exit 0")
+		s.group = take(t, g.dir)
+		_ = g.dir.Close()
+		if said := supervised(t, s, control, write(control, "g")); said != "bx\x00\x00\x00\x00" {
+			t.Errorf("said %q", said)
+		}
+		buf := make([]byte, 200)
+		if n, err := out.Read(buf); filepath.Base(string(buf[:n])) != "cmd-0123456789abcdef\n" {
+			t.Errorf("it was in %q, %v", buf[:n], err)
+		}
+		if err := unix.Rmdir(g.path); err != nil { // only an empty group goes
+			t.Error(err)
+		}
+		_ = unix.Close(s.group)
+	})
+}
+
+func TestNewSupervisor(t *testing.T) {
+	args := []string{"/run/x", "/bin/bash", "5000000000", inGroup}
+	if s, err := newSupervisor(fdControl, nil); err == nil {
+		t.Errorf("got %+v", s)
+	}
+	from, _ := pipe(t)
+	if s, err := newSupervisor(int(from.Fd()), args); err == nil {
+		t.Errorf("with a pipe: got %+v", s)
+	}
+	_, control, _ := inProcess(t, "")
+	raw, err := control.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = raw.Control(func(fd uintptr) {
+		s, err := newSupervisor(int(fd), args)
+		want := supervisor{"/run/x/command", "/bin/bash", 5 * time.Second, int(fd), [3]int{4, 5, 6}, 7}
+		if err != nil || *s != want {
+			t.Errorf("got %+v, %v", s, err)
+		}
+		for _, bad := range []string{"", "5s", "0", "-1"} {
+			args[2] = bad
+			if s, err := newSupervisor(int(fd), args); err == nil {
+				t.Errorf("timeout %q: got %+v", bad, s)
+			}
+		}
+		args[2], args[3] = "1", noGroup
+		if s, err := newSupervisor(int(fd), args); err != nil || s.group != -1 {
+			t.Errorf("got %+v, %v", s, err)
+		}
+	})
 }

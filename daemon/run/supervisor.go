@@ -53,7 +53,7 @@ func Supervise() {
 	}
 	// The thread must live as long as bash, whose parent-death signal it is.
 	runtime.LockOSThread()
-	s, err := newSupervisor(os.Args[2:])
+	s, err := newSupervisor(fdControl, os.Args[2:])
 	if err == nil {
 		err = s.prepare()
 	}
@@ -65,11 +65,11 @@ func Supervise() {
 	unix.Exit(0) // past the hooks of os.Exit: nothing here is to be saved
 }
 
-func newSupervisor(args []string) (*supervisor, error) {
+func newSupervisor(control int, args []string) (*supervisor, error) {
 	if len(args) != 4 {
 		return nil, errors.New("this is for the daemon only")
 	}
-	if t, err := unix.GetsockoptInt(fdControl, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || t != unix.SOCK_SEQPACKET {
+	if t, err := unix.GetsockoptInt(control, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || t != unix.SOCK_SEQPACKET {
 		return nil, errors.New("there is no socket to the daemon")
 	}
 	ns, err := strconv.ParseInt(args[2], 10, 64)
@@ -80,7 +80,7 @@ func newSupervisor(args []string) (*supervisor, error) {
 		script:  filepath.Join(args[0], scriptName),
 		bash:    args[1],
 		timeout: time.Duration(ns),
-		control: fdControl,
+		control: control,
 		streams: [3]int{fdStdin, fdStdout, fdStderr},
 		group:   -1,
 	}
