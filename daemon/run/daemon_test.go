@@ -126,7 +126,7 @@ func TestDaemonDies(t *testing.T) {
 // TestSweepStuckSupervisor: a supervisor that was stopped has not seen its
 // daemon die.
 func TestSweepStuckSupervisor(t *testing.T) {
-	d := newDaemon(t, false, "kill -STOP $PPID; echo ready; exec sleep 1000")
+	d := newDaemon(t, false, lingering+"kill -STOP $PPID; echo ready; sleep 1000")
 	d.startAndKill()
 	var pids []int
 	eventually(t, "the supervisor is stopped", func() bool {

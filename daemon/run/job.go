@@ -53,12 +53,14 @@ func (r *Runner) newJob(c Command) (_ *job, err error) {
 	if j.folder, err = makeFolder(r.Dir, c.Script); err != nil {
 		return nil, err
 	}
+	disk.Point("run.folder-made")
 	if j.group, err = r.newGroup(j.folder); err != nil {
 		return nil, err
 	}
 	if err := j.startSupervisor(bash); err != nil {
 		return nil, fmt.Errorf("cannot start the supervisor: %w", err)
 	}
+	disk.Point("run.supervised")
 	return j, nil
 }
 
@@ -303,11 +305,10 @@ func (j *job) kill() {
 func (j *job) finish() {
 	deadline := time.Now().Add(j.r.drain())
 	j.stop()
-	j.out.drain(deadline)
-	j.errs.drain(deadline)
+	out, errs := j.out.drain(deadline), j.errs.drain(deadline)
 	o := &j.outcome
-	o.OutBytes, o.OutTruncated = j.out.taken, j.out.truncated
-	o.ErrBytes, o.ErrTruncated = j.errs.taken, j.errs.truncated
+	o.OutBytes, o.OutTruncated = out.taken, out.truncated
+	o.ErrBytes, o.ErrTruncated = errs.taken, errs.truncated
 
 	var left error
 	t := time.NewTimer(j.r.grace())
@@ -318,7 +319,7 @@ func (j *job) finish() {
 		left = errors.New("some processes of the command do not die; the supervisor goes on trying")
 	}
 	_ = j.control.Close()
-	o.Err = errors.Join(o.Err, j.out.err, j.errs.err, left, j.removeAll())
+	o.Err = errors.Join(o.Err, out.err, errs.err, left, j.removeAll())
 	disk.Point("run.removed")
 }
 

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,9 +19,14 @@ type output struct {
 	max  int64
 	done chan struct{} // closed when from has ended
 
-	mu        sync.Mutex // held while state changes, never while the sink writes
-	closed    bool
-	writing   bool
+	mu      sync.Mutex // held while state changes, never while the sink writes
+	closed  bool
+	writing bool
+	figures
+}
+
+// figures is what is known of a stream at its end.
+type figures struct {
 	taken     int64
 	truncated bool
 	err       error
@@ -60,24 +64,22 @@ func (o *output) pass(b []byte, left *int64) {
 		return // the note has been written
 	}
 	keep := min(int64(len(b)), *left)
-	o.write(b[:keep])
+	o.write(b[:keep], false)
 	*left -= keep
 	if int64(len(b)) > keep {
 		*left = -1
-		o.mu.Lock()
-		o.truncated = true
-		o.mu.Unlock()
-		o.write(fmt.Appendf(nil, "\n[truncated at %d bytes]\n", o.max))
+		o.write(fmt.Appendf(nil, "\n[truncated at %d bytes]\n", o.max), true)
 	}
 }
 
-func (o *output) write(b []byte) {
+// write gives b to the sink; note says that b is the note.
+func (o *output) write(b []byte, note bool) {
 	o.mu.Lock()
 	if len(b) == 0 || o.closed || o.err != nil {
 		o.mu.Unlock()
 		return
 	}
-	o.writing = true
+	o.writing, o.truncated = true, o.truncated || note
 	o.mu.Unlock()
 
 	n, err := o.sink.Write(b)
@@ -99,7 +101,7 @@ func (o *output) write(b []byte) {
 
 // drain waits until the stream has ended, at the latest until the deadline,
 // and closes it. After that the sink is called no more.
-func (o *output) drain(deadline time.Time) {
+func (o *output) drain(deadline time.Time) figures {
 	// A stream that somebody else holds open ends here; a pipe always can.
 	_ = o.from.SetReadDeadline(deadline)
 	t := time.NewTimer(time.Until(deadline))
@@ -108,11 +110,12 @@ func (o *output) drain(deadline time.Time) {
 	case <-o.done:
 	case <-t.C:
 	}
+	_ = o.from.Close()
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.closed = true
 	if o.writing && o.err == nil {
-		o.err = fmt.Errorf("cannot store all of %s: %w", o.name, errors.New("its sink does not take it"))
+		o.err = fmt.Errorf("cannot store all of %s: its sink does not take it", o.name)
 	}
-	o.mu.Unlock()
-	_ = o.from.Close()
+	return o.figures
 }

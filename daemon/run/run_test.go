@@ -100,3 +100,19 @@ func TestBashThatCannotStart(t *testing.T) {
 		}
 	})
 }
+
+// TestScriptIsLost: a script that cannot be read is not a script that did
+// nothing.
+func TestScriptIsLost(t *testing.T) {
+	bothWays(t, func(t *testing.T, r *Runner) {
+		c := command(t, "exit 0")
+		c.BeforeStart = func() error {
+			return os.Remove(filepath.Join(r.Dir, leftovers(t, r)[0], scriptName))
+		}
+		got := runCommand(t, t.Context(), r, c)
+		mustExit(t, got, 125)
+		if !strings.Contains(got.err, "qvm-remote: cannot read the script\n") {
+			t.Errorf("got %v", got)
+		}
+	})
+}

@@ -28,12 +28,15 @@ func (r *Runner) Sweep(ctx context.Context) error {
 
 // sweepSupervisors waits for the supervisors of this Dir to end, which they do
 // by themselves since their daemon is gone. It then asks them to, and at last
-// kills them; that takes bash along, and the cgroup has the rest.
+// does their work and kills them.
 func (r *Runner) sweepSupervisors(ctx context.Context) error {
 	for _, sig := range []unix.Signal{0, unix.SIGTERM, unix.SIGKILL} {
 		deadline := time.Now().Add(r.grace())
 		pids := r.supervisors()
 		for _, pid := range pids {
+			if sig == unix.SIGKILL {
+				killBelowSubreaper(pid, r.grace())
+			}
 			_ = unix.Kill(pid, sig)
 		}
 		for wait := time.Millisecond; len(pids) > 0 && time.Now().Before(deadline); wait = min(2*wait, 50*time.Millisecond) {
