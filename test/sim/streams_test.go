@@ -36,15 +36,15 @@ func TestStreamsAreRawAndApart(t *testing.T) {
 	each(t, func(t *testing.T, w *sim.World, q *sim.Qube) {
 		data := make([]byte, 3<<20)
 		rand.New(rand.NewSource(1)).Read(data)
-		r := tool(t, w, string(data), "qvm-run", "-p", "work", "tee /proc/self/fd/2 2>~/copy; echo problem >&2; exit 5")
+		r := tool(t, w, string(data), "qvm-run", "-p", "work", "tee ~/copy; echo problem >&2; exit 5")
 		if sha256.Sum256([]byte(r.out)) != sha256.Sum256(data) {
 			t.Errorf("stdout is not what went in: %d bytes of %d", len(r.out), len(data))
 		}
 		expect(t, "stderr", r.err, "problem\n")
 		expect(t, "exit code", r.code, 5)
 		kept, err := os.ReadFile(filepath.Join(q.Home(), "copy"))
-		if err == nil && !bytes.Equal(kept, data) {
-			t.Errorf("the qube saw %d bytes of %d", len(kept), len(data))
+		if err != nil || !bytes.Equal(kept, data) {
+			t.Errorf("the qube saw %d bytes of %d, %v", len(kept), len(data), err)
 		}
 	})
 }
@@ -69,7 +69,9 @@ func TestStdoutEndReachesCaller(t *testing.T) {
 	w := sim.New(t)
 	w.Qube("work", sim.Running)
 	// the client itself: qvm-run holds a copy of the caller's stdout
-	r := start(t, w.Dom0Command(t.Context(), "qrexec-client", "-d", "work", "DEFAULT:exec >&-; read a; exit 3"))
+	r := start(t, w.Dom0Command(t.Context(), "qrexec-client", "-d", "work", "DEFAULT:echo out; exec >&-; read a; exit 3"))
+	expect(t, "output", line(t, r.out), "out")
+	expect(t, "and its end", line(t, r.out), " <EOF>")
 	r.in.Write([]byte("x\n"))
 	expect(t, "exit code", code(t, r), 3)
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,6 +48,26 @@ func TestCloseTellsOfStrays(t *testing.T) {
 		t.Errorf("Close said %v about a program that was left in dom0", err)
 	}
 	expect(t, "processes", len(proctree.Mentioning(w.Dir)), 0)
+}
+
+// Qubes cannot outlive their power manager, even if it is killed.
+func TestQubesEndWithPowerManager(t *testing.T) {
+	t.Parallel()
+	w, err := sim.NewAt(filepath.Join(t.TempDir(), "w"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for i, how := range isolations {
+		q := isolated(t, w, []string{"a", "b"}[i], how)
+		expect(t, "start a daemon", tool(t, w, "", "qvm-run", q.Name, "setsid sleep 1000 >/dev/null 2>&1 &\n:").code, 0)
+	}
+	for _, pid := range proctree.Mentioning(w.Dir) {
+		if strings.Contains(proctree.Describe(pid), `["qubesd"`) {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	eventually(t, "all processes end", func() bool { return len(proctree.Mentioning(w.Dir)) == 0 })
 }
 
 // The tool for scripts makes a world that lives on without its maker, can be

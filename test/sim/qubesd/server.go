@@ -48,8 +48,8 @@ func run(argv []string) error {
 		return err
 	}
 	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return fmt.Errorf("another power manager runs in %s", w.Dir)
+	if err := take(lock); err != nil {
+		return fmt.Errorf("another power manager runs in %s: %w", w.Dir, err)
 	}
 	born, err := newNursery()
 	if err != nil {
@@ -78,6 +78,16 @@ func run(argv []string) error {
 	}
 	<-stop
 	return errors.Join(s.closeAll(), os.Remove(w.Socket()))
+}
+
+// take waits a little: one that was asked to close may still be on its way out.
+func take(lock *os.File) error {
+	for deadline := time.Now().Add(3 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // settle makes a world whose last power manager was killed tell the truth.

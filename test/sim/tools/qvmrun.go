@@ -243,6 +243,9 @@ func (o *runOptions) await(clients []*exec.Cmd) int {
 		c.Kill()
 		c.Wait()
 	}
+	if len(o.copiers) > 0 {
+		swallow(os.Stdin) // what the copying process had no time for
+	}
 	if o.passIO && o.colourOut > 0 {
 		fmt.Print("\x1b[0m")
 	}

@@ -54,9 +54,13 @@ func (v *vchan) toQube(to *net.UnixConn, from *os.File, prefix string) {
 }
 
 // fromQube passes stdout or stderr of the process on. If dom0 does not want
-// them any more, the process is told so in the way of a broken pipe.
+// them any more, the process is told so in the way of a broken pipe; if the
+// process closes its stdout, so is ours.
 func (v *vchan) fromQube(to *os.File, from *net.UnixConn, filter bool) {
 	defer v.copies.Done()
+	if to != os.Stderr {
+		defer to.Close()
+	}
 	defer from.Close()
 	buf := make([]byte, chunk)
 	for {
