@@ -127,6 +127,19 @@ func TestExecLimit(t *testing.T) {
 	eventually(t, "afterwards", func() bool { return tool(t, w, "", "qvm-run", "-p", "work", "true").code == 0 })
 }
 
+func TestHomeOnSmallDisk(t *testing.T) {
+	t.Parallel()
+	w := sim.New(t)
+	w.SetKnob(sim.HomeSize, "65536")
+	q := isolated(t, w, "work", "user")
+	expect(t, "fits", inside(t, q, "sh", "-c", "head -c 40000 /dev/zero >a").code, 0)
+	full := inside(t, q, "sh", "-c", "head -c 40000 /dev/zero >b")
+	expect(t, "is full", strings.Contains(full.err, "No space left"), true)
+	expect(t, "plain", tool(t, w, "", "qubes-sim", "set", "work/isolation", "plain").code, 0)
+	q.SetState(sim.Halted)
+	expect(t, "cannot be had without namespaces", tool(t, w, "", "qubes-sim", "start", "work").code, 1)
+}
+
 func TestKnobsAreChecked(t *testing.T) {
 	t.Parallel()
 	w := sim.New(t)
@@ -137,6 +150,9 @@ func TestKnobsAreChecked(t *testing.T) {
 	}
 	expect(t, "one qube", tool(t, w, "", "qubes-sim", "set", "work/refuse", "126").code, 0)
 	expect(t, "is refused", tool(t, w, "", "qvm-run", "-p", "work", "true").code, 126)
+	cmd := w.Dom0Command(t.Context(), "qvm-check", "work")
+	cmd.Env = append(cmd.Env, "SIM_QVM_RUN_DELAY=200")
+	expect(t, "nonsense in the environment", finish(t, cmd, "").code, 255)
 	expect(t, "turned back", tool(t, w, "", "qubes-sim", "set", "work/refuse", "").code, 0)
 	expect(t, "is not", tool(t, w, "", "qvm-run", "-p", "work", "true").code, 0)
 }

@@ -53,6 +53,7 @@ const (
 	Isolation  = world.Isolation
 	Share      = world.Share
 	Env        = world.Env
+	HomeSize   = world.HomeSize
 )
 
 // TB is what sim needs of a testing.TB.

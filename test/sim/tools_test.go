@@ -107,6 +107,16 @@ func TestCallsAreLogged(t *testing.T) {
 	expect(t, "argv", strings.Join(calls[0].Argv, "|"), "qvm-run|-p|work|echo 'a b'\n\t")
 }
 
+// The tools know their world from where they lie, not from the environment.
+func TestToolsNeedNoEnvironment(t *testing.T) {
+	t.Parallel()
+	w := sim.New(t)
+	w.Qube("work", sim.Running)
+	cmd := w.Dom0Command(t.Context(), filepath.Join(w.Dom0Bin(), "qvm-run"), "-p", "work", "hostname")
+	cmd.Env, cmd.Dir = []string{}, "/"
+	expect(t, "empty environment", finish(t, cmd, ""), result{"work\n", "", 0})
+}
+
 func TestHostname(t *testing.T) {
 	t.Parallel()
 	w := sim.New(t)

@@ -37,7 +37,8 @@ type Config struct {
 	How         string // User, Mount or Plain
 	Home        string // as seen inside
 	Share, Env  []string
-	Apart       bool // namespaces are set up
+	HomeSize    int64 // bytes; 0 for the folder outside
+	Apart       bool  // namespaces are set up
 }
 
 // NewConfig fills in what follows from the rest.

@@ -72,6 +72,12 @@ func isolate(c Config) error {
 			return err
 		}
 	}
+	if c.HomeSize > 0 {
+		size := fmt.Sprintf("mode=0700,size=%d", c.HomeSize)
+		if err := unix.Mount("tmpfs", c.Home, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, size); err != nil {
+			return fmt.Errorf("mount the home: %w", err)
+		}
+	}
 	// as root on the machine a hostile qube would own its files; best effort
 	_ = unix.Mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, "")
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil && c.How == Mount {

@@ -105,7 +105,12 @@ func (m *machine) spawnAs(how string) error {
 	if err != nil {
 		return err
 	}
-	argv, err := guest.NewConfig(m.Dir, m.name, user, how, lines(m.Knob(m.name, world.Share)), lines(m.Knob(m.name, world.Env))).Argv()
+	config := guest.NewConfig(m.Dir, m.name, user, how, lines(m.Knob(m.name, world.Share)), lines(m.Knob(m.name, world.Env)))
+	config.HomeSize, _ = m.Count(m.name, world.HomeSize)
+	if config.HomeSize > 0 && how == guest.Plain {
+		return errors.New("home-size needs namespaces")
+	}
+	argv, err := config.Argv()
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@
 package tools
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -65,7 +66,7 @@ func runInDom0(p place, name string, tool func(place, []string) int, argv []stri
 	if argv[0] == byQvmRun {
 		label = byQvmRun
 	}
-	if err := p.LogCall(label, argv); err != nil {
+	if err := errors.Join(p.LogCall(label, argv), world.CheckEnvironment()); err != nil {
 		return complain(name, err)
 	}
 	return tool(p, argv)

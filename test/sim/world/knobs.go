@@ -35,11 +35,12 @@ const (
 	Isolation  Knob = "isolation"   // auto, user, mount or plain
 	Share      Knob = "share"       // host folders seen in qubes, one a line
 	Env        Knob = "env"         // NAME=VALUE lines for processes in qubes
+	HomeSize   Knob = "home-size"   // bytes of a disk of its own for the home, empty at each start
 )
 
 var checks = map[Knob]func(string) error{
 	Delay: isDuration, Hold: isDuration, StartDelay: isDuration,
-	Stall: isCount, CloseAfter: isCount, ExecLimit: isCount, Refuse: isCode,
+	Stall: isCount, CloseAfter: isCount, ExecLimit: isCount, HomeSize: isCount, Refuse: isCode,
 	Flood: oneOf("stdout", "stderr", "both"), Implement: oneOf("inherit", "copy"),
 	Isolation: oneOf("auto", "user", "mount", "plain"),
 	Hang:      oneOf("0", "1"), VMExec: oneOf("0", "1"), Race: oneOf("0", "1"), StartFail: oneOf("0", "1"),
@@ -89,6 +90,19 @@ func (k Knob) variable() string {
 		return "SIM_QVM_RUN_HOLD"
 	}
 	return "SIM_" + strings.ToUpper(strings.ReplaceAll(string(k), "-", "_"))
+}
+
+// CheckEnvironment finds knobs in the environment that make no sense: a delay
+// that silently was none would be believed.
+func CheckEnvironment() error {
+	for k, check := range checks {
+		if v := os.Getenv(k.variable()); v != "" {
+			if err := check(v); err != nil {
+				return fmt.Errorf("%s: %w", k.variable(), err)
+			}
+		}
+	}
+	return nil
 }
 
 // Set turns a knob for one qube, or for all when qube is empty. The empty
