@@ -42,7 +42,7 @@ func (a *agent) writeOutput(m *queue.Write) error {
 	if m.Stream == queue.Stderr {
 		ending = queue.Err
 	}
-	if m.Offset+int64(len(m.Bytes)) > outputMax {
+	if m.Offset > outputMax-int64(len(m.Bytes)) {
 		return fmt.Errorf("output of %s would grow over %d bytes", m.ID, outputMax)
 	}
 	f, _, err := queue.OpenForWrite(a.layout.Result(m.ID, ending))

@@ -87,7 +87,7 @@ func cmdDom0(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	cmd := exec.Command("qvm-remote", "--agent="+ts.Getenv("ROOT"))
-	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"))
+	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "GORACE=atexit_sleep_ms=0")
 	stdin, err := cmd.StdinPipe()
 	ts.Check(err)
 	stdout, err := cmd.StdoutPipe()
