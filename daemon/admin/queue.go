@@ -1,0 +1,223 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"qvmremote/daemon/audit"
+	"qvmremote/daemon/claim"
+	"qvmremote/daemon/keys"
+	"qvmremote/daemon/qubes"
+	"qvmremote/daemon/transport"
+	"qvmremote/queue"
+)
+
+// Cleaned is the event of a queue that an administrator cleaned.
+const Cleaned audit.Event = "cleaned"
+
+// Stale is the age from which nothing in a queue can be waited for: no request
+// is valid for longer.
+const Stale = claim.Keep
+
+// atOnce is how many qubes are asked at the same time.
+const atOnce = 4
+
+// QueueReport is one qube's queue, and what was done to it. All text in it that
+// came from the qube is to be quoted on output; names are checked ones.
+type QueueReport struct {
+	VM      string
+	Note    string // why it could not be asked: "not running"; "" if it was
+	Pending int    // requests not taken
+	Running int    // taken, without an answer
+	Results int    // answers the qube's user has not fetched
+	Entries []queue.Entry
+	More    int64    // files beyond Entries, names that are no ids included
+	Done    []string // what was cleaned or recovered, by name
+	Skipped int      // left alone: in use, or not old enough
+	Records []audit.Record
+}
+
+// Targets are the qubes named, or all that are configured or have a key.
+func (a *Admin) Targets(ctx context.Context, names []string) ([]string, error) {
+	if len(names) > 0 {
+		for _, vm := range names {
+			if err := checkName(vm); err != nil {
+				return nil, err
+			}
+		}
+		return names, nil
+	}
+	lines, err := a.qubes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range lines {
+		names = append(names, q.Name)
+	}
+	return names, nil
+}
+
+// Queues asks what is in the queues of the qubes that run.
+func (a *Admin) Queues(ctx context.Context, vms []string) []QueueReport {
+	return a.each(ctx, vms, func(context.Context, *transport.Conn, *QueueReport) error { return nil })
+}
+
+// Clean removes what is older than [Stale] from the queues, or with all
+// everything, except what belongs to a request that dom0 still works on.
+func (a *Admin) Clean(ctx context.Context, vms []string, all bool) []QueueReport {
+	return a.each(ctx, vms, func(ctx context.Context, conn *transport.Conn, q *QueueReport) error {
+		book, err := a.book(ctx)
+		if err != nil {
+			return err
+		}
+		for _, e := range q.Entries {
+			status := book.Lookup(q.VM, idOf(e))
+			old := time.Duration(e.Age)*time.Second > Stale
+			if status == claim.Open || status == claim.Final || !old && !all {
+				q.Skipped++
+				continue
+			}
+			if err := remove(ctx, conn, e); err != nil {
+				return err
+			}
+			q.Done = append(q.Done, string(e.Folder)+"/"+e.Name)
+		}
+		if len(q.Done) == 0 {
+			return nil
+		}
+		_, err = a.record(ctx, audit.Record{Event: Cleaned, Qube: q.VM, Count: int64(len(q.Done)), Detail: fmt.Sprintf("%d files of the queue", len(q.Done))})
+		return err
+	})
+}
+
+func remove(ctx context.Context, conn *transport.Conn, e queue.Entry) error {
+	err := conn.Clean(ctx, e.Folder, e.Name)
+	var failure *queue.Failure
+	if errors.As(err, &failure) && failure.Code == queue.CodeGone {
+		return nil
+	}
+	return err
+}
+
+// idOf is the id that a file in the queue belongs to.
+func idOf(e queue.Entry) string {
+	for _, ending := range []string{queue.Auth, ".cmd", queue.Out, queue.Err, queue.Meta, queue.Denied, queue.Exit} {
+		id, ok := strings.CutSuffix(e.Name, ending)
+		if ok && (e.Folder == queue.FolderPending || e.Folder == queue.FolderResults) && queue.ValidID(id) {
+			return id
+		}
+	}
+	return e.Name
+}
+
+// each opens each qube that runs, lists its queue, and does what is asked.
+func (a *Admin) each(ctx context.Context, vms []string, do func(context.Context, *transport.Conn, *QueueReport) error) []QueueReport {
+	reports := make([]QueueReport, len(vms))
+	slots := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for i, vm := range vms {
+		reports[i].VM = vm
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer wg.Done()
+			defer func() { <-slots }()
+			if err := a.open(ctx, &reports[i], do); err != nil {
+				reports[i].Note = err.Error()
+			}
+		}()
+	}
+	wg.Wait()
+	return reports
+}
+
+func (a *Admin) open(ctx context.Context, q *QueueReport, do func(context.Context, *transport.Conn, *QueueReport) error) error {
+	state, err := a.Tools.State(ctx, q.VM, 5*time.Second)
+	switch {
+	case errors.Is(err, qubes.ErrNoQube):
+		return errors.New("no such qube")
+	case err != nil:
+		return err
+	case state != qubes.Running:
+		return errors.New("not running")
+	}
+	conn, err := a.dial(ctx, q.VM)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	list, err := conn.List(ctx)
+	if err != nil {
+		return err
+	}
+	q.take(list)
+	return do(ctx, conn, q)
+}
+
+func (a *Admin) dial(ctx context.Context, vm string) (*transport.Conn, error) {
+	path, err := qubes.Tool(a.Root, "qvm-run")
+	if err != nil {
+		return nil, err
+	}
+	stream := transport.Stream{QvmRun: path, Account: a.usable().VMUser, Times: a.Times,
+		Budget: transport.NewBudget(queue.MaxPayload, queue.MaxPayload), Now: a.Now, Version: queue.Version}
+	return stream.Dial(ctx, vm)
+}
+
+// take counts requests, not files.
+func (q *QueueReport) take(list queue.Entries) {
+	q.Entries, q.More = list.List, list.More
+	for _, e := range list.List {
+		switch e.Folder {
+		case queue.FolderPending:
+			if idOf(e) == e.Name {
+				q.Pending++
+			}
+		case queue.FolderRunning:
+			q.Running++
+		case queue.FolderResults:
+			if strings.HasSuffix(e.Name, queue.Exit) || strings.HasSuffix(e.Name, queue.Denied) {
+				q.Results++
+			}
+		}
+	}
+}
+
+// book reads what is known of requests now.
+func (a *Admin) book(ctx context.Context) (*claim.Book, error) {
+	s, err := keys.Open(a.Root.Keys())
+	if err != nil {
+		return nil, err
+	}
+	l, err := a.ledger(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return l.book, l.close()
+}
+
+// lastRecords is how many of the newest records are searched for a qube's own.
+const lastRecords = 2000
+
+// Debug lists the queues and, beside each, the qube's last n audit records.
+func (a *Admin) Debug(ctx context.Context, vms []string, n int) ([]QueueReport, error) {
+	reports := a.Queues(ctx, vms)
+	last, err := audit.ReadLast(ctx, a.Root.Audit(), lastRecords)
+	if err != nil {
+		return reports, err
+	}
+	for i := range reports {
+		q := &reports[i]
+		for _, r := range last {
+			if r.Qube == q.VM {
+				q.Records = append(q.Records, r)
+			}
+		}
+		q.Records = q.Records[max(0, len(q.Records)-n):]
+	}
+	return reports, nil
+}
