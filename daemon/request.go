@@ -164,20 +164,12 @@ func (r *request) run(before context.Context, text string) end {
 	if x.o.DryRun {
 		return r.dryRun(text)
 	}
-	record := r.record(audit.Run)
-	record.Command = text
-	if err := x.append(before, record); err != nil {
-		if cause := context.Cause(before); cause != nil {
-			err = cause
-		}
-		return r.endBefore(err)
-	}
 	limit := x.settings().MaxOutput
 	outcome := x.runner.Run(r.ctx, run.Command{
 		Script: r.entry.ScriptPath(), Stdin: r.stdin(), Qube: r.q.name, ID: r.header.ID,
 		Timeout: time.Duration(r.header.Timeout) * time.Second,
 		Out:     &sink{o: r.out}, Err: &sink{o: r.err}, MaxOut: limit, MaxErr: limit,
-		BeforeStart: func() error { return r.mayStart(before) },
+		BeforeStart: func() error { return r.recordStart(before, text) },
 		Started:     func() { r.courier.show(queue.WordRunning) },
 	})
 	if !outcome.Began {
@@ -208,6 +200,17 @@ func (r *request) stdin() string {
 		return r.entry.StdinPath()
 	}
 	return ""
+}
+
+// recordStart writes the command text to the log. It is called when the
+// supervisor is on its way, which then waits for the word to start the shell.
+func (r *request) recordStart(before context.Context, text string) error {
+	record := r.record(audit.Run)
+	record.Command = text
+	if err := r.q.x.append(before, record); err != nil {
+		return orElse(context.Cause(before), err)
+	}
+	return r.mayStart(before)
 }
 
 // mayStart is asked right before the shell starts: time may have passed since
