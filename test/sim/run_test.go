@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -58,20 +59,36 @@ func head(s string) string { return s[:min(len(s), 300)] }
 // running is a program under way with its streams in hand.
 type running struct {
 	*exec.Cmd
-	in       io.WriteCloser
-	out, err io.ReadCloser
+	in, out, err *os.File
+	ended        chan struct{} // closed when it was waited for
 }
 
 func start(t *testing.T, cmd *exec.Cmd) *running {
 	t.Helper()
-	in, e1 := cmd.StdinPipe()
-	out, e2 := cmd.StdoutPipe()
-	errs, e3 := cmd.StderrPipe()
+	// not the pipes of exec: those end with the program, not with its heirs
+	out, outWrite, e1 := os.Pipe()
+	errs, errWrite, e2 := os.Pipe()
+	inRead, in, e3 := os.Pipe()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = inRead, outWrite, errWrite
 	if err := errors.Join(e1, e2, e3, cmd.Start()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	return &running{cmd, in, out, errs}
+	inRead.Close()
+	outWrite.Close()
+	errWrite.Close()
+	r := &running{cmd, in, out, errs, make(chan struct{})}
+	go func() {
+		cmd.Wait()
+		close(r.ended)
+	}()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-r.ended
+		in.Close()
+		out.Close()
+		errs.Close()
+	})
+	return r
 }
 
 // stream starts qvm-run --pass-io.
@@ -112,10 +129,8 @@ func line(t *testing.T, r io.Reader) string {
 // signal ended it.
 func code(t *testing.T, r *running) int {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- r.Wait() }()
 	select {
-	case <-done:
+	case <-r.ended:
 		return r.ProcessState.ExitCode()
 	case <-time.After(patience):
 		t.Fatalf("%q does not end", r.Args)

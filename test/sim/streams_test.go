@@ -103,23 +103,16 @@ func TestBackgroundChildHoldsCall(t *testing.T) {
 			// the child goes when a file appears
 			r := stream(t, w, "work", "(while ! [ -e ~/go-"+tt.held+" ]; do sleep 0.01; done) "+tt.redirect+" & echo $! ; exit 6")
 			expect(t, "output", line(t, r.out) != "", true)
-			ended := make(chan int, 1)
-			go func() { r.Wait(); ended <- r.ProcessState.ExitCode() }()
 			if tt.holds {
 				select {
-				case <-ended:
+				case <-r.ended:
 					t.Error("ended with the child still there")
 					return
 				case <-time.After(100 * time.Millisecond):
 				}
 				release(t, filepath.Join(q.Home(), "go-"+tt.held))
 			}
-			select {
-			case c := <-ended:
-				expect(t, "exit code", c, 6)
-			case <-time.After(patience):
-				t.Fatal("does not end")
-			}
+			expect(t, "exit code", code(t, r), 6)
 			release(t, filepath.Join(q.Home(), "go-"+tt.held))
 		})
 	}
@@ -144,7 +137,7 @@ func TestKillingDom0Side(t *testing.T) {
 			r := start(t, cmd)
 			expect(t, "line", line(t, r.out), "ready")
 			r.Process.Kill()
-			r.Process.Wait()
+			<-r.ended
 			fmt.Fprintln(r.in, "still there")
 			expect(t, "the orphan passes data on", line(t, r.out), "still there")
 			r.in.Close()

@@ -42,8 +42,7 @@ func TestCloseTellsOfStrays(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Grace = 50 * time.Millisecond
-	stray := start(t, w.Dom0Command(context.Background(), "sleep", "1000"))
-	go stray.Wait()
+	start(t, w.Dom0Command(context.Background(), "sleep", "1000"))
 	if err := w.Close(); err == nil || !strings.Contains(err.Error(), "sleep") {
 		t.Errorf("Close said %v about a program that was left in dom0", err)
 	}
