@@ -207,12 +207,24 @@ func (d *Dom0) serve(ctx, run context.Context, c *Conn, r queue.Request, digest 
 	}
 	f := d.result(r.ID, digest, nil, nil)
 	f.State = queue.StateExit
-	if r.Kind == queue.KindScript {
-		if f, err = d.run(ctx, run, c, r, f, body, input); err != nil {
-			return err
-		}
+	if r.Kind == queue.KindPing {
+		return d.finish(ctx, c, f, nil)
 	}
-	return d.finish(ctx, c, f, nil)
+	f, outputs, err := d.run(ctx, run, c, r, f, body, input)
+	if err != nil {
+		return err
+	}
+	err = d.finish(ctx, c, f, nil)
+	if failed := (*queue.Failure)(nil); errors.As(err, &failed) {
+		for _, o := range outputs { // the qube lost what it had: deliver all once more
+			o.write.Offset = 0
+			if err := o.send(o.all.Bytes()); err != nil {
+				return err
+			}
+		}
+		err = d.finish(ctx, c, f, nil)
+	}
+	return err
 }
 
 // stream sends output as it comes.
@@ -226,23 +238,26 @@ type stream struct {
 
 func (s *stream) Write(p []byte) (int, error) {
 	s.all.Write(p)
-	sent := bytes.Clone(p)
-	if s.d.Output != nil {
+	return len(p), s.send(bytes.Clone(p))
+}
+
+func (s *stream) send(sent []byte) error {
+	if s.d.Output != nil && len(sent) > 0 {
 		sent = s.d.Output(sent)
 	}
 	for len(sent) > 0 {
 		n := min(len(sent), queue.Chunk)
 		s.write.Bytes = sent[:n]
 		if err := s.c.Do(s.ctx, queue.FrameWrite, &s.write); err != nil {
-			return 0, err
+			return err
 		}
 		s.write.Offset += int64(n)
 		sent = sent[n:]
 	}
-	return len(p), nil
+	return nil
 }
 
-func (d *Dom0) run(ctx, run context.Context, c *Conn, r queue.Request, f queue.Result, body, input []byte) (queue.Result, error) {
+func (d *Dom0) run(ctx, run context.Context, c *Conn, r queue.Request, f queue.Result, body, input []byte) (queue.Result, []*stream, error) {
 	d.mu.Lock()
 	d.runs++
 	d.mu.Unlock()
@@ -260,7 +275,7 @@ func (d *Dom0) run(ctx, run context.Context, c *Conn, r queue.Request, f queue.R
 	f.Out, f.Err = queue.SumOf(out.all.Bytes()), queue.SumOf(err.all.Bytes())
 	switch cause := context.Cause(run); {
 	case ctx.Err() != nil:
-		return f, ctx.Err()
+		return f, nil, ctx.Err()
 	case errors.Is(cause, errCancelled):
 		f.State, f.Exit = queue.StateCancelled, queue.ExitCancelled
 	case errors.Is(cause, errTimeout):
@@ -268,7 +283,7 @@ func (d *Dom0) run(ctx, run context.Context, c *Conn, r queue.Request, f queue.R
 	default:
 		f.Exit = max(cmd.ProcessState.ExitCode(), 0)
 	}
-	return f, nil
+	return f, []*stream{out, err}, nil
 }
 
 func (d *Dom0) finish(ctx context.Context, c *Conn, r queue.Result, denied []byte) error {
