@@ -1,45 +1,26 @@
 // Command qvm-remote-dom0 is dom0's side of qvm-remote: the daemon that looks
 // at qubes, and the administration of keys, settings and audit.
+//
+// It guarantees that nothing it prints to people holds an unescaped byte from a
+// qube, and that it never prints a key.
 package main
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
-	"time"
 
-	"qvmremote/daemon"
-	"qvmremote/daemon/paths"
 	"qvmremote/daemon/run"
 )
 
-func main() {
+func main() { os.Exit(program()) }
+
+func program() int {
+	// The daemon starts this same program as the supervisor of each command.
 	run.Supervise()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	o := daemon.Options{Root: "/", Environ: os.Environ(), Now: time.Now, Times: daemon.DefaultTimes(), Path: os.Getenv("PATH"),
-		Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
-	args := os.Args[1:]
-	for i := 0; i < len(args); i++ {
-		switch args[i] {
-		case "--root":
-			i++
-			o.Root = paths.Root(args[i])
-		case "--vm":
-			i++
-			o.VMs = strings.Fields(args[i])
-		case "--once":
-			o.Once = true
-		case "--dry-run":
-			o.DryRun = true
-		}
-	}
-	if err := daemon.Run(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "qvm-remote-dom0:", err)
-		os.Exit(1)
-	}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ()}
+	return a.execute(ctx, os.Args[1:])
 }

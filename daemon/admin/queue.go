@@ -23,22 +23,26 @@ const Cleaned audit.Event = "cleaned"
 // is valid for longer.
 const Stale = claim.Keep
 
+// NotRunning is the Note of a qube that could not be asked because it does not
+// run; that is no failure.
+const NotRunning = "not running"
+
 // atOnce is how many qubes are asked at the same time.
 const atOnce = 4
 
 // QueueReport is one qube's queue, and what was done to it. All text in it that
 // came from the qube is to be quoted on output; names are checked ones.
 type QueueReport struct {
-	VM      string
-	Note    string // why it could not be asked: "not running"; "" if it was
-	Pending int    // requests not taken
-	Running int    // taken, without an answer
-	Results int    // answers the qube's user has not fetched
-	Entries []queue.Entry
-	More    int64    // files beyond Entries, names that are no ids included
-	Done    []string // what was cleaned or recovered, by name
-	Skipped int      // left alone: in use, or not old enough
-	Records []audit.Record
+	VM      string         `json:"vm"`
+	Note    string         `json:"note,omitempty"` // why it could not be asked; "" if it was
+	Pending int            `json:"pending"`        // requests not taken
+	Running int            `json:"running"`        // taken, without an answer
+	Results int            `json:"results"`        // answers the qube's user has not fetched
+	Entries []queue.Entry  `json:"-"`
+	More    int64          `json:"more,omitempty"`    // files beyond Entries, names that are no ids included
+	Done    []string       `json:"done,omitempty"`    // what was cleaned or recovered, by name
+	Skipped int            `json:"skipped,omitempty"` // left alone: in use, or not old enough
+	Records []audit.Record `json:"-"`                 // see Debug
 }
 
 // Targets are the qubes named, or all that are configured or have a key.
@@ -143,7 +147,7 @@ func (a *Admin) open(ctx context.Context, q *QueueReport, do func(context.Contex
 	case err != nil:
 		return err
 	case state != qubes.Running:
-		return errors.New("not running")
+		return errors.New(NotRunning)
 	}
 	conn, err := a.dial(ctx, q.VM)
 	if err != nil {

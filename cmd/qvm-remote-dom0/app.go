@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"qvmremote/daemon/admin"
+	"qvmremote/daemon/paths"
+	"qvmremote/queue"
+)
+
+const programName = "qvm-remote-dom0"
+
+// app is one call of the program.
+type app struct {
+	in      *os.File
+	out     io.Writer
+	err     io.Writer
+	environ []string
+	root    string // --root
+	daemon  daemonFlags
+}
+
+// errSaid ends the program with exit code 1 when all was said already.
+var errSaid = errors.New("")
+
+func (a *app) execute(ctx context.Context, args []string) int {
+	root := a.command()
+	root.SetArgs(args)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	a.complain(err)
+	return 1
+}
+
+// complain prints an error, whatever is in it, and what to do about it.
+func (a *app) complain(err error) {
+	if errors.Is(err, errSaid) {
+		return
+	}
+	for i, line := range strings.Split(err.Error(), "\n") {
+		if i == 0 {
+			line = programName + ": " + line
+		}
+		fmt.Fprintln(a.err, queue.Escape(line, 2000))
+	}
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		fmt.Fprintln(a.err, "hint: this command must run as root in dom0")
+	}
+}
+
+// group is a command that only has subcommands.
+func group(use, short string, sub ...*cobra.Command) *cobra.Command {
+	names := make([]string, len(sub))
+	for i, s := range sub {
+		names[i] = s.Name()
+	}
+	c := &cobra.Command{Use: use, Short: short, Args: unknownCommand,
+		RunE: func(*cobra.Command, []string) error {
+			return fmt.Errorf("%s requires: %s", use, strings.Join(names, " | "))
+		}}
+	c.AddCommand(sub...)
+	return c
+}
+
+func unknownCommand(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unknown command: %s", queue.Escape(args[0], 60))
+	}
+	return nil
+}
+
+// between checks the number of arguments and answers with the usage.
+func between(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return fmt.Errorf("usage: %s", c.UseLine())
+		}
+		return nil
+	}
+}
+
+// badFlag words an option's error as the first implementation did.
+func badFlag(_ *cobra.Command, err error) error {
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "unknown flag: "); ok {
+		return fmt.Errorf("unknown option: %s", name)
+	}
+	if rest, ok := strings.CutPrefix(text, "unknown shorthand flag: '"); ok {
+		name, _, _ := strings.Cut(rest, "'")
+		return fmt.Errorf("unknown option: -%s", name)
+	}
+	return err
+}
+
+// asRoot runs do if it can work: in a real dom0 only root may.
+func (a *app) asRoot(do func(context.Context, *admin.Admin, []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		root, err := a.rootDir()
+		if err != nil {
+			return err
+		}
+		if err := needRoot(root, strings.TrimPrefix(c.CommandPath(), programName+" ")); err != nil {
+			return err
+		}
+		return do(c.Context(), admin.New(root, a.environ, a.who(), "cli"), args)
+	}
+}
+
+func needRoot(root paths.Root, action string) error {
+	if !root.Real() || os.Geteuid() == 0 {
+		return nil
+	}
+	hint := "sudo " + programName + " " + action
+	if action == daemonAction {
+		hint = "sudo " + programName
+	}
+	return fmt.Errorf("must run as root to %s\nhint: %s", action, hint)
+}
+
+func (a *app) rootDir() (paths.Root, error) {
+	dir, err := filepath.Abs(a.root)
+	if err != nil {
+		return "", fmt.Errorf("--root %s: %w", queue.Quote(a.root, 200), err)
+	}
+	return paths.Root(dir), nil
+}
+
+// who names, for the record, the account that does this, and for whom where
+// sudo says so.
+func (a *app) who() string {
+	name := strconv.Itoa(os.Getuid())
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	for _, e := range a.environ {
+		if by, ok := strings.CutPrefix(e, "SUDO_USER="); ok && queue.ValidAccount(by) && by != name {
+			return name + " (sudo by " + by + ")"
+		}
+	}
+	return name
+}
+
+// say prints one line for people.
+func (a *app) say(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
+
+func (a *app) warn(warnings ...string) {
+	for _, w := range warnings {
+		fmt.Fprintln(a.err, "warning: "+queue.Escape(w, 1000))
+	}
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"qvmremote/queue"
+)
+
+const about = `Dom0 executor of qvm-remote: runs, as root in dom0, what authorized qubes ask for.
+
+Without a command it is the daemon. It looks at the qubes in QVM_REMOTE_VMS
+(/etc/qubes/remote.conf), and runs only what is signed with a qube's key.
+Authorize a qube:   qvm-remote-dom0 authorize VM
+Is anything wrong?  qvm-remote-dom0 doctor
+
+Exit codes: 0 done; 1 refused, failed, wrong usage, not verified (audit verify),
+or something is wrong (doctor).`
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use: programName, Short: "Dom0 executor of qvm-remote", Long: about, Version: queue.Version,
+		SilenceErrors: true, SilenceUsage: true, Args: unknownCommand, RunE: a.runDaemon,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	root.SetFlagErrorFunc(badFlag)
+	root.PersistentFlags().StringVar(&a.root, "root", "/", "folder below which every file lies, for tests")
+	f := root.Flags()
+	f.StringArrayVar(&a.daemon.vms, "vm", nil, "look at this qube instead of the configured ones; may be repeated")
+	f.BoolVar(&a.daemon.once, "once", false, "look once at each qube, see through what that brings, and exit")
+	f.BoolVar(&a.daemon.dryRun, "dry-run", false, "take and answer requests without running them; they are used up")
+	f.BoolVarP(&a.daemon.verbose, "verbose", "v", false, "log more")
+	root.AddCommand(a.authorize(), a.revoke(), a.keys(), a.rotate(), a.connect(), a.disconnect(), a.status(),
+		group("queue", "Look into the queues of running qubes", a.queueStatus(), a.queueClean(), a.queueRecover(), a.queueDebug()),
+		a.enable(), a.disable(),
+		group("audit", "Read and verify the audit log", a.auditShow(), a.auditFollow(), a.auditVerify(), a.auditExport()),
+		a.doctor())
+	return root
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"qvmremote/daemon/admin"
+	"qvmremote/queue"
+)
+
+func (a *app) connect() *cobra.Command {
+	var replace, yes bool
+	c := &cobra.Command{Use: "connect VM [KEY]", Args: between(1, 2), Short: "Authorize a running qube with the key that it has",
+		Long: "Read the key from the running qube, show its fingerprint, and authorize the qube once you\n" +
+			"have compared it with what `qvm-remote status` shows there. KEY may be given instead.",
+		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, args []string) error {
+			key, err := a.keyOf(ctx, d, args, yes)
+			if err != nil {
+				return err
+			}
+			ch, err := a.confirming(ctx, replace, func(replace bool) (admin.Change, error) { return d.Connect(ctx, args[0], key, replace) })
+			a.warn(ch.Warnings...)
+			if err != nil {
+				return err
+			}
+			a.say("Connected VM '%s'.", ch.VM)
+			a.authorized(ch)
+			return nil
+		})}
+	c.Flags().BoolVar(&replace, "replace", false, "replace another key of this qube without asking")
+	c.Flags().BoolVar(&yes, "yes", false, "trust the key that the qube shows, without asking")
+	return c
+}
+
+// keyOf takes the key that was given, or the qube's own once a person has
+// compared it: the qube itself is all that vouches for it.
+func (a *app) keyOf(ctx context.Context, d *admin.Admin, args []string, trusted bool) (queue.Key, error) {
+	if len(args) == 2 {
+		return a.keyFrom(ctx, args)
+	}
+	key, err := d.FetchKey(ctx, args[0])
+	if err != nil || trusted {
+		return key, err
+	}
+	a.say("The key of VM '%s' has the fingerprint\n  %s", args[0], key.Fingerprint())
+	ok, err := a.agrees(ctx, "Compare it with what `qvm-remote status` shows in the qube. Type 'yes' if it is the same: ")
+	if err != nil {
+		return queue.Key{}, err
+	}
+	if !ok {
+		a.say("Aborted.")
+		return queue.Key{}, errSaid
+	}
+	return key, nil
+}
+
+func (a *app) disconnect() *cobra.Command {
+	return &cobra.Command{Use: "disconnect VM", Args: between(1, 1), Short: "Take a qube's key away, stop looking at it, and clean its queue",
+		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, args []string) error {
+			ch, err := d.Disconnect(ctx, args[0])
+			a.warn(ch.Warnings...)
+			if err != nil {
+				return err
+			}
+			a.say("Disconnected VM '%s'. Cleaned %d queue file(s).", ch.VM, ch.Cleaned)
+			a.say("dom0 looks at: %s (%s)", orDash(strings.Join(ch.VMs, " ")), ch.Config)
+			return nil
+		})}
+}
+
+const risk = `WARNING: every qube you authorize becomes as powerful as dom0.
+WARNING: whoever controls such a qube, a web page that breaks out of its browser
+WARNING: included, can read, change and destroy every qube and dom0 itself.
+WARNING: Qubes OS exists to prevent exactly that. This service takes it away for
+WARNING: the qubes you choose, now and at every boot from now on.
+WARNING: Nobody is asked before a command runs. The audit log tells you
+WARNING: afterwards, and root, which every command is, can rewrite it.
+WARNING: Without this, ` + "`systemctl start qvm-remote-dom0`" + ` lasts until the next boot.`
+
+func (a *app) enable() *cobra.Command {
+	return &cobra.Command{Use: "enable", Args: between(0, 0), Short: "Start the daemon, now and at each boot",
+		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, _ []string) error {
+			a.say("%s", risk)
+			yes, err := a.agrees(ctx, "Type 'yes' to accept this risk and enable: ")
+			if err != nil {
+				return err
+			}
+			if !yes {
+				a.say("Aborted.")
+				return errSaid
+			}
+			warnings, err := d.Enable(ctx)
+			a.warn(warnings...)
+			if err != nil {
+				return errors.Join(errors.New("not enabled"), err)
+			}
+			a.say("Enabled and started.")
+			return nil
+		})}
+}
+
+func (a *app) disable() *cobra.Command {
+	return &cobra.Command{Use: "disable", Args: between(0, 0), Short: "Stop the daemon, now and for future boots",
+		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, _ []string) error {
+			warnings, err := d.Disable(ctx)
+			a.warn(warnings...)
+			if err != nil {
+				return errors.Join(errors.New("not disabled"), err)
+			}
+			a.say("Disabled and stopped.")
+			return nil
+		})}
+}

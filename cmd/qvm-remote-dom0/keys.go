@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"qvmremote/daemon/admin"
+	"qvmremote/daemon/keys"
+	"qvmremote/queue"
+)
+
+const keyOnStdin = "a key on the command line can be seen by other accounts (ps) and stays in the shell's history; give it on stdin instead"
+
+func (a *app) authorize() *cobra.Command {
+	var replace bool
+	c := &cobra.Command{Use: "authorize VM [KEY]", Args: between(1, 2), Short: "Let a qube run commands in dom0, with its key from stdin",
+		Long: "Store the key of a qube and add it to QVM_REMOTE_VMS.\n\n" +
+			"The key is what `qvm-remote key show` prints in the qube. It is read from stdin; on a\n" +
+			"terminal it is asked for. Whoever has it can do anything in dom0 and every qube.",
+		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, args []string) error {
+			key, err := a.keyFrom(ctx, args)
+			if err != nil {
+				return err
+			}
+			ch, err := a.confirming(ctx, replace, func(replace bool) (admin.Change, error) { return d.Authorize(ctx, args[0], key, replace) })
+			a.warn(ch.Warnings...)
+			if err != nil {
+				return err
+			}
+			a.authorized(ch)
+			return nil
+		})}
+	c.Flags().BoolVar(&replace, "replace", false, "replace another key of this qube without asking; `rotate` is the gentle way")
+	return c
+}
+
+// keyFrom takes the key from the command line, if it is there, or reads it.
+func (a *app) keyFrom(ctx context.Context, args []string) (queue.Key, error) {
+	if len(args) < 2 {
+		return a.readKey(ctx, queue.Escape(args[0], 40))
+	}
+	a.warn(keyOnStdin)
+	return queue.ParseKey([]byte(args[1]))
+}
+
+// confirming asks before a key is replaced, where somebody can answer.
+func (a *app) confirming(ctx context.Context, replace bool, do func(bool) (admin.Change, error)) (admin.Change, error) {
+	ch, err := do(replace)
+	var other *admin.ReplaceError
+	if !errors.As(err, &other) || !a.interactive() {
+		return ch, err
+	}
+	a.say("VM '%s' has another key, which would be dead at once.\n  now: %s\n  new: %s\n(`qvm-remote-dom0 rotate %[1]s` lets both count until the new one is first used.)", other.VM, other.Old, other.New)
+	yes, err := a.agrees(ctx, "Type 'yes' to replace it: ")
+	if err != nil {
+		return ch, err
+	}
+	if !yes {
+		a.say("Aborted.")
+		return ch, errSaid
+	}
+	return do(true)
+}
+
+func (a *app) authorized(ch admin.Change) {
+	a.say("Authorized VM '%s'. Key stored in %s", ch.VM, ch.KeyFile)
+	a.say("Fingerprint: %s", ch.Fingerprint)
+	a.say("dom0 looks at: %s (%s)", strings.Join(ch.VMs, " "), ch.Config)
+}
+
+func (a *app) revoke() *cobra.Command {
+	return &cobra.Command{Use: "revoke VM", Args: between(1, 1), Short: "Take a qube's key away; each of its requests is denied from then on",
+		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, args []string) error {
+			ch, err := d.Revoke(ctx, args[0])
+			a.warn(ch.Warnings...)
+			if errors.Is(err, keys.ErrNoKey) {
+				return fmt.Errorf("VM '%s' has no key", ch.VM)
+			}
+			if err != nil {
+				return err
+			}
+			a.say("Revoked VM '%s'.", ch.VM)
+			return nil
+		})}
+}
+
+func (a *app) rotate() *cobra.Command {
+	var cancel bool
+	c := &cobra.Command{Use: "rotate VM [KEY]", Args: between(1, 2), Short: "Give a qube a new key; the old one is dead once the new one was used",
+		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, args []string) error {
+			if cancel {
+				return a.cancelRotation(ctx, d, args)
+			}
+			key, err := a.keyFrom(ctx, args)
+			if err != nil {
+				return err
+			}
+			ch, err := d.Rotate(ctx, args[0], key)
+			a.warn(ch.Warnings...)
+			if err != nil {
+				return err
+			}
+			a.say("The new key of VM '%s' waits for its first use; until then the old one counts, too.", ch.VM)
+			a.say("Fingerprint: %s", ch.Fingerprint)
+			a.say("Use it now, in the qube: qvm-remote ping")
+			return nil
+		})}
+	c.Flags().BoolVar(&cancel, "cancel", false, "drop the new key that was not used yet")
+	return c
+}
+
+func (a *app) cancelRotation(ctx context.Context, d *admin.Admin, args []string) error {
+	if len(args) > 1 {
+		return errors.New("rotate --cancel takes no key")
+	}
+	ch, err := d.CancelRotation(ctx, args[0])
+	a.warn(ch.Warnings...)
+	if err != nil {
+		return err
+	}
+	a.say("Dropped the new key of VM '%s'; the old one stays.", ch.VM)
+	return nil
+}
+
+func (a *app) keys() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{Use: "keys", Args: between(0, 0), Short: "List who is authorized, by fingerprint",
+		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, _ []string) error {
+			list, err := d.Keys(ctx)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return a.json(list)
+			}
+			a.showKeys(list)
+			return nil
+		})}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func (a *app) showKeys(list []admin.Key) {
+	if len(list) == 0 {
+		a.say("No VMs authorized.")
+		return
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "VM\tFINGERPRINT\tAUTHORIZED\tSTATE")
+	for _, k := range list {
+		when := "-"
+		if !k.Authorised.IsZero() {
+			when = k.Authorised.Local().Format("2006-01-02 15:04")
+		}
+		state := k.State
+		if !k.Configured {
+			state += ", not configured"
+		}
+		if k.Legacy {
+			state += ", legacy, insecure"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.VM, orDash(k.Fingerprint), when, state)
+		if k.Next != "" {
+			fmt.Fprintf(w, "\t%s\t\tnew, not used yet\n", k.Next)
+		}
+	}
+	_ = w.Flush()
+	for _, k := range list {
+		if k.Problem != "" {
+			a.warn(k.VM + ": " + k.Problem)
+		}
+	}
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
