@@ -1,0 +1,151 @@
+// Package e2e shows the whole of qvm-remote at work on a simulated Qubes
+// machine: the programs as they are installed, a daemon that is killed and
+// restarted, qubes that lie, disks that are full.
+//
+// Each test reads as a story and asserts what a person would see: what the
+// client prints, what stands in dom0's log and audit trail, and whether a
+// command left its mark in dom0.
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"qvmremote/daemon"
+	"qvmremote/daemon/paths"
+	"qvmremote/daemon/run"
+)
+
+// The programs under test, and this one: it also plays a daemon with short
+// waits and a clock that tests set, and agents that lie.
+var programs struct{ client, dom0, self string }
+
+// canMount says that this process has a mount namespace of its own, in which
+// tests may mount small disks.
+var canMount bool
+
+const (
+	roleVar  = "E2E_ROLE"  // daemon, the name of a lying agent, or mounted
+	clockVar = "E2E_CLOCK" // file with the seconds by which the daemon's clock is off
+)
+
+func TestMain(m *testing.M) {
+	if code, was := run.Supervise(); was {
+		os.Exit(code)
+	}
+	switch role := os.Getenv(roleVar); role {
+	case "daemon":
+		os.Exit(quickDaemon())
+	case "":
+		if code, was := inOwnNamespace(); was {
+			os.Exit(code)
+		}
+	case "mounted":
+		canMount = true
+		os.Unsetenv(roleVar)
+	default:
+		os.Exit(lie(role))
+	}
+	dir, err := os.MkdirTemp("", "qvm-remote-e2e-")
+	if err == nil {
+		err = build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "end-to-end tests:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// inOwnNamespace runs the tests once more, in a mount namespace: whatever they
+// mount is gone with them. Only root can; others go on without.
+func inOwnNamespace() (code int, was bool) {
+	if os.Geteuid() != 0 {
+		return 0, false
+	}
+	runtime.LockOSThread() // Pdeathsig is the thread's
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), roleVar+"=mounted")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	signal.Ignore(os.Interrupt) // the terminal sends it to both
+	if err := cmd.Start(); err != nil {
+		return 0, false
+	}
+	quit := make(chan os.Signal, 1)
+	signal.Notify(quit, syscall.SIGQUIT, syscall.SIGTERM) // how go test ends a test that hangs
+	go func() {
+		for s := range quit {
+			cmd.Process.Signal(s)
+		}
+	}()
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		fmt.Fprintln(os.Stderr, "end-to-end tests:", err)
+		return 1, true
+	}
+	return max(cmd.ProcessState.ExitCode(), 0), true
+}
+
+func build(dir string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	programs.client, programs.dom0, programs.self = filepath.Join(dir, "qvm-remote"), filepath.Join(dir, "qvm-remote-dom0"), self
+	cmd := exec.Command("go", "build", "-o", dir, "qvmremote/cmd/qvm-remote", "qvmremote/cmd/qvm-remote-dom0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build the programs: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// quickDaemon is the daemon with waits that suit tests.
+func quickDaemon() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	times := daemon.DefaultTimes()
+	times.Transport.Frame, times.Transport.Answer = 2*time.Second, 5*time.Second
+	times.Power, times.Quiet, times.Backoff, times.MaxPause = 200*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond, time.Second
+	times.NoAgent, times.Skip, times.Tidy = 2*time.Second, time.Second, 100*time.Millisecond
+	times.Retry, times.MaxRetry = 50*time.Millisecond, 200*time.Millisecond
+	o := daemon.Options{Root: paths.Root(os.Args[2]), Environ: os.Environ(), Times: times, Path: os.Getenv("PATH"),
+		Now: shiftedClock(os.Getenv(clockVar)), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	for _, a := range os.Args[3:] {
+		o.Once, o.DryRun = o.Once || a == "--once", o.DryRun || a == "--dry-run"
+	}
+	if err := daemon.Run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "qvm-remote-dom0:", err)
+		return 1
+	}
+	return 0
+}
+
+// shiftedClock is the machine's clock, off by what the file says at the time
+// of asking.
+func shiftedClock(path string) func() time.Time {
+	return func() time.Time {
+		b, _ := os.ReadFile(path) // missing = not off
+		off, _ := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+		return time.Now().Add(time.Duration(off) * time.Second)
+	}
+}
