@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"sync"
 	"time"
+	"unique"
 
 	"qvmremote/daemon/audit"
 	"qvmremote/queue"
@@ -66,7 +67,7 @@ type digest [16]byte
 type held struct {
 	issued int64
 	seq    int64
-	key    string // shares the string that is the key of floors
+	key    unique.Handle[string] // fingerprint; a word long, however many claims name it
 }
 
 func digestOf(id string) digest {
@@ -197,6 +198,8 @@ func (b *Book) Apply(r audit.Record) {
 		delete(b.qube(r.Qube).open, r.ID)
 	case audit.Floor, audit.Authorized, audit.Rotating:
 		b.raise(r.Qube, r.Key, r.Floor)
+	case audit.Loss:
+		b.lose(r)
 	case audit.CarryEvent:
 		// Met in the middle of a reading: only what was forgotten since the
 		// reading's own carry is news.
@@ -212,13 +215,18 @@ func (b *Book) claim(r audit.Record) {
 	b.number = max(b.number, r.Number)
 	q.open[r.ID] = &Request{Claim: r}
 	d := digestOf(r.ID)
-	if _, again := q.claims[d]; !again {
+	if old, again := q.claims[d]; !again {
 		b.total++
+	} else if old.seq != r.Seq {
+		// An id is claimed anew only after its first claim was forgotten; a
+		// reading of the log meets both. What the first one guarded is now
+		// the floor's.
+		b.raise(r.Qube, old.key.Value(), old.issued+1)
 	}
 	if _, known := q.floors[r.Key]; !known {
 		q.floors[r.Key] = 0
 	}
-	q.claims[d] = held{issued: r.Issued, seq: r.Seq, key: r.Key}
+	q.claims[d] = held{issued: r.Issued, seq: r.Seq, key: unique.Make(r.Key)}
 	for before := b.total + 1; b.total > b.limit && b.total < before; {
 		before = b.total
 		b.giveUp()
@@ -232,6 +240,18 @@ func (b *Book) raise(name, fingerprint string, floor int64) {
 	q := b.qube(name)
 	if now, known := q.floors[fingerprint]; !known || floor > now {
 		q.floors[fingerprint] = floor
+	}
+}
+
+// lose raises every floor above what a lost record could have claimed: the
+// loss may have been found, and the log signed anew, by another program than
+// the one that claims.
+func (b *Book) lose(r audit.Record) {
+	floor := r.Time.Add(queue.ClockSlack).Unix()
+	for name, q := range b.qubes {
+		for key := range q.floors {
+			b.raise(name, key, floor)
+		}
 	}
 }
 
@@ -250,15 +270,15 @@ func (b *Book) Forget(now time.Time) {
 // drop forgets the claims that old picks and raises the floors above them. All
 // claims of a key below its new floor go with them: the floor covers those.
 func (b *Book) drop(name string, q *qube, old func(held) bool) (raised []string) {
-	floors := map[string]int64{}
+	floors := map[unique.Handle[string]]int64{}
 	for _, h := range q.claims {
 		if old(h) {
 			floors[h.key] = max(floors[h.key], h.issued+1)
 		}
 	}
 	for key, floor := range floors {
-		b.raise(name, key, floor)
-		raised = append(raised, key)
+		b.raise(name, key.Value(), floor)
+		raised = append(raised, key.Value())
 	}
 	for d, h := range q.claims {
 		if h.issued < floors[h.key] {
