@@ -249,9 +249,10 @@ func (l *Log) writeHead() error {
 		return err
 	}
 	path := filepath.Join(l.dir, headName)
-	err = l.o.hooks.replace("audit.head", path, []byte(h.text), 0o600)
+	write := func() error { return l.o.hooks.replace("audit.head", path, []byte(h.text), 0o600) }
+	err = write()
 	if diskFull(err) && l.giveReserve() {
-		err = l.o.hooks.replace("audit.head", path, []byte(h.text), 0o600)
+		err = write()
 	}
 	if err != nil {
 		return err

@@ -145,7 +145,7 @@ func storePublic(path, public string) (note.Verifiers, error) {
 	if len(lines) == 0 || lines[len(lines)-1] != public {
 		lines = append(lines, public)
 		lines = lines[max(0, len(lines)-16):]
-		if err := disk.Replace("audit.key", path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		if err := disk.Replace("audit.public", path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 			return nil, err
 		}
 	}

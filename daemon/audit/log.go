@@ -306,7 +306,7 @@ func (l *Log) Close() error {
 		close(l.closing)
 		<-l.stopped
 		if l.brokenBy() == nil {
-			err = l.o.hooks.sync("audit.tree", l.tree)
+			err = l.o.hooks.sync("audit.close", l.tree)
 		}
 		err = errors.Join(err, l.closeFiles())
 	})

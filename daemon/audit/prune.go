@@ -42,7 +42,7 @@ func (l *Log) Prune(ctx context.Context) error {
 			return nil
 		}
 		// The hashes of what goes cannot be made again.
-		if err := l.o.hooks.sync("audit.tree", l.tree); err != nil {
+		if err := l.o.hooks.sync("audit.prune-tree", l.tree); err != nil {
 			return l.breakDown(fmt.Errorf("cannot fsync the audit tree: %w", err))
 		}
 		for _, s := range gone {

@@ -201,7 +201,7 @@ func (l *Log) rotate(date string) error {
 	if err := l.writeTree(); err != nil {
 		return err
 	}
-	if err := l.o.hooks.sync("audit.tree", l.tree); err != nil {
+	if err := l.o.hooks.sync("audit.rotate-tree", l.tree); err != nil {
 		return l.breakDown(fmt.Errorf("cannot fsync the audit tree: %w", err))
 	}
 	r := Record{Seq: l.n, Time: l.now(), Event: CarryEvent}

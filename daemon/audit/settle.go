@@ -152,10 +152,10 @@ func (s *start) rebuild(ctx context.Context, n int64) (err error) {
 	if err := b.out.Flush(); err != nil {
 		return err
 	}
-	if err := disk.Sync("audit.tree", f); err != nil {
+	if err := disk.Sync("audit.rebuild", f); err != nil {
 		return err
 	}
-	if err := disk.Rename("audit.tree", f.Name(), path); err != nil {
+	if err := disk.Rename("audit.rebuild", f.Name(), path); err != nil {
 		return err
 	}
 	_ = l.tree.Close()

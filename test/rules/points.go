@@ -26,6 +26,10 @@ var steps = map[string][]string{
 	"Mkdir":      {":before-mkdir", ":after-mkdir"},
 }
 
+// hooked are functions of daemon/disk under the names by which daemon/audit
+// calls them through hooks, so that its tests can stand in for a failing disk.
+var hooked = map[string]string{"sync": "Sync", "replace": "Replace"}
+
 // A name is package.what; one that is given to Point itself may say a step as
 // well, package.what:step.
 var (
@@ -53,7 +57,11 @@ func (t *Tree) Points() ([]CrashPoint, error) {
 			continue
 		}
 		for _, c := range f.Calls() {
-			if endings, ok := steps[c.Name]; ok && c.Pkg == disk && len(c.Args) > 0 {
+			name := c.Name
+			if hook, ok := hooked[name]; ok && c.Pkg == "" && f.Dir() == "daemon/audit" {
+				name, c.Pkg = hook, disk
+			}
+			if endings, ok := steps[name]; ok && c.Pkg == disk && len(c.Args) > 0 {
 				l.call(f, c, c.Args[0], endings)
 			}
 		}

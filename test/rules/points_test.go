@@ -24,12 +24,14 @@ func TestPointsOfASample(t *testing.T) {
 				part("run.script", file); part(p, file)
 			}
 			func part(point string, file *os.File) { disk.Sync(point, file) }`,
+		"daemon/audit/a.go": `package audit
+			func (l *Log) f() { l.o.hooks.sync("audit.append", l.file); l.o.hooks.truncate(l.file, 0) }`,
 	}).Points()
 	var names []string
 	for _, p := range points {
 		names = append(names, p.Name)
 	}
-	want := "run.began run.ended:before-report run.out:after-fsync run.out:before-fsync run.result:after-fsync " +
+	want := "audit.append:after-fsync audit.append:before-fsync run.began run.ended:before-report run.out:after-fsync run.out:before-fsync run.result:after-fsync " +
 		"run.result:after-rename run.result:before-fsync run.result:before-rename " +
 		"run.script:after-fsync run.script:before-fsync"
 	if got := strings.Join(names, " "); got != want {
