@@ -139,6 +139,9 @@ func (l *Log) write(tx *Tx, final bool) ([]int64, error) {
 	if len(tx.records) == 0 {
 		return nil, nil
 	}
+	for _, r := range tx.records {
+		beforeRecord(r.Event)
+	}
 	err := l.writeAt(tx.lines)
 	if err != nil && final && diskFull(err) && l.brokenBy() == nil && l.giveReserve() {
 		err = l.writeAt(tx.lines)
@@ -154,6 +157,7 @@ func (l *Log) write(tx *Tx, final bool) ([]int64, error) {
 	rest := tx.lines
 	for i, r := range tx.records {
 		l.absorb(r, rest[:tx.sizes[i]-1])
+		l.fresh = append(l.fresh, r.Event)
 		rest = rest[tx.sizes[i]:]
 		seqs[i] = r.Seq
 	}
@@ -202,7 +206,14 @@ func (l *Log) finish() error {
 		err = l.writeHead()
 	}
 	l.stand(Unsigned, err)
-	return err
+	if err != nil {
+		return err
+	}
+	for _, e := range l.fresh {
+		afterRecord(e)
+	}
+	l.fresh = l.fresh[:0]
+	return nil
 }
 
 func (l *Log) syncRecords() error {

@@ -138,6 +138,7 @@ type Log struct {
 	unsynced bool     // records in cur may not be on the disk
 	dirty    bool     // the head on the disk does not cover n records
 	owed     []Record // found by this process, to be recorded first
+	fresh    []Event  // written here, and the head on the disk does not cover them
 
 	calls   chan *call
 	closing chan struct{}

@@ -213,6 +213,7 @@ func (l *Log) rotate(date string) error {
 	if err != nil {
 		return fmt.Errorf("cannot begin a new audit segment: %w", err)
 	}
+	beforeRecord(r.Event)
 	s := newSegment(l.dir, date, l.n)
 	if err := l.o.hooks.replace("audit.segment", s.path, append(line, '\n'), 0o600); err != nil {
 		if _, serr := os.Lstat(s.path); !missing(serr) {
@@ -228,5 +229,6 @@ func (l *Log) rotate(date string) error {
 	l.end = int64(len(line)) + 1
 	l.carried = l.end
 	l.absorb(r, line)
+	l.fresh = append(l.fresh, r.Event)
 	return nil
 }

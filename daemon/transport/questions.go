@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"qvmremote/daemon/disk"
 	"qvmremote/queue"
 )
 
@@ -75,24 +76,39 @@ func (c *Conn) fetchChunk(ctx context.Context, q *queue.Fetch, d *queue.Data, us
 	return use()
 }
 
+// The questions below change what is in the qube, which no record in dom0 may
+// be ahead of or behind for good: a crash on either side of each is tested.
+
 // State tells the agent how far a claimed request is.
 func (c *Conn) State(ctx context.Context, id string, word queue.Word) error {
-	return c.do(ctx, queue.FrameState, &queue.SetState{ID: id, Word: word})
+	disk.Point("transport.state:before-ask")
+	err := c.do(ctx, queue.FrameState, &queue.SetState{ID: id, Word: word})
+	disk.Point("transport.state:after-ask")
+	return err
 }
 
 // Write puts output at its offset.
 func (c *Conn) Write(ctx context.Context, id string, s queue.Stream, offset int64, p []byte) error {
-	return c.do(ctx, queue.FrameWrite, &queue.Write{ID: id, Stream: s, Offset: offset, Bytes: p})
+	disk.Point("transport.write:before-ask")
+	err := c.do(ctx, queue.FrameWrite, &queue.Write{ID: id, Stream: s, Offset: offset, Bytes: p})
+	disk.Point("transport.write:after-ask")
+	return err
 }
 
 // Finish delivers a final state.
 func (c *Conn) Finish(ctx context.Context, f *queue.Finish) error {
-	return c.do(ctx, queue.FrameFinish, f)
+	disk.Point("transport.finish:before-ask")
+	err := c.do(ctx, queue.FrameFinish, f)
+	disk.Point("transport.finish:after-ask")
+	return err
 }
 
 // Deny refuses what is no claimed request.
 func (c *Conn) Deny(ctx context.Context, d *queue.Deny) error {
-	return c.do(ctx, queue.FrameDeny, d)
+	disk.Point("transport.deny:before-ask")
+	err := c.do(ctx, queue.FrameDeny, d)
+	disk.Point("transport.deny:after-ask")
+	return err
 }
 
 // List asks what is in the queue.
@@ -104,7 +120,10 @@ func (c *Conn) List(ctx context.Context) (queue.Entries, error) {
 
 // Clean removes one file from the queue.
 func (c *Conn) Clean(ctx context.Context, folder queue.Folder, name string) error {
-	return c.do(ctx, queue.FrameClean, &queue.Clean{Folder: folder, Name: name})
+	disk.Point("transport.clean:before-ask")
+	err := c.do(ctx, queue.FrameClean, &queue.Clean{Folder: folder, Name: name})
+	disk.Point("transport.clean:after-ask")
+	return err
 }
 
 func (c *Conn) do(ctx context.Context, t queue.FrameType, q queue.Message) error {
