@@ -150,7 +150,7 @@ func (a *Admin) ledger(ctx context.Context, s *keys.Store) (*ledger, error) {
 		return nil, err
 	}
 	set := a.usable()
-	l := &ledger{a: a, book: claim.NewBook(), mirror: mirror.New(a.Root)}
+	l := &ledger{a: a, book: claim.NewBook(), mirror: mirror.New(a.Root.Log(), a.Root.Real())}
 	o := audit.Options{Now: a.Now, MaxAge: time.Duration(set.AuditDays) * 24 * time.Hour, MaxBytes: set.AuditBytes, Reserve: set.AuditReserve}
 	var err error
 	if l.log, err = audit.Open(ctx, a.Root.Audit(), o, l.book); err != nil {
