@@ -93,6 +93,11 @@ func (c *Client) verify(t *Ticket, out, err *tail) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("%w: %w", ErrBadResult, rerr)
 	}
 	r, rerr := c.openResult(t, header)
+	if errors.Is(rerr, queue.ErrMAC) && c.onlyDenied(t) {
+		// dom0 holds another key than this request was signed with. Its own
+		// signature says nothing here, its reason is what is needed.
+		return c.unsigned(t)
+	}
 	if rerr != nil {
 		return Outcome{}, rerr
 	}
@@ -109,6 +114,13 @@ func (c *Client) verify(t *Ticket, out, err *tail) (Outcome, error) {
 		}
 	}
 	return outcome(r), nil
+}
+
+// onlyDenied reports whether the mark of the end is a denial and nothing else.
+func (c *Client) onlyDenied(t *Ticket) bool {
+	_, denied := c.read(t, queue.Denied, queue.MaxDenied)
+	_, exit := c.read(t, queue.Exit, queue.MaxHeader)
+	return denied == nil && errors.Is(exit, fs.ErrNotExist)
 }
 
 // openResult authenticates a result and checks that it answers this request.
@@ -161,8 +173,8 @@ func (c *Client) denied(t *Ticket, r queue.Result) (Outcome, error) {
 	return o, nil
 }
 
-// unsigned accepts a denial without a signature, for a dom0 without a key can
-// give no other. Since anyone could have written it the request is taken back.
+// unsigned accepts a denial without a signature that this qube's key made, for
+// a dom0 without that key can give no other. Since anyone could have written it the request is taken back.
 func (c *Client) unsigned(t *Ticket) (Outcome, error) {
 	b, err := c.read(t, queue.Denied, queue.MaxDenied)
 	if err != nil {

@@ -27,18 +27,27 @@ func readQubesDB(ctx context.Context, key string) (string, error) {
 }
 
 // bounded keeps the first 256 bytes written to it and drops the rest.
-type bounded struct{ bytes.Buffer }
+// Its buffer is no embedded field: with a ReadFrom it would not be bounded.
+type bounded struct{ b bytes.Buffer }
+
+func (b *bounded) String() string { return b.b.String() }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := 256 - b.Len(); room > 0 {
-		b.Buffer.Write(p[:min(room, len(p))])
+	if room := 256 - b.b.Len(); room > 0 {
+		b.b.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
 }
 
 // QubeName returns the qube's name as its database says, else as dom0 told
-// the agent, else [queue.AnyQube].
+// the agent, else [queue.AnyQube]. While an agent is connected its word is as
+// good, since dom0 told it on that very connection, and needs no process.
 func (c *Client) QubeName(ctx context.Context) string {
+	if connected, _ := c.Connected(); connected {
+		if name := c.toldName(); name != "" {
+			return name
+		}
+	}
 	ctx, stop := context.WithTimeout(ctx, c.Waits.Name)
 	defer stop()
 	if name, err := c.Database(ctx, "/name"); err == nil && queue.ValidQube(name) {

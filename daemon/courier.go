@@ -79,12 +79,12 @@ func (c *courier) state(ctx context.Context, conn *transport.Conn, w queue.Word)
 	return err
 }
 
-// copied reports whether a name that the given look found is a copy of the
-// request: it was asked for after the agent had removed the original.
-func (c *courier) copied(look int64) bool {
+// spooledAt is the look that was the latest when the agent had removed the
+// request's original; 0 before that.
+func (c *courier) spooledAt() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.spooled != 0 && look > c.spooled
+	return c.spooled
 }
 
 // rest sends the output that the qube does not have yet. On a new connection

@@ -20,6 +20,9 @@ func (q *qube) serve(ctx context.Context, conn *transport.Conn) error {
 	var haste haste
 	for seen := int64(0); ; {
 		look := q.looks.Add(1)
+		if q.unsure {
+			seen, q.unsure = 0, false // ask for the same names once more
+		}
 		names, err := conn.Wait(ctx, seen, q.x.o.Times.Wait)
 		if err != nil {
 			return err
@@ -79,8 +82,9 @@ func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look i
 	switch q.x.book.Lookup(q.name, id) {
 	case claim.Unknown:
 	default:
-		if !q.copied(id, look) {
-			return false, nil // the original, still lying there
+		if copied, unsure := q.copied(id, look); !copied {
+			q.unsure = q.unsure || unsure
+			return false, nil
 		}
 		return false, q.refuse(ctx, conn, id, nil, held.Current, &queue.Denial{Reason: queue.Replayed})
 	}
@@ -106,13 +110,18 @@ func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look i
 
 // copied reports whether a name that the given look found is a copy of a
 // claimed request: it was asked for after the agent had removed the original.
-func (q *qube) copied(id string, look int64) bool {
-	if r := q.request(id); r != nil {
-		return r.courier.copied(look)
-	}
+// unsure is set where the look was asked for before and answered perhaps after
+// that: only another look can tell.
+func (q *qube) copied(id string, look int64) (copied, unsure bool) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	return look > q.answered[id]
+	removed, active := q.answered[id], q.active[id]
+	q.mu.Unlock()
+	if active != nil {
+		if removed = active.courier.spooledAt(); removed == 0 {
+			return false, false // the original, still lying there
+		}
+	}
+	return look > removed, look <= removed
 }
 
 // holding returns the keys dom0 holds for the qube, or why it holds none that

@@ -89,11 +89,11 @@ work qvm-remote 'for i in 1 2 3; do echo "step $i"; sleep 0.4; done'
 say "A request signed with another key: forged."
 "$sim" in work mv .qvm-remote/auth.key .qvm-remote/auth.key.true
 "$sim" in work qvm-remote key gen >/dev/null 2>&1
-work qvm-remote 'touch /root/forged'
+work qvm-remote 'touch forged'
 "$sim" in work mv .qvm-remote/auth.key.true .qvm-remote/auth.key
 
 say "A request that ran once, put back into the queue byte for byte: replayed."
-"$sim" in work qvm-remote 'echo once >>/root/ran' # runs
+"$sim" in work qvm-remote 'echo once >>ran' # runs
 id=$("$sim" in work sh -c 'ls -t .qvm-remote/history/* | head -n 1')
 past=$(find "$queue/history" -type d -name "$id")
 show '[user@work]$' "cp history/…/$id/request queue/pending/$id.auth" \
