@@ -19,6 +19,8 @@ type qube struct {
 	looks atomic.Int64  // questions for names asked so far
 	uuid  atomic.Value  // string: the qube's, asked for at each connection; a qube is not re-created under one
 
+	unsure bool // of the loop: the last look may have met a name on its way out
+
 	mu       sync.Mutex
 	conn     *transport.Conn
 	changed  chan struct{} // closed when conn changes
