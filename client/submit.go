@@ -107,7 +107,7 @@ func (c *Client) ticket(ctx context.Context, kind string, r Request) (*Ticket, e
 // publish writes a request's files, those that make it visible last.
 func (c *Client) publish(ctx context.Context, t *Ticket, r Request) error {
 	if r.Stdin != nil {
-		sum, err := c.spool(ctx, r.Stdin, c.Layout.Stdin(t.ID))
+		sum, err := spool(ctx, r.Stdin, c.Layout.Stdin(t.ID), queue.MaxStdin)
 		if err != nil {
 			return err
 		}
@@ -147,10 +147,18 @@ func (c *Client) record(t *Ticket, header, script []byte) error {
 	return os.Link(c.Layout.Stdin(t.ID), filepath.Join(t.folder, "stdin"))
 }
 
-// spool copies in to path, at most [queue.MaxStdin] bytes. It returns when ctx
+// spool copies in to path, at most max bytes. It returns when ctx
 // ends, also while a read is under way; that read keeps its goroutine until it
 // returns.
-func (c *Client) spool(ctx context.Context, in io.Reader, path string) (queue.Sum, error) {
+func spool(ctx context.Context, in io.Reader, path string, max int64) (queue.Sum, error) {
+	tooLarge := fmt.Errorf("standard input %w (over %d bytes)", ErrTooLarge, max)
+	if f, ok := in.(*os.File); ok { // a file says it at once
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			if at, err := f.Seek(0, io.SeekCurrent); err == nil && info.Size()-at > max {
+				return queue.Sum{}, tooLarge
+			}
+		}
+	}
 	f, err := queue.TempFor(path)
 	if err != nil {
 		return queue.Sum{}, err
@@ -160,7 +168,7 @@ func (c *Client) spool(ctx context.Context, in io.Reader, path string) (queue.Su
 	copied := make(chan error, 1)
 	go func() {
 		var err error
-		n, err = io.Copy(io.MultiWriter(f, h), io.LimitReader(in, queue.MaxStdin+1))
+		n, err = io.Copy(io.MultiWriter(f, h), io.LimitReader(in, max+1))
 		if cerr := f.Close(); err == nil {
 			err = cerr
 		}
@@ -172,8 +180,8 @@ func (c *Client) spool(ctx context.Context, in io.Reader, path string) (queue.Su
 		_ = os.Remove(f.Name())
 		return queue.Sum{}, ctx.Err()
 	}
-	if err == nil && n > queue.MaxStdin {
-		err = fmt.Errorf("standard input %w (over %d bytes)", ErrTooLarge, queue.MaxStdin)
+	if err == nil && n > max {
+		err = tooLarge
 	}
 	if err == nil {
 		err = os.Rename(f.Name(), path)

@@ -63,6 +63,20 @@ type failing struct{ err error }
 
 func (f *failing) Read(p []byte) (int, error) { return len(p), f.err }
 
+// sparseFile is longer than standard input may be.
+func sparseFile(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "large"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if err := f.Truncate(queue.MaxStdin + 1); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 func TestAFailedSubmitLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for name, try := range map[string]struct {
@@ -76,7 +90,7 @@ func TestAFailedSubmitLeavesNothing(t *testing.T) {
 		"within":          {request: client.Request{Script: []byte("x"), Within: 25 * time.Hour}},
 		"broken input":    {client.Request{Script: []byte("x"), Stdin: &failing{syscall.EIO}}, syscall.EIO},
 		"full disk":       {client.Request{Script: []byte("x"), Stdin: &failing{syscall.ENOSPC}}, client.ErrDiskFull},
-		"too large input": {client.Request{Script: []byte("x"), Stdin: &failing{}}, client.ErrTooLarge},
+		"too large input": {client.Request{Script: []byte("x"), Stdin: sparseFile(t)}, client.ErrTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

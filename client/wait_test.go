@@ -237,7 +237,7 @@ func TestDom0ThatTakesAndDoesNotAnswer(t *testing.T) {
 func TestCancelStopsTheCommand(t *testing.T) {
 	t.Parallel()
 	c := newQube(t)
-	c.Waits.Cancel = 20 * time.Second
+	c.Waits.Cancel = 2 * time.Minute
 	serve(t, c, &dom0test.Dom0{})
 	ticket := submit(t, c, client.Request{Script: []byte("exec sleep 60")})
 	eventually(t, "running", func() bool { return there(c.Layout.Running(ticket.ID)) })

@@ -37,7 +37,7 @@ func waits() agent.Waits {
 
 func start(t *testing.T, w agent.Waits) *peer {
 	t.Helper()
-	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(stop)
 	p := &peer{t: t, ctx: ctx, Layout: queue.Layout{Root: filepath.Join(t.TempDir(), ".qvm-remote")}, ended: make(chan error, 1)}
 	ours, theirs := io.Pipe()
@@ -239,7 +239,7 @@ func TestReadingDoesNotWaitForWriting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the agent hangs in a write")
 	}
 }

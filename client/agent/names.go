@@ -77,7 +77,7 @@ func look(dir, ending string, max int, seen map[string]identity) []string {
 		if !ok || !queue.ValidID(id) || !e.Type().IsRegular() {
 			return
 		}
-		if ids = append(ids, id); len(ids) >= 4*queue.MaxNames {
+		if ids = append(ids, id); len(ids) >= 2*queue.MaxNames {
 			slices.Sort(ids)
 			ids = ids[:queue.MaxNames]
 		}

@@ -264,7 +264,7 @@ func (d *Dom0) run(ctx, run context.Context, c *Conn, r queue.Request, f queue.R
 	run, stop := context.WithTimeoutCause(run, time.Duration(r.Timeout)*time.Second, errTimeout)
 	defer stop()
 	cmd := exec.CommandContext(run, "bash", "-c", string(body), "qvm-remote")
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 30 * time.Second // output may take its time to a busy qube
 	cmd.Stdin = bytes.NewReader(input)
 	out := &stream{ctx: ctx, d: d, c: c, write: queue.Write{ID: r.ID, Stream: queue.Stdout}}
 	err := &stream{ctx: ctx, d: d, c: c, write: queue.Write{ID: r.ID, Stream: queue.Stderr}}
