@@ -42,6 +42,9 @@ func (c *Client) Doctor(ctx context.Context) []Finding {
 	if account.Severity == Problem {
 		return list // another account's queue is not this one's to look at or make
 	}
+	if os.Getenv("QVM_REMOTE_LEGACY") == "1" {
+		add(Finding{"mode", Warning, "QVM_REMOTE_LEGACY is set, but this client speaks version 2 only", "unset QVM_REMOTE_LEGACY"})
+	}
 	add(c.checkFolder())
 	add(c.checkDisk())
 	add(c.checkKey())

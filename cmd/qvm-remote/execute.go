@@ -31,6 +31,7 @@ func (p *program) execute() (int, error) {
 	if err := p.c.Prepare(); err != nil {
 		return 0, err
 	}
+	defer p.catch()()
 	r := client.Request{Script: script, Timeout: p.timeout, Within: p.within, Detach: p.detach}
 	if p.stdin {
 		r.Stdin = p.in

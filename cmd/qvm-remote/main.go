@@ -32,7 +32,7 @@ type program struct {
 	out *os.File  // the command's output, and what was asked for
 	err io.Writer // everything else
 
-	ctx    context.Context // ends at the first signal
+	ctx    context.Context // after catch: ends at the first signal
 	caught atomic.Int32    // that signal
 }
 
@@ -51,7 +51,7 @@ func (e exitError) Error() string { return e.err.Error() }
 func (e exitError) Unwrap() error { return e.err }
 
 func run(args []string) int {
-	p := &program{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	p := &program{in: os.Stdin, out: os.Stdout, err: os.Stderr, ctx: context.Background()}
 	opt, err := parse(args)
 	p.options = opt
 	switch {
@@ -66,8 +66,7 @@ func run(args []string) int {
 	case len(args) == 0 && term.IsTerminal(int(p.in.Fd())):
 		return p.print(usage)
 	}
-	stop := p.catch()
-	defer stop()
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ) // they become errors of the write that met them
 	root, err := client.DefaultRoot()
 	if err != nil {
 		return p.fail(err)
@@ -82,10 +81,10 @@ func run(args []string) int {
 	return p.finish(p.execute())
 }
 
-// catch makes the first signal end p.ctx and the second one the program. A
-// closed pipe and a file size limit become errors of the write that met them.
+// catch makes the first signal end p.ctx and the second one the program. It is
+// called where there is something to take back; until then a signal ends the
+// program as usual.
 func (p *program) catch() (stop func()) {
-	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
 	ctx, cancel := context.WithCancel(context.Background())
 	p.ctx = ctx
 	signals := make(chan os.Signal, 2)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -285,9 +284,10 @@ func (p *program) doctor(args []string) (int, error) {
 	if _, err := p.arguments(args, 0, nil); err != nil {
 		return 0, err
 	}
+	defer p.catch()()
 	var b strings.Builder
 	code := 0
-	for _, f := range p.c.Doctor(context.WithoutCancel(p.ctx)) {
+	for _, f := range p.c.Doctor(p.ctx) {
 		fmt.Fprintf(&b, "%-8s %-11s %s\n", f.Severity, f.Check, client.Printable(f.Cause))
 		if f.Next != "" {
 			fmt.Fprintf(&b, "%-8s %-11s → %s\n", "", "", client.Printable(f.Next))

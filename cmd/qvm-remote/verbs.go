@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 
@@ -105,9 +107,7 @@ func (p *program) keyImport(words []string) (int, error) {
 		p.say("qvm-remote: warning: a key in the command line is visible to other programs (ps); give it on standard input")
 		text = []byte(words[0])
 	case term.IsTerminal(int(p.in.Fd())):
-		fmt.Fprint(p.err, "Key: ")
-		text, err = term.ReadPassword(int(p.in.Fd()))
-		p.say("")
+		text, err = p.ask("Key: ")
 	default:
 		text, err = bufio.NewReader(io.LimitReader(p.in, 4096)).ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
@@ -132,6 +132,25 @@ func (p *program) keyImport(words []string) (int, error) {
 	return 0, nil
 }
 
+// ask reads a line from the terminal without showing it. A signal must not
+// leave the terminal like that.
+func (p *program) ask(prompt string) ([]byte, error) {
+	fd := int(p.in.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	defer p.catch()()
+	defer context.AfterFunc(p.ctx, func() {
+		_ = term.Restore(fd, before)
+		os.Exit(p.stopped())
+	})()
+	fmt.Fprint(p.err, prompt)
+	text, err := term.ReadPassword(fd)
+	p.say("")
+	return text, err
+}
+
 func (p *program) ping(args []string) (int, error) {
 	if _, err := p.arguments(args, 0, nil); err != nil {
 		return 0, err
@@ -139,6 +158,7 @@ func (p *program) ping(args []string) (int, error) {
 	if err := p.c.Prepare(); err != nil {
 		return 0, err
 	}
+	defer p.catch()()
 	o, err := p.c.Ping(p.ctx)
 	switch {
 	case errors.Is(err, client.ErrNotTaken), errors.Is(err, client.ErrNoAnswer):
@@ -179,6 +199,7 @@ func (p *program) wait(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	defer p.catch()()
 	return p.follow(t)
 }
 
