@@ -6,6 +6,7 @@ package slots
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -42,28 +43,39 @@ func (s *Slots) SetLimits(l Limits) {
 // Acquire waits for a slot for the qube. The caller gives it back with
 // [Slots.Release]. The error is ctx's cause.
 func (s *Slots) Acquire(ctx context.Context, qube string) error {
+	turn := s.enqueue(qube)
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+		s.abandon(qube, turn)
+		return context.Cause(ctx)
+	}
+}
+
+// enqueue asks for a slot: the channel has a value once it is granted.
+func (s *Slots) enqueue(qube string) chan struct{} {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	turn := make(chan struct{}, 1)
 	if len(s.waiting[qube]) == 0 {
 		s.order = append(s.order, qube)
 	}
 	s.waiting[qube] = append(s.waiting[qube], turn)
 	s.grant()
-	s.mu.Unlock()
-	select {
-	case <-turn:
-		return nil
-	case <-ctx.Done():
-	}
+	return turn
+}
+
+// abandon takes the question back, or gives back what was granted just before.
+func (s *Slots) abandon(qube string, turn chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
-	case <-turn: // granted just before
+	case <-turn:
 		s.release(qube)
 	default:
 		s.withdraw(qube, turn)
 	}
-	return context.Cause(ctx)
 }
 
 // Release gives a slot back.
@@ -88,26 +100,25 @@ func (s *Slots) release(qube string) {
 	s.grant()
 }
 
-// grant gives slots to those that wait, one a qube and round, until no one
-// waiting may have one.
+// grant gives slots to those that wait until no one waiting may have one. A
+// qube that got one goes to the end of the order, one that may not keeps its
+// place.
 func (s *Slots) grant() {
-	for granted := true; granted; {
-		granted = false
-		for range len(s.order) {
-			qube := s.order[0]
-			s.order = s.order[1:]
-			if s.free(qube) {
-				s.waiting[qube][0] <- struct{}{}
-				s.waiting[qube] = s.waiting[qube][1:]
-				s.running[qube]++
-				s.total++
-				granted = true
-			}
-			if len(s.waiting[qube]) == 0 {
-				delete(s.waiting, qube)
-			} else {
-				s.order = append(s.order, qube)
-			}
+	for {
+		i := slices.IndexFunc(s.order, s.free)
+		if i < 0 {
+			return
+		}
+		qube := s.order[i]
+		s.order = slices.Delete(s.order, i, i+1)
+		s.waiting[qube][0] <- struct{}{} // has room for one, and is granted once
+		s.waiting[qube] = s.waiting[qube][1:]
+		s.running[qube]++
+		s.total++
+		if len(s.waiting[qube]) == 0 {
+			delete(s.waiting, qube)
+		} else {
+			s.order = append(s.order, qube)
 		}
 	}
 }
