@@ -21,6 +21,7 @@ import (
 // read at its own pace by whoever sends it to the qube. It holds a descriptor
 // only while it is used, since many requests may wait for a qube that is gone.
 type Output struct {
+	entry *Entry
 	path  string
 	grown chan struct{}
 
@@ -36,7 +37,7 @@ func (e *Entry) Output(s queue.Stream) *Output {
 	if s == queue.Stderr {
 		name = "err"
 	}
-	return &Output{path: filepath.Join(e.dir, name), hash: sha256.New(), grown: make(chan struct{}, 1)}
+	return &Output{entry: e, path: filepath.Join(e.dir, name), hash: sha256.New(), grown: make(chan struct{}, 1)}
 }
 
 // Recover takes in what an earlier run left of the output.
@@ -75,11 +76,16 @@ func (o *Output) open() (*os.File, error) {
 	return f, nil
 }
 
-// Write appends to the output. The runner bounds its length.
+// Write appends to the output. The runner bounds its length, the spool's
+// quotas bound what all outputs take: the error is [ErrFull] beyond them.
 func (o *Output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	f, err := o.open()
 	n := 0
+	err := o.entry.grow(int64(len(p)))
+	o.mu.Lock()
+	var f *os.File
+	if err == nil {
+		f, err = o.open()
+	}
 	if err == nil {
 		n, err = f.WriteAt(p, o.size)
 		o.hash.Write(p[:n])
@@ -121,14 +127,17 @@ func (o *Output) Sum() queue.Sum {
 // Grown has a value after the output grew.
 func (o *Output) Grown() <-chan struct{} { return o.grown }
 
-// Sync puts the output on the disk.
+// Sync puts the output on the disk, with its name.
 func (o *Output) Sync() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.f == nil {
 		return nil
 	}
-	return disk.Sync("spool.output", o.f)
+	if err := disk.Sync("spool.output", o.f); err != nil {
+		return err
+	}
+	return disk.SyncDir(filepath.Dir(o.path))
 }
 
 // Release gives the descriptor back. The output can be used on; nobody may be

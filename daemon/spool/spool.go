@@ -72,7 +72,11 @@ func (s *Spool) Numbers() ([]int64, error) {
 	return numbers, nil
 }
 
-// Room reserves bytes for a qube's request, or says [ErrFull]. Each entry
+// entryCost is what a folder and its small files take on a disk beside their
+// content: many tiny requests fill one as well.
+const entryCost = 16 << 10
+
+// room reserves bytes for a qube's request, or says [ErrFull]. Each entry
 // gives back what it reserved when it is removed.
 func (s *Spool) room(qube string, bytes int64) error {
 	free, err := s.free(s.dir)
@@ -94,12 +98,24 @@ func (s *Spool) room(qube string, bytes int64) error {
 	return nil
 }
 
-func (s *Spool) giveBack(qube string, bytes int64) {
+// grow reserves more for an entry that is there.
+func (e *Entry) grow(bytes int64) error {
+	if err := e.spool.room(e.qube, bytes); err != nil {
+		return err
+	}
+	e.spool.mu.Lock()
+	defer e.spool.mu.Unlock()
+	e.reserved += bytes
+	return nil
+}
+
+func (e *Entry) giveBack() {
+	s := e.spool
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.total -= bytes
-	if s.used[qube] -= bytes; s.used[qube] <= 0 {
-		delete(s.used, qube)
+	s.total -= e.reserved
+	if s.used[e.qube] -= e.reserved; s.used[e.qube] <= 0 {
+		delete(s.used, e.qube)
 	}
 }
 
@@ -125,12 +141,17 @@ const (
 
 // Create makes the folder of a request that is about to be claimed and keeps
 // in it what its answer needs, so that no crash after the claim can leave the
-// qube without one. bytes is what script, stdin and outputs may take together.
+// qube without one. bytes is what header, script and stdin take together; an
+// output reserves its own as it grows. A number that has a folder already is
+// an error: what is in it belongs to another request.
 func (s *Spool) Create(number int64, qube string, bytes int64, k queue.MACKey) (*Entry, error) {
-	if err := s.room(qube, bytes); err != nil {
+	e := &Entry{Number: number, spool: s, qube: qube, reserved: bytes + entryCost, dir: s.path(number)}
+	if _, err := os.Lstat(e.dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot keep the request: number %d is in use: %w", number, fs.ErrExist)
+	}
+	if err := s.room(qube, e.reserved); err != nil {
 		return nil, err
 	}
-	e := &Entry{Number: number, spool: s, qube: qube, reserved: bytes, dir: s.path(number)}
 	err := disk.Mkdir("spool.create", e.dir, 0o700)
 	if err == nil {
 		err = disk.Replace("spool.key", filepath.Join(e.dir, resultKey), k.Bytes(), 0o600)
@@ -148,7 +169,7 @@ func (s *Spool) path(number int64) string {
 // Reopen returns the folder of a request that an earlier run took. Its size is
 // counted, never refused.
 func (s *Spool) Reopen(number int64, qube string) (*Entry, error) {
-	e := &Entry{Number: number, spool: s, qube: qube, dir: s.path(number)}
+	e := &Entry{Number: number, spool: s, qube: qube, reserved: entryCost, dir: s.path(number)}
 	entries, err := os.ReadDir(e.dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read request %d: %w", number, err)
@@ -170,7 +191,7 @@ func (e *Entry) Remove() error {
 	if err := disk.RemoveTree("spool.remove", e.dir); err != nil {
 		return fmt.Errorf("cannot remove request %d: %w", e.Number, err)
 	}
-	e.once.Do(func() { e.spool.giveBack(e.qube, e.reserved) })
+	e.once.Do(e.giveBack)
 	return nil
 }
 
