@@ -79,14 +79,13 @@ func (q *qube) look(ctx context.Context, conn *transport.Conn, names queue.Names
 
 // take looks at one name: it claims the request, refuses it, or leaves it.
 func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look int64, held keys.Held, denial *queue.Denial) (useful bool, err error) {
-	switch q.x.book.Lookup(q.name, id) {
-	case claim.Unknown:
-	default:
-		if copied, unsure := q.copied(id, look); !copied {
+	if status := q.x.book.Lookup(q.name, id); status != claim.Unknown {
+		copied, unsure := q.copied(id, look)
+		if !copied {
 			q.unsure = q.unsure || unsure
 			return false, nil
 		}
-		return false, q.refuse(ctx, conn, id, nil, held.Current, &queue.Denial{Reason: queue.Replayed})
+		return false, q.replayed(ctx, conn, id, held, status)
 	}
 	if q.skipped(id) {
 		return false, nil
@@ -122,6 +121,26 @@ func (q *qube) copied(id string, look int64) (copied, unsure bool) {
 		}
 	}
 	return look > removed, look <= removed
+}
+
+// replayed refuses a copy of a claimed request. Of one that was answered the
+// header is read, so that the refusal names it and a client that lost the
+// answer can believe the refusal; while the answer is still to come no client
+// may believe another.
+func (q *qube) replayed(ctx context.Context, conn *transport.Conn, id string, held keys.Held, status claim.Status) error {
+	var header []byte
+	if status == claim.Delivered {
+		var err error
+		var failure *queue.Failure
+		header, err = conn.ReadHeader(ctx, id, queue.PartHeader)
+		switch {
+		case errors.As(err, &failure), errors.Is(err, queue.ErrTooLarge):
+			header = nil
+		case err != nil:
+			return err
+		}
+	}
+	return q.refuse(ctx, conn, id, header, held.Current, &queue.Denial{Reason: queue.Replayed})
 }
 
 // holding returns the keys dom0 holds for the qube, or why it holds none that
