@@ -35,6 +35,7 @@ type Waits struct {
 	Ping   time.Duration // for the answer to a ping
 	Tick   time.Duration // between two calls of Events.Tick
 	Name   time.Duration // for qubesdb-read
+	Brief  time.Duration // from the beginning of a wait, before it sets up a watch
 	Settle time.Duration // after the queue vanished, before it is made again
 	Pace   time.Duration // between looks where the system has no inotify left
 }
@@ -42,7 +43,8 @@ type Waits struct {
 // DefaultWaits are the protocol's.
 func DefaultWaits() Waits {
 	return Waits{Take: time.Minute, Answer: time.Minute, Cancel: 2 * time.Second, Ping: 10 * time.Second,
-		Tick: 30 * time.Second, Name: 2 * time.Second, Settle: 250 * time.Millisecond, Pace: 50 * time.Millisecond}
+		Tick: 30 * time.Second, Name: 2 * time.Second, Brief: 100 * time.Millisecond,
+		Settle: 250 * time.Millisecond, Pace: 50 * time.Millisecond}
 }
 
 // Keeping says how long the history is kept. Whatever is over one of the

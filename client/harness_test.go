@@ -22,7 +22,7 @@ func newQube(t *testing.T) *client.Client {
 	t.Helper()
 	c := client.New(filepath.Join(t.TempDir(), queue.FolderName))
 	c.Database = func(context.Context, string) (string, error) { return "work", nil }
-	c.Waits.Take, c.Waits.Answer, c.Waits.Settle = 0, 0, 5*time.Millisecond
+	c.Waits.Take, c.Waits.Answer, c.Waits.Brief, c.Waits.Settle = 0, 0, 0, 5*time.Millisecond
 	if err := c.Prepare(); err != nil {
 		t.Fatal(err)
 	}

@@ -103,8 +103,9 @@ func (w *waiter) close() {
 func (w *waiter) run(ctx context.Context) (Outcome, error) {
 	tick := time.NewTicker(w.c.Waits.Tick)
 	defer tick.Stop()
-	for {
-		if err := w.watch(ctx); err != nil {
+	for begun := time.Now(); ; {
+		pause, err := w.watch(ctx, time.Since(begun))
+		if err != nil {
 			return Outcome{}, err
 		}
 		if over, err := w.look(); err != nil || over {
@@ -120,12 +121,12 @@ func (w *waiter) run(ctx context.Context) (Outcome, error) {
 			}
 			continue // taken in the last moment
 		}
-		deadline := time.NewTimer(left)
+		deadline := time.NewTimer(min(left, pause))
 		select {
 		case <-ctx.Done():
 			deadline.Stop()
 			return Outcome{}, ctx.Err()
-		case <-w.watcher.Changed():
+		case <-w.changed():
 		case <-deadline.C:
 		case <-tick.C: // looks once more, should a change have gone unseen
 			if w.e.Tick != nil {
@@ -134,6 +135,14 @@ func (w *waiter) run(ctx context.Context) (Outcome, error) {
 		}
 		deadline.Stop()
 	}
+}
+
+// changed is the watcher's signal, or never.
+func (w *waiter) changed() <-chan struct{} {
+	if w.watcher == nil {
+		return nil
+	}
+	return w.watcher.Changed()
 }
 
 // limit is how long the wait may take, from its beginning.
@@ -145,12 +154,21 @@ func (w *waiter) limit() time.Duration {
 	return within + time.Duration(w.t.Timeout)*time.Second + w.c.Waits.Answer
 }
 
-// watch begins to watch, and begins again where the queue was removed.
-func (w *waiter) watch(ctx context.Context) error {
-	if w.watcher != nil && !w.watcher.Lost() {
-		return nil
-	}
-	if w.watcher != nil {
+// watch begins to watch, and begins again where the queue was removed. It
+// returns after what time to look in any case.
+//
+// To close an inotify descriptor takes the kernel up to 16 ms (it waits for a
+// grace period), which is longer than a short command takes in all. So for the
+// first Waits.Brief there is no watch but some 40 looks, each after an eighth
+// of the time that has passed; from then on only changes wake the waiter.
+func (w *waiter) watch(ctx context.Context, waited time.Duration) (pause time.Duration, err error) {
+	const never = 1<<63 - 1
+	switch {
+	case w.watcher == nil && waited < w.c.Waits.Brief:
+		return max(waited/8, 250*time.Microsecond), nil
+	case w.watcher != nil && !w.watcher.Lost():
+		return never, nil
+	case w.watcher != nil:
 		w.watcher.Close()
 		select { // whoever took it away may be about to put it back
 		case <-time.After(w.c.Waits.Settle):
@@ -159,7 +177,7 @@ func (w *waiter) watch(ctx context.Context) error {
 	}
 	w.watcher = watch.New(w.c.Waits.Pace)
 	if err := w.c.Layout.Make(); err != nil {
-		return explain(err)
+		return 0, explain(err)
 	}
 	mine := func(name string) bool { return strings.HasPrefix(name, w.t.ID) }
 	comes := uint32(unix.IN_CREATE | unix.IN_MOVED_TO)
@@ -170,11 +188,23 @@ func (w *waiter) watch(ctx context.Context) error {
 		w.c.Layout.Root:                       0,
 	} {
 		if err := w.watcher.Folder(dir, mask, mine); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	for _, o := range w.outputs() {
+		if o.tail.f != nil {
+			_ = w.watcher.Content(w.c.Layout.Result(w.t.ID, o.ending)) // see look
+		}
+	}
+	return never, nil
 }
+
+type output struct {
+	tail   *tail
+	ending string
+}
+
+func (w *waiter) outputs() []output { return []output{{w.out, queue.Out}, {w.err, queue.Err}} }
 
 // look hands on what is new and reports whether the request has ended.
 func (w *waiter) look() (over bool, err error) {
@@ -188,16 +218,13 @@ func (w *waiter) look() (over bool, err error) {
 			}
 		}
 	}
-	for _, o := range []struct {
-		tail   *tail
-		ending string
-	}{{w.out, queue.Out}, {w.err, queue.Err}} {
+	for _, o := range w.outputs() {
 		opened, err := o.tail.follow()
 		if opened {
 			w.taken = true
 			// Without this watch the output comes at the end; with it, what was
 			// written before the watch began is looked for once more.
-			if w.watcher.Content(w.c.Layout.Result(w.t.ID, o.ending)) == nil && err == nil {
+			if w.watcher != nil && err == nil && w.watcher.Content(w.c.Layout.Result(w.t.ID, o.ending)) == nil {
 				_, err = o.tail.follow()
 			}
 		}

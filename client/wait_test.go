@@ -36,6 +36,18 @@ func TestOutputComesWhileTheCommandRuns(t *testing.T) {
 	emptyQueue(t, c)
 }
 
+func TestAShortCommandNeedsNoWatch(t *testing.T) {
+	t.Parallel()
+	c := newQube(t)
+	c.Waits.Brief, c.Waits.Tick = time.Hour, time.Hour
+	serve(t, c, &dom0test.Dom0{})
+	ticket := submit(t, c, client.Request{Script: []byte("echo short")})
+	out := until("")
+	if o, err := c.Wait(limited(t), ticket, client.Events{Stdout: out}); err != nil || o.Exit != 0 || out.String() != "short\n" {
+		t.Fatalf("%+v, %v, output %q", o, err, out)
+	}
+}
+
 func TestQueueRemovedWhileWaiting(t *testing.T) {
 	t.Parallel()
 	c := newQube(t)
@@ -288,6 +300,7 @@ func (closedPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 func TestManyAtOnceRunOnceEach(t *testing.T) {
 	t.Parallel()
 	c := newQube(t)
+	c.Waits.Brief = client.DefaultWaits().Brief
 	d := &dom0test.Dom0{}
 	serve(t, c, d)
 	const n = 24
