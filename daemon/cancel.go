@@ -27,7 +27,7 @@ func (q *qube) takeBack(ctx context.Context, conn *transport.Conn, id string, he
 	case denial != nil:
 		return false, q.dropCancel(ctx, conn, id, denial.Reason)
 	}
-	if err := q.x.adopt(ctx, q.name); err != nil {
+	if err := q.x.adoptHeld(ctx, q.name, held); err != nil {
 		return false, nil // it stays where it is while dom0 cannot write
 	}
 	check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), Floor: q.floor}

@@ -81,6 +81,11 @@ func (x *Executor) adopt(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	return x.adoptHeld(ctx, name, held)
+}
+
+// adoptHeld is adopt for keys just read.
+func (x *Executor) adoptHeld(ctx context.Context, name string, held keys.Held) error {
 	now := x.now()
 	for _, k := range []queue.Key{held.Current, held.Next} {
 		if k.IsZero() {

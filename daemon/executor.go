@@ -49,6 +49,8 @@ type Executor struct {
 	tools   *qubes.Tools
 	mirror  *mirror.Mirror
 	runner  *run.Runner
+	copies  chan audit.Record // on the way to the mirror
+	copied  chan struct{}     // closed when all of them are there
 	stream  *transport.Stream
 	status  *status
 	number  atomic.Int64  // highest number given to a request
@@ -109,6 +111,8 @@ func open(ctx context.Context, o Options) (x *Executor, err error) {
 	x.slots = slots.New(x.slotLimits())
 	x.mirror = mirror.New(o.Root.Log(), o.Root.Real())
 	x.status = newStatus(x)
+	x.copies, x.copied = make(chan audit.Record, 1024), make(chan struct{})
+	go x.copy()
 	return x, x.openRunner(ctx)
 }
 
@@ -251,6 +255,10 @@ func (x *Executor) close() error {
 	var errs []error
 	if x.log != nil {
 		errs = append(errs, x.log.Close())
+	}
+	if x.copies != nil {
+		close(x.copies)
+		<-x.copied
 	}
 	if x.lock != nil {
 		errs = append(errs, x.lock.Close())

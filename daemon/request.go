@@ -158,10 +158,10 @@ func (r *request) part(ctx context.Context, c *transport.Conn, p queue.Part, siz
 // run records that the shell is about to start, and starts it.
 func (r *request) run(before context.Context, text string) end {
 	x := r.q.x
-	if err := r.mayStart(before); err != nil {
-		return r.endBefore(err)
-	}
 	if x.o.DryRun {
+		if err := r.mayStart(before); err != nil {
+			return r.endBefore(err)
+		}
 		return r.dryRun(text)
 	}
 	limit := x.settings().MaxOutput

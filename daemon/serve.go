@@ -167,7 +167,7 @@ func (q *qube) holding() (keys.Held, *queue.Denial) {
 
 // decide checks a header that nothing is known of yet.
 func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, header []byte, held keys.Held) (useful bool, err error) {
-	adopted := q.x.adopt(ctx, q.name)
+	adopted := q.x.adoptHeld(ctx, q.name, held)
 	limits := q.x.settings()
 	check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), MaxTimeout: limits.MaxTimeout, MaxBody: limits.MaxScript, MaxStdin: limits.MaxStdin, Floor: q.floor}
 	req, key, d := check.Request(header, held.Current, held.Next)
