@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sys/unix"
@@ -314,46 +312,3 @@ func (l *Log) breakDown(cause error) error {
 func diskFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
-
-// acquire takes the lock, trying until giveUp returns an error.
-func (l *Log) acquire(giveUp func() error) error {
-	var tick *time.Ticker
-	for {
-		err := unix.Flock(int(l.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return l.stillLocks()
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("cannot lock the audit log: %w", err)
-		}
-		if err := giveUp(); err != nil {
-			return fmt.Errorf("audit log is locked by another process: %w", err)
-		}
-		if tick == nil {
-			tick = time.NewTicker(2 * time.Millisecond)
-			defer tick.Stop()
-		}
-		<-tick.C
-	}
-}
-
-// stillLocks makes sure that the lock held is the one others will ask for.
-func (l *Log) stillLocks() error {
-	if sameFile(l.lock, filepath.Join(l.dir, lockName)) {
-		return nil
-	}
-	l.release()
-	return l.breakDown(errors.New("the lock of the audit log was removed or replaced"))
-}
-
-// sameFile says whether path still names the open file f.
-func sameFile(f *os.File, path string) bool {
-	a, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	b, err := os.Lstat(path)
-	return err == nil && os.SameFile(a, b)
-}
-
-func (l *Log) release() { _ = unix.Flock(int(l.lock.Fd()), unix.LOCK_UN) }

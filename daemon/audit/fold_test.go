@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -109,6 +111,20 @@ func openLog(t testing.TB, dir string, o Options) (*Log, *requests) {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	return l, q
+}
+
+// noSync leaves out every fsync, for tests in which no power is cut.
+func noSync() hooks {
+	return hooks{
+		sync: func(string, *os.File) error { return nil },
+		replace: func(_, path string, data []byte, mode fs.FileMode) error {
+			temp := filepath.Join(filepath.Dir(path), ".tmp-test")
+			if err := os.WriteFile(temp, data, mode); err != nil {
+				return err
+			}
+			return os.Rename(temp, path)
+		},
+	}
 }
 
 func logDir(t testing.TB) string { return filepath.Join(t.TempDir(), "audit") }

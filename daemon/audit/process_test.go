@@ -37,7 +37,7 @@ func writer(job []string) error {
 		return err
 	}
 	q := newRequests()
-	o := Options{Reserve: -1, SegmentBytes: 3000}
+	o := Options{Reserve: -1, SegmentBytes: 3000, hooks: noSync()}
 	l, err := Open(context.Background(), job[0], o, q)
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func TestSeveralProcessesMakeOneLog(t *testing.T) {
 	t.Parallel()
 	const processes, times = 3, 60
 	dir := logDir(t)
-	l, q := openLog(t, dir, Options{SegmentBytes: 3000})
+	l, q := openLog(t, dir, Options{SegmentBytes: 3000, hooks: noSync()})
 	var start []func() error
 	var done []*exec.Cmd
 	for p := range processes {
@@ -139,7 +139,7 @@ func TestKilledProcessLeavesAGoodLog(t *testing.T) {
 	t.Parallel()
 	for round := range 4 {
 		dir := logDir(t)
-		l, q := openLog(t, dir, Options{SegmentBytes: 3000})
+		l, q := openLog(t, dir, Options{SegmentBytes: 3000, hooks: noSync()})
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s\t%d\tp", writerEnv, dir, 100000))
 		in, err := cmd.StdinPipe()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -57,18 +56,8 @@ type machine struct {
 	fold  *requests
 }
 
-// options leave out every fsync: no power is cut here, and there are thousands.
 func (m *machine) options() Options {
-	return Options{Now: m.clock.now, SegmentBytes: 600, Reserve: -1, hooks: hooks{
-		sync: func(string, *os.File) error { return nil },
-		replace: func(_, path string, data []byte, mode fs.FileMode) error {
-			temp := filepath.Join(filepath.Dir(path), ".tmp-test")
-			if err := os.WriteFile(temp, data, mode); err != nil {
-				return err
-			}
-			return os.Rename(temp, path)
-		},
-	}}
+	return Options{Now: m.clock.now, SegmentBytes: 600, Reserve: -1, hooks: noSync()}
 }
 
 func (m *machine) open(t *rapid.T) {

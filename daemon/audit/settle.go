@@ -28,45 +28,60 @@ func (s *start) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if st.Size() < storedBytes(base) {
-		l.report(TreeGone, "the hashes of the audit log were incomplete and were made again")
+	rebuilt := st.Size() < storedBytes(base)
+	if rebuilt {
 		if err := s.rebuild(ctx, base); err != nil {
-			return fmt.Errorf("cannot make the audit tree again: %w", err)
+			return err
 		}
 	}
-	stored := treeReader{l.tree}
-	edge, out, root, err := s.grow(base, false)
+	edge, out, fits, err := s.fit(base)
+	if err == nil && !fits && !rebuilt && base > 0 {
+		// Perhaps only the hashes of older records are damaged.
+		if err := s.rebuild(ctx, base); err != nil {
+			return err
+		}
+		edge, out, fits, err = s.fit(base)
+	}
 	if err != nil {
 		return err
 	}
-	if s.head.n > 0 && root != s.head.root {
-		was, ok := stored.rootAt(s.head.n)
-		switch {
-		case ok && was == s.head.root:
-			s.nameChanged(base)
-			edge, out, _, err = s.grow(base, true)
-		case s.head.n <= l.n:
-			detail := "the records do not agree with the signed head"
-			l.report(Damaged, "%s", detail)
-			l.owed = append(l.owed, lossRecord(base, 0, detail))
-		}
-	}
-	if err != nil {
-		return err
+	if !fits {
+		detail := "the records do not agree with the signed head"
+		l.report(Damaged, "%s", detail)
+		l.owed = append(l.owed, lossRecord(base, 0, detail))
 	}
 	return s.store(base, edge, out)
 }
 
-// store writes the hashes from base on where they differ and cuts what is
-// beyond.
+// fit gives the tree's edge and the hashes from base on; fits says that they
+// are what was signed.
+func (s *start) fit(base int64) (edge frontier, out []byte, fits bool, err error) {
+	edge, out, root, err := s.grow(base, false)
+	if err != nil || s.head.n == 0 || root == s.head.root {
+		return edge, out, true, err
+	}
+	if was, ok := (treeReader{s.l.tree}).rootAt(s.head.n); !ok || was != s.head.root {
+		return edge, out, false, nil
+	}
+	kept, keptOut, _, err := s.grow(base, true)
+	signed := storedBytes(min(s.head.n, s.l.n)) - storedBytes(base)
+	if err != nil || equalBytes(s.l.tree, keptOut, storedBytes(base)) < signed {
+		return edge, out, false, err // the stored tree does not even fit itself
+	}
+	s.nameChanged(base)
+	return kept, keptOut, true, nil
+}
+
+// store keeps what the tree file has right from base on, leaves the rest to be
+// written, and cuts what is beyond.
 func (s *start) store(base int64, edge frontier, out []byte) error {
 	l := s.l
-	l.edge = edge
-	l.treeEnd = storedBytes(l.n)
-	if !sameAt(l.tree, out, storedBytes(base)) {
-		l.treeEnd, l.pending = storedBytes(base), out
+	same := equalBytes(l.tree, out, storedBytes(base))
+	l.edge, l.treeEnd, l.pending = edge, storedBytes(base)+same, out[same:]
+	if len(l.pending) == 0 {
+		l.pending = nil
 	}
-	if err := l.tree.Truncate(max(l.treeEnd, storedBytes(base))); err != nil {
+	if err := l.tree.Truncate(l.treeEnd); err != nil {
 		return fmt.Errorf("cannot cut the audit tree: %w", err)
 	}
 	l.dirty = l.head.n != l.n || l.head.root != edge.root() || len(l.pending) > 0
@@ -124,7 +139,15 @@ func (s *start) nameChanged(base int64) {
 
 // rebuild makes the tree over the first n records again from their lines, and
 // from what is left of the old tree where the lines are gone.
-func (s *start) rebuild(ctx context.Context, n int64) (err error) {
+func (s *start) rebuild(ctx context.Context, n int64) error {
+	s.l.report(TreeGone, "the hashes of the audit log were damaged and were made again")
+	if err := s.rewriteTree(ctx, n); err != nil {
+		return fmt.Errorf("cannot make the audit tree again: %w", err)
+	}
+	return nil
+}
+
+func (s *start) rewriteTree(ctx context.Context, n int64) (err error) {
 	l := s.l
 	path := filepath.Join(l.dir, treeName)
 	f, err := os.CreateTemp(l.dir, ".tmp-tree-")

@@ -90,17 +90,21 @@ func (t treeReader) rootAt(n int64) (tlog.Hash, bool) {
 	return h, err == nil
 }
 
-// sameAt says whether the file holds exactly data at off.
-func sameAt(f io.ReaderAt, data []byte, off int64) bool {
+// equalBytes says how many bytes of data, whole hashes only, the file holds at
+// off.
+func equalBytes(f io.ReaderAt, data []byte, off int64) (same int64) {
 	have := make([]byte, readSize)
 	for len(data) > 0 {
 		n := min(len(data), len(have))
-		if got, _ := f.ReadAt(have[:n], off); got < n || !bytes.Equal(have[:n], data[:n]) {
-			return false
+		got, _ := f.ReadAt(have[:n], off+same)
+		for i := 0; i < n; i += tlog.HashSize {
+			if i+tlog.HashSize > got || !bytes.Equal(have[i:i+tlog.HashSize], data[i:i+tlog.HashSize]) {
+				return same + int64(i)
+			}
 		}
-		data, off = data[n:], off+int64(n)
+		data, same = data[n:], same+int64(n)
 	}
-	return true
+	return same
 }
 
 func openTree(path string) (*os.File, error) {
