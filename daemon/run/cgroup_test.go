@@ -76,13 +76,24 @@ func TestSetupTellsWhichLimitsHold(t *testing.T) {
 // controllers from being turned on.
 func TestSetupMovesTheOthers(t *testing.T) {
 	r := newRunner(t, true)
+	// A unit that has not been set up: it can still hold processes itself.
+	r.Cgroup = filepath.Join(unit, "fresh.service")
+	if err := os.Mkdir(r.Cgroup, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_, err := (&Runner{Cgroup: unit}).Setup(context.Background()) // moves this process back
+		if err := errors.Join(err, (&group{path: r.Cgroup}).remove(10*time.Second)); err != nil {
+			t.Error(err)
+		}
+	}()
 	cmd := newCmd(t, "sleep", "1000")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()
 	pid := strconv.Itoa(cmd.Process.Pid)
-	if err := writeFile(filepath.Join(unit, "cgroup.procs"), pid); err != nil {
+	if err := writeFile(filepath.Join(r.Cgroup, "cgroup.procs"), pid); err != nil {
 		t.Fatal(err)
 	}
 	ended, cancel := context.WithCancelCause(t.Context())
@@ -93,11 +104,11 @@ func TestSetupMovesTheOthers(t *testing.T) {
 	if _, err := r.Setup(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	moved, err := readWords(filepath.Join(unit, daemonGroup, "cgroup.procs"))
+	moved, err := readWords(filepath.Join(r.Cgroup, daemonGroup, "cgroup.procs"))
 	if err != nil || !slices.Contains(moved, pid) || !slices.Contains(moved, strconv.Itoa(os.Getpid())) {
 		t.Errorf("in the daemon's group: %q, %v", moved, err)
 	}
-	if left, err := readWords(filepath.Join(unit, "cgroup.procs")); err != nil || len(left) > 0 {
+	if left, err := readWords(filepath.Join(r.Cgroup, "cgroup.procs")); err != nil || len(left) > 0 {
 		t.Errorf("in the unit's group: %q, %v", left, err)
 	}
 }
