@@ -51,7 +51,7 @@ func Supervise() {
 	if len(os.Args) < 2 || os.Args[1] != superviseArg {
 		return
 	}
-	// The thread must live as long as bash, whose parent-death signal it is.
+	// One thread for all: bash inherits its mask, and dies when it ends.
 	runtime.LockOSThread()
 	s, err := newSupervisor(fdControl, os.Args[2:])
 	if err == nil {
@@ -93,8 +93,9 @@ func newSupervisor(control int, args []string) (*supervisor, error) {
 // prepare sets what bash inherits, and makes this process the one that
 // inherits bash's orphans.
 func (s *supervisor) prepare() error {
-	if err := unblockSignals(); err != nil {
-		return err
+	// This thread's mask is the one that bash gets; see Supervise.
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, new(unix.Sigset_t), nil); err != nil {
+		return fmt.Errorf("cannot unblock signals: %w", err)
 	}
 	// Whatever else is open here, bash does not get it.
 	if err := unix.CloseRange(fdControl, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
@@ -106,19 +107,6 @@ func (s *supervisor) prepare() error {
 	defaultSignals()
 	unix.Umask(0o022)
 	return nil
-}
-
-// unblockSignals starts this process once more if signals are blocked in it:
-// the runtime gives a child the mask that it found at its own start.
-func unblockSignals() error {
-	var none, old unix.Sigset_t
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, &old); err != nil {
-		return fmt.Errorf("cannot unblock signals: %w", err)
-	}
-	if old == none {
-		return nil
-	}
-	return fmt.Errorf("cannot start again: %w", unix.Exec("/proc/self/exe", os.Args, os.Environ()))
 }
 
 // defaultSignals undoes what was ignored before this process began; the
