@@ -252,6 +252,8 @@ func (l *Log) writeTree() error {
 	return nil
 }
 
+// writeHead writes the head anew, its folder not fsynced: a power cut may bring
+// back the one before it, which the log agrees with as well.
 func (l *Log) writeHead() error {
 	h, err := l.key.sign(l.n, l.edge.root())
 	if err != nil {

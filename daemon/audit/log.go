@@ -91,7 +91,7 @@ func (o Options) withDefaults() Options {
 		o.hooks.sync = disk.Sync
 	}
 	if o.hooks.replace == nil {
-		o.hooks.replace = disk.Replace
+		o.hooks.replace = disk.Swap
 	}
 	return o
 }

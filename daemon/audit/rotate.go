@@ -215,7 +215,11 @@ func (l *Log) rotate(date string) error {
 	}
 	beforeRecord(r.Event)
 	s := newSegment(l.dir, date, l.n)
-	if err := l.o.hooks.replace("audit.segment", s.path, append(line, '\n'), 0o600); err != nil {
+	err = l.o.hooks.replace("audit.segment", s.path, append(line, '\n'), 0o600)
+	if err == nil {
+		err = disk.SyncDir(l.dir)
+	}
+	if err != nil {
 		if _, serr := os.Lstat(s.path); !missing(serr) {
 			// It may be there after a crash or not: writing on in the old
 			// segment could fork the log.

@@ -24,7 +24,17 @@ const tempPrefix = ".tmp-"
 // it, fsynced, renamed over path, folder fsynced. Readers see the old content
 // or the new one, never a part. The mode is set before the first byte is
 // written, whatever the umask.
-func Replace(point, path string, data []byte, mode fs.FileMode) (err error) {
+func Replace(point, path string, data []byte, mode fs.FileMode) error {
+	if err := Swap(point, path, data, mode); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// Swap is [Replace] without the fsync of the folder: after a crash the old
+// content may be back, a part of either never is. It is for what the rest of
+// the folder can correct.
+func Swap(point, path string, data []byte, mode fs.FileMode) (err error) {
 	f, err := createTemp(filepath.Dir(path), mode)
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
@@ -44,7 +54,12 @@ func Replace(point, path string, data []byte, mode fs.FileMode) (err error) {
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	return Rename(point, f.Name(), path)
+	Point(point + ":before-rename")
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	Point(point + ":after-rename")
+	return nil
 }
 
 func createTemp(dir string, mode fs.FileMode) (*os.File, error) {

@@ -21,6 +21,7 @@ var steps = map[string][]string{
 	"Sync":       {":before-fsync", ":after-fsync"},
 	"Rename":     {":before-rename", ":after-rename"},
 	"Replace":    {":before-fsync", ":after-fsync", ":before-rename", ":after-rename"},
+	"Swap":       {":before-fsync", ":after-fsync", ":before-rename", ":after-rename"},
 	"Remove":     {":before-remove", ":after-remove"},
 	"RemoveTree": {":before-remove", ":after-remove"},
 	"Mkdir":      {":before-mkdir", ":after-mkdir"},
