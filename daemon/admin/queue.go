@@ -27,6 +27,10 @@ const Stale = claim.Keep
 // run; that is no failure.
 const NotRunning = "not running"
 
+// patience is for one qube, whatever it answers: a queue may list a thousand
+// files, and each answer may take its time.
+const patience = 2 * time.Minute
+
 // atOnce is how many qubes are asked at the same time.
 const atOnce = 4
 
@@ -80,21 +84,22 @@ func (a *Admin) Clean(ctx context.Context, vms []string, all bool) []QueueReport
 		}
 		for _, e := range q.Entries {
 			status := book.Lookup(q.VM, idOf(e))
-			old := time.Duration(e.Age)*time.Second > Stale
+			// A qube may name any age; more seconds than fit mean old.
+			old := e.Age > int64(Stale/time.Second)
 			if status == claim.Open || status == claim.Final || !old && !all {
 				q.Skipped++
 				continue
 			}
-			if err := remove(ctx, conn, e); err != nil {
-				return err
+			if err = remove(ctx, conn, e); err != nil {
+				break
 			}
 			q.Done = append(q.Done, string(e.Folder)+"/"+e.Name)
 		}
 		if len(q.Done) == 0 {
-			return nil
+			return err
 		}
-		_, err = a.record(ctx, audit.Record{Event: Cleaned, Qube: q.VM, Count: int64(len(q.Done)), Detail: fmt.Sprintf("%d files of the queue", len(q.Done))})
-		return err
+		_, unrecorded := a.record(context.WithoutCancel(ctx), audit.Record{Event: Cleaned, Qube: q.VM, Count: int64(len(q.Done)), Detail: fmt.Sprintf("%d files of the queue", len(q.Done))})
+		return errors.Join(err, unrecorded)
 	})
 }
 
@@ -140,6 +145,8 @@ func (a *Admin) each(ctx context.Context, vms []string, do func(context.Context,
 }
 
 func (a *Admin) open(ctx context.Context, q *QueueReport, do func(context.Context, *transport.Conn, *QueueReport) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	state, err := a.Tools.State(ctx, q.VM, 5*time.Second)
 	switch {
 	case errors.Is(err, qubes.ErrNoQube):

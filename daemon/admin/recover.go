@@ -43,14 +43,23 @@ func (a *Admin) Recover(ctx context.Context, vms []string) []QueueReport {
 		if err != nil {
 			return err
 		}
+		var records []audit.Record
 		for _, e := range stale {
 			f := past[e.Name]
 			f.delivered = f.delivered || q.answered(e.Name)
-			if err := a.settle(ctx, conn, q, e, f); err != nil {
-				return fmt.Errorf("%s: %w", e.Name, err)
+			r, failed := a.settle(ctx, conn, q.VM, e, f)
+			if failed != nil {
+				err = fmt.Errorf("%s: %w", e.Name, failed)
+				break
 			}
+			q.Done = append(q.Done, e.Name)
+			records = append(records, r)
 		}
-		return nil
+		if len(records) == 0 {
+			return err
+		}
+		_, unrecorded := a.record(context.WithoutCancel(ctx), records...)
+		return errors.Join(err, unrecorded)
 	})
 }
 
@@ -94,28 +103,22 @@ func (q *QueueReport) answered(id string) bool {
 
 const recovered = "qvm-remote-dom0: command recovered (manual queue recover)\n"
 
-func (a *Admin) settle(ctx context.Context, conn *transport.Conn, q *QueueReport, e queue.Entry, f fate) error {
-	r := audit.Record{Event: audit.Recovered, Qube: q.VM, ID: e.Name, Number: f.claim.Number}
-	var err error
+// settle answers one request, or takes its mark away, and says so for the log.
+func (a *Admin) settle(ctx context.Context, conn *transport.Conn, vm string, e queue.Entry, f fate) (audit.Record, error) {
+	r := audit.Record{Event: audit.Recovered, Qube: vm, ID: e.Name, Number: f.claim.Number}
 	if f.delivered {
 		r.Detail = "it had its answer; only the mark in the qube was removed"
-		err = remove(ctx, conn, e)
-	} else {
-		m := a.interruption(q.VM, e.Name, f)
-		r.Detail = "answered as interrupted, exit " + m.Exit
-		if len(m.Auth) == 0 {
-			r.Detail += ", not signed"
-		}
-		if err = conn.Write(ctx, e.Name, queue.Stderr, 0, []byte(recovered)); err == nil {
-			err = conn.Finish(ctx, m)
-		}
+		return r, remove(ctx, conn, e)
 	}
-	if err != nil {
-		return err
+	m := a.interruption(vm, e.Name, f)
+	r.Detail = "answered as interrupted, exit " + m.Exit
+	if len(m.Auth) == 0 {
+		r.Detail += ", not signed"
 	}
-	q.Done = append(q.Done, e.Name)
-	_, err = a.record(ctx, r)
-	return err
+	if err := conn.Write(ctx, e.Name, queue.Stderr, 0, []byte(recovered)); err != nil {
+		return r, err
+	}
+	return r, conn.Finish(ctx, m)
 }
 
 // interruption is the answer to a request whose own is lost.
