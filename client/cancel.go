@@ -15,9 +15,9 @@ var ErrNotConfirmed = errors.New("cancel not confirmed")
 
 // Cancel takes a request back and waits at most Waits.Cancel for its final
 // state, which may be another than cancelled: it may have ended before. The
-// error is [ErrNotConfirmed] without one. With collect the answer is filed in
-// the history; else it is left to whoever waits for it.
-func (c *Client) Cancel(ctx context.Context, t *Ticket, collect bool) (Outcome, error) {
+// error is [ErrNotConfirmed] without one. The answer is filed in the history,
+// where others who wait for it find it.
+func (c *Client) Cancel(ctx context.Context, t *Ticket) (Outcome, error) {
 	if !c.ended(t) {
 		c.retract(t)
 		if err := c.publishCancel(t); err != nil {
@@ -36,10 +36,7 @@ func (c *Client) Cancel(ctx context.Context, t *Ticket, collect bool) (Outcome, 
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrNoAnswer) {
 		return Outcome{}, ErrNotConfirmed
 	}
-	if collect {
-		return c.settle(t, o, err)
-	}
-	return o, err
+	return c.settle(t, o, err)
 }
 
 // publishCancel puts a signed cancel where dom0 looks.

@@ -20,7 +20,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -94,10 +96,37 @@ func (c *Client) Migrate() error { return queue.Migrate(filepath.Dir(c.Layout.Ro
 // Prepare takes over an older release's folder, makes what is missing of the
 // queue and closes it to other accounts.
 func (c *Client) Prepare() error {
+	if owner, own := c.owner(); !own {
+		return fmt.Errorf("%w: it belongs to %s", ErrOtherAccount, owner)
+	}
 	if err := c.Migrate(); err != nil {
 		return err
 	}
 	return explain(c.Layout.Make())
+}
+
+// ErrOtherAccount says that the queue is another account's, as under sudo with
+// a kept HOME. Files of this account there would lock its owner out.
+var ErrOtherAccount = errors.New("this queue is another account's; run qvm-remote as its owner, without sudo")
+
+// owner tells whose the queue is, or the home where there is none yet.
+func (c *Client) owner() (name string, own bool) {
+	info, err := os.Lstat(c.Layout.Root)
+	if err != nil {
+		info, err = os.Stat(filepath.Dir(c.Layout.Root))
+	}
+	if err != nil {
+		return "", true // what comes next says it better
+	}
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(s.Uid) == os.Geteuid() {
+		return "", true
+	}
+	name = strconv.Itoa(int(s.Uid))
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	return name, false
 }
 
 // ErrDiskFull says that the qube's disk has no room.

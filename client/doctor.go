@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -68,16 +66,10 @@ func (c *Client) checkAccount() Finding {
 		f.Next = "run qvm-remote as " + login + ", without sudo; commands are root's in dom0 anyway"
 		return f
 	}
-	if info, err := os.Stat(filepath.Dir(c.Layout.Root)); err == nil {
-		if s, ok := info.Sys().(*syscall.Stat_t); ok && int(s.Uid) != uid {
-			owner := strconv.Itoa(int(s.Uid))
-			if u, err := user.LookupId(owner); err == nil {
-				owner = u.Username
-			}
-			f.Severity, f.Cause = Problem, "the home folder belongs to "+owner+", not to the account that runs qvm-remote"
-			f.Next = "run qvm-remote as " + owner
-			return f
-		}
+	if owner, own := c.owner(); !own {
+		f.Severity, f.Cause = Problem, "the queue belongs to "+owner+", not to the account that runs qvm-remote"
+		f.Next = "run qvm-remote as " + owner
+		return f
 	}
 	if uid == 0 {
 		f.Severity, f.Cause = Warning, "qvm-remote runs as root; dom0 looks into the queue of the account user unless it was told otherwise"

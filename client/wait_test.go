@@ -253,7 +253,7 @@ func TestCancelStopsTheCommand(t *testing.T) {
 	serve(t, c, &dom0test.Dom0{})
 	ticket := submit(t, c, client.Request{Script: []byte("exec sleep 60")})
 	eventually(t, "running", func() bool { return there(c.Layout.Running(ticket.ID)) })
-	o, err := c.Cancel(limited(t), ticket, false)
+	o, err := c.Cancel(limited(t), ticket)
 	if err != nil || o.State != queue.StateCancelled {
 		t.Fatalf("%+v, %v", o, err)
 	}
@@ -267,7 +267,7 @@ func TestCancelOfARequestNobodyTook(t *testing.T) {
 	c := newQube(t)
 	c.Waits.Cancel = time.Millisecond
 	ticket := submit(t, c, client.Request{Script: []byte("x")})
-	_, err := c.Cancel(limited(t), ticket, true)
+	_, err := c.Cancel(limited(t), ticket)
 	wantError(t, err, client.ErrNotConfirmed)
 	checkCancel(t, c, ticket)
 	d := &dom0test.Dom0{}

@@ -49,7 +49,7 @@ func (p *program) execute() (int, error) {
 		}
 		return p.print(t.ID + "\n"), nil
 	}
-	code, err := p.follow(t)
+	code, err := p.follow(t, p.withdraw)
 	p.c.Tidy()
 	return code, err
 }
@@ -80,8 +80,9 @@ func (p *program) script() ([]byte, error) {
 	return b, nil
 }
 
-// follow shows a request's output until its end and returns the exit code.
-func (p *program) follow(t *client.Ticket) (int, error) {
+// follow shows a request's output until its end and returns the exit code. It
+// calls abandon when a signal or a closed pipe comes first.
+func (p *program) follow(t *client.Ticket, abandon func(*client.Ticket)) (int, error) {
 	events := client.Events{Stdout: p.out, Stderr: p.err, Word: p.word, Tick: p.tick}
 	type end struct {
 		o   client.Outcome
@@ -108,10 +109,10 @@ func (p *program) follow(t *client.Ticket) (int, error) {
 		p.report(e.o, t)
 		return e.o.Exit, nil
 	case errors.Is(e.err, context.Canceled):
-		p.withdraw(t)
+		abandon(t)
 		return p.stopped(), nil
 	case errors.As(e.err, &out):
-		p.withdraw(t)
+		abandon(t)
 		if errors.Is(e.err, syscall.EPIPE) {
 			return queue.ExitBrokenPipe, nil
 		}
@@ -121,7 +122,7 @@ func (p *program) follow(t *client.Ticket) (int, error) {
 
 // withdraw takes back a request that nobody follows any more.
 func (p *program) withdraw(t *client.Ticket) {
-	switch o, err := p.c.Cancel(context.Background(), t, true); {
+	switch o, err := p.c.Cancel(context.Background(), t); {
 	case errors.Is(err, client.ErrNotConfirmed):
 		p.say("qvm-remote: cancel not confirmed: the command may still run in dom0 (id=%s). Later: qvm-remote wait %s", t.ID, t.ID)
 	case err != nil:
@@ -131,6 +132,11 @@ func (p *program) withdraw(t *client.Ticket) {
 	default:
 		p.report(o, t)
 	}
+}
+
+// leave stops following a request that was detached on purpose.
+func (p *program) leave(t *client.Ticket) {
+	p.progress("not cancelled; later: qvm-remote wait %s, or qvm-remote cancel %s", t.ID, t.ID)
 }
 
 // report names the state of a request that did not simply end.

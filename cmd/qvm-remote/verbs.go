@@ -200,7 +200,7 @@ func (p *program) wait(args []string) (int, error) {
 		return 0, err
 	}
 	defer p.catch()()
-	return p.follow(t)
+	return p.follow(t, p.leave)
 }
 
 func (p *program) cancel(args []string) (int, error) {
@@ -208,7 +208,7 @@ func (p *program) cancel(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	o, err := p.c.Cancel(p.ctx, t, false)
+	o, err := p.c.Cancel(p.ctx, t)
 	if err != nil {
 		return 0, fmt.Errorf("%w (id=%s)", err, t.ID)
 	}
