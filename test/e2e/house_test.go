@@ -85,7 +85,14 @@ func (h *house) configure(lines ...string) {
 // qube makes a qube with our client and a key of its own that dom0 knows too.
 func (h *house) qube(name string, s world.State) *qube {
 	h.t.Helper()
-	q := &qube{Qube: h.World.Qube(name, sim.Halted), h: h, t: h.t}
+	h.World.Qube(name, sim.Halted)
+	return h.equip(name, s)
+}
+
+// equip gives a halted qube our client and a key.
+func (h *house) equip(name string, s world.State) *qube {
+	h.t.Helper()
+	q := &qube{Qube: h.Get(name), h: h, t: h.t}
 	q.layout = queue.Layout{Root: filepath.Join(q.Home(), queue.FolderName)}
 	q.Install(programs.client, "qvm-remote")
 	must(h.t, q.layout.Make())

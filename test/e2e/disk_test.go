@@ -1,0 +1,216 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"qvmremote/daemon/audit"
+	"qvmremote/daemon/paths"
+	"qvmremote/queue"
+	"qvmremote/test/sim"
+)
+
+// smallDisk mounts a disk of the given size at dir.
+func smallDisk(t *testing.T, dir string, mib int) {
+	t.Helper()
+	if !canMount {
+		t.Skip("mounting a small disk takes root")
+	}
+	must(t, os.MkdirAll(dir, 0o700))
+	must(t, unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=700", mib)))
+	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+}
+
+// fill writes to a file in dir until the disk is full.
+func fill(t *testing.T, dir string) (ballast string) {
+	t.Helper()
+	ballast = filepath.Join(dir, "ballast")
+	f, err := os.Create(ballast)
+	must(t, err)
+	defer f.Close()
+	for _, size := range []int{1 << 20, 4 << 10} {
+		for {
+			if _, err := f.Write(make([]byte, size)); err != nil {
+				break
+			}
+		}
+	}
+	return ballast
+}
+
+// diskHouse has dom0's state on a small disk.
+func diskHouse(t *testing.T) (*house, *qube) {
+	t.Helper()
+	w := sim.New(t)
+	h := &house{World: w, t: t, root: paths.Root(w.Dom0()), clock: filepath.Join(w.Dir, "clock")}
+	smallDisk(t, h.root.State(), 16)
+	h.configure("QVM_REMOTE_VMS=work", "QVM_REMOTE_SPOOL_FREE=0", "QVM_REMOTE_AUDIT_RESERVE=1M")
+	return h, h.qube("work", sim.Running)
+}
+
+func TestDom0DiskIsFull(t *testing.T) {
+	t.Parallel()
+	h, q := diskHouse(t)
+	d := h.quick()
+	q.works()
+	running := q.begin(hold("release"))
+	h.held("release")
+	ballast := fill(t, h.root.State())
+	// nothing new runs, and everyone learns why
+	r := q.run("touch", "full-mark")
+	if r.code != queue.ExitDenied || !strings.Contains(r.err, "denied(not-ready)") || !strings.Contains(r.err, "disk") && !strings.Contains(r.err, "spool") {
+		t.Errorf("with a full disk: %+v", r)
+	}
+	await(t, "the status to say so", func() bool {
+		b, _ := os.ReadFile(h.root.Status())
+		return strings.Contains(string(b), `"health"`)
+	})
+	// what ran has its end recorded from the reserve
+	write(t, h.marker("release"), "")
+	if r := running.end(); r.code != 0 || !strings.HasPrefix(r.out, "before\n") {
+		t.Errorf("what ran: %+v", r)
+	}
+	must(t, os.Remove(ballast))
+	await(t, "dom0 to take requests again", func() bool { return q.run("true").code == 0 })
+	if exists(h.marker("full-mark")) {
+		t.Error("ran with a full disk")
+	}
+	d.stop()
+	h.verified()
+}
+
+// TestDom0DiskIsFullAtStart: a daemon without room for its log serves nobody.
+func TestDom0DiskIsFullAtStart(t *testing.T) {
+	t.Parallel()
+	h, q := diskHouse(t)
+	d := h.quick()
+	q.works()
+	d.stop()
+	ballast := fill(t, h.root.State())
+	s := q.put(q.craft("touch full-mark\n"))
+	d = h.quick()
+	await(t, "an answer, or the daemon's end", func() bool {
+		select {
+		case <-d.done:
+			return true
+		default:
+			return exists(q.layout.Result(s.ID, queue.Denied))
+		}
+	})
+	d.stop()
+	if exists(h.marker("full-mark")) {
+		t.Error("ran without a record")
+	}
+	must(t, os.Remove(ballast))
+	h.quick()
+	await(t, "dom0 to take requests again", func() bool { return q.run("true").code == 0 })
+	h.verified()
+}
+
+// TestAuditFolderBecomesReadOnly: what ran keeps its result in dom0 until its
+// final record could be written.
+func TestAuditFolderBecomesReadOnly(t *testing.T) {
+	t.Parallel()
+	h, q := diskHouse(t)
+	d := h.quick()
+	q.works()
+	s := q.put(q.craft(hold("release")))
+	h.held("release")
+	q.taken(s.ID)
+	// over the folder, so that also what was opened before is refused
+	audits := h.root.Audit()
+	must(t, unix.Mount(audits, audits, "", unix.MS_BIND, ""))
+	must(t, unix.Mount("", audits, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	mounted := true
+	free := func() {
+		if mounted {
+			must(t, unix.Unmount(audits, unix.MNT_DETACH))
+			mounted = false
+		}
+	}
+	t.Cleanup(free)
+	r := q.run("touch", "read-only-mark")
+	if r.code != queue.ExitDenied || !strings.Contains(r.err, "denied(not-ready)") || !strings.Contains(r.err, "audit trail") {
+		t.Errorf("with a read-only audit folder: %+v", r)
+	}
+	write(t, h.marker("release"), "")
+	await(t, "dom0 to try to record the end", func() bool { return d.said.has("cannot record the end of a request; trying again") })
+	if exists(q.layout.Result(s.ID, queue.Exit)) || h.about(s.ID, audit.Final) != 0 {
+		t.Error("a result without its final record")
+	}
+	free()
+	if r := q.answered(s.ID); r.code != 0 || r.out != "before\nafter\n" {
+		t.Errorf("what ran: %+v", r)
+	}
+	if h.about(s.ID, audit.Final) != 1 {
+		t.Error("no final record")
+	}
+	q.works()
+	if exists(h.marker("read-only-mark")) {
+		t.Error("ran without a record")
+	}
+	h.verified()
+}
+
+// TestReadOnlyAndRestarted: what ran while the folder could not be written is
+// interrupted for good when the daemon was restarted meanwhile.
+func TestReadOnlyAndRestarted(t *testing.T) {
+	t.Parallel()
+	h, q := diskHouse(t)
+	d := h.quick()
+	q.works()
+	s := q.put(q.craft(hold("release")))
+	h.held("release")
+	audits := h.root.Audit()
+	must(t, unix.Mount(audits, audits, "", unix.MS_BIND, ""))
+	must(t, unix.Mount("", audits, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	write(t, h.marker("release"), "")
+	await(t, "dom0 to try to record the end", func() bool { return d.said.has("cannot record the end of a request; trying again") })
+	d.kill()
+	must(t, unix.Unmount(audits, unix.MNT_DETACH))
+	h.quick()
+	if r := q.answered(s.ID); r.code != queue.ExitInterrupted || !strings.Contains(r.err, "interrupted") {
+		t.Errorf("what ran: %+v", r)
+	}
+	if h.about(s.ID, audit.Final) != 1 || h.about(s.ID, audit.Run) != 1 {
+		t.Error("not one run and one final state")
+	}
+	h.verified()
+}
+
+// TestQubeDiskIsFull: a result waits in dom0 until the qube has room for it.
+func TestQubeDiskIsFull(t *testing.T) {
+	t.Parallel()
+	w := sim.New(t)
+	h := &house{World: w, t: t, root: paths.Root(w.Dom0()), clock: filepath.Join(w.Dir, "clock")}
+	h.configure("QVM_REMOTE_VMS=work other")
+	must(t, w.Add("work", "red", "AppVM"))
+	smallDisk(t, w.QubePath("work", "home"), 4)
+	q := h.equip("work", sim.Running)
+	other := h.qube("other", sim.Running)
+	h.quick()
+	q.works()
+	s := q.put(q.craft("until [ -e release ]; do sleep 0.02; done; head -c 200000 /dev/zero | tr '\\0' y\n"))
+	await(t, "it to run", func() bool { return exists(q.layout.Running(s.ID)) })
+	ballast := fill(t, q.Home())
+	if r := q.run("touch", "qube-full-mark"); r.code != queue.ExitInternal || !strings.Contains(r.err, "the qube's disk is full") {
+		t.Errorf("with a full disk in the qube: %+v", r)
+	}
+	write(t, h.marker("release"), "")
+	await(t, "the end in dom0", func() bool { return h.about(s.ID, audit.Final) == 1 })
+	other.works()
+	if exists(q.layout.Result(s.ID, queue.Exit)) {
+		t.Error("an end without its output")
+	}
+	must(t, os.Remove(ballast))
+	if r := q.answered(s.ID); r.code != 0 || len(r.out) != 200000 {
+		t.Errorf("what ran: code %d, %d bytes, %s", r.code, len(r.out), r.err)
+	}
+	q.works()
+	h.verified()
+}
