@@ -2,13 +2,11 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"log"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,15 +16,38 @@ import (
 	"qvmremote/queue"
 )
 
-// The test binary plays dom0's tools when it is called by their names, on the
-// qubes below $ADMIN_QUBES: one folder each with state, uuid, class and home.
+// qubesEnv names the folder of all tests' qubes: below it one folder each, with
+// state, uuid, class and home.
 const qubesEnv = "ADMIN_QUBES"
+
+// The tools of dom0, as far as this package calls them. They are scripts: a
+// test binary built with -race takes too long to start for each call.
+var tools = map[string]string{
+	"qvm-ls": `echo "dom0|Running|AdminVM|black|-"
+		cd "$ADMIN_QUBES" 2>/dev/null || exit 0
+		for q in *; do [ -f "$q/state" ] && echo "$q|$(cat "$q/state")|$(cat "$q/class")|red|$(cat "$q/uuid")"; done
+		exit 0`,
+	"qvm-prefs": `cat "$ADMIN_QUBES/$1/uuid" && echo`,
+	"qvm-check": `for vm; do :; done; [ -f "$ADMIN_QUBES/$vm/state" ] || exit 2`,
+	"qvm-run": `for command; do vm=$last; last=$command; done
+		q=$ADMIN_QUBES/$vm
+		case $command in "exec cat "*) cat "$q/noise" 2>/dev/null; exec cat "$q/home/auth.key";; esac
+		[ -f "$q/hostile" ] && exec cat "$q/hostile"
+		ADMIN_AGENT=$q/home exec "$ADMIN_SELF"`,
+	"systemctl": `echo "$@" >> "$ADMIN_QUBES/../systemctl.log"
+		[ "$1" != show ] || { echo enabled; exit 0; }
+		[ -f "$ADMIN_QUBES/../systemctl.fails" ] || exit 0
+		printf 'Failed to do it: \033[31mAccess denied\n' >&2
+		exit 4`,
+}
 
 func TestMain(m *testing.M) {
 	run.Supervise()
-	if play, ok := map[string]func([]string) int{"qvm-ls": qvmLs, "qvm-prefs": qvmPrefs, "qvm-check": qvmCheck,
-		"qvm-run": qvmRun, "systemctl": systemctl}[filepath.Base(os.Args[0])]; ok {
-		os.Exit(play(os.Args[1:]))
+	if home := os.Getenv("ADMIN_AGENT"); home != "" {
+		if err := agent.Run(context.Background(), queue.Layout{Root: home}, os.Stdin, os.Stdout, agent.DefaultWaits()); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(prepared(m))
 }
@@ -37,22 +58,26 @@ func prepared(m *testing.M) int {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	bin := filepath.Join(dir, "bin")
 	self, err := os.Executable()
 	if err == nil {
-		err = os.MkdirAll(bin, 0o755)
-	}
-	for _, name := range []string{"qvm-ls", "qvm-prefs", "qvm-check", "qvm-run", "systemctl"} {
-		if err == nil {
-			err = os.Symlink(self, filepath.Join(bin, name))
-		}
+		err = installTools(filepath.Join(dir, "bin"), "qvm-ls", "qvm-prefs", "qvm-check", "qvm-run", "systemctl")
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
+	os.Setenv("ADMIN_SELF", self)
 	os.Setenv(qubesEnv, filepath.Join(dir, "qubes"))
-	os.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	os.Setenv("PATH", filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
 	return m.Run()
+}
+
+func installTools(bin string, names ...string) error {
+	err := os.MkdirAll(bin, 0o755)
+	for _, name := range names {
+		script := "#!/bin/sh\nPATH=/usr/bin:/bin\n" + tools[name] + "\n"
+		err = errors.Join(err, os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755))
+	}
+	return err
 }
 
 func property(vm, name string) string {
@@ -61,70 +86,6 @@ func property(vm, name string) string {
 		return ""
 	}
 	return string(b)
-}
-
-func qvmLs([]string) int {
-	fmt.Println("dom0|Running|AdminVM|black|-")
-	all, _ := os.ReadDir(os.Getenv(qubesEnv))
-	for _, e := range all {
-		fmt.Printf("%s|%s|%s|red|%s\n", e.Name(), property(e.Name(), "state"), property(e.Name(), "class"), property(e.Name(), "uuid"))
-	}
-	return 0
-}
-
-func qvmPrefs(args []string) int {
-	fmt.Println(property(args[0], "uuid"))
-	return 0
-}
-
-func qvmCheck(args []string) int {
-	if property(args[len(args)-1], "state") == "" {
-		return 2
-	}
-	return 0
-}
-
-// qvmRun is an agent in the qube, or what `cat` prints of its key.
-func qvmRun(args []string) int {
-	vm, command := args[len(args)-2], args[len(args)-1]
-	home := filepath.Join(os.Getenv(qubesEnv), vm, "home")
-	if strings.HasPrefix(command, "exec cat ") {
-		fmt.Print(property(vm, "noise"))
-		b, err := os.ReadFile(filepath.Join(home, "auth.key"))
-		if err != nil {
-			return 1
-		}
-		os.Stdout.Write(b)
-		return 0
-	}
-	if said := property(vm, "hostile"); said != "" {
-		io.WriteString(os.Stdout, said)
-		return 0
-	}
-	if err := agent.Run(context.Background(), queue.Layout{Root: home}, os.Stdin, os.Stdout, agent.DefaultWaits()); err != nil {
-		return 1
-	}
-	return 0
-}
-
-// systemctl writes down what it is asked, and fails if told to.
-func systemctl(args []string) int {
-	dir := filepath.Dir(os.Getenv(qubesEnv))
-	f, err := os.OpenFile(filepath.Join(dir, "systemctl.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return 1
-	}
-	fmt.Fprintln(f, strings.Join(args, " "))
-	f.Close()
-	if args[0] == "show" {
-		fmt.Println("enabled")
-		return 0
-	}
-	if _, err := os.Stat(filepath.Join(dir, "systemctl.fails")); err == nil {
-		fmt.Fprintln(os.Stderr, "Failed to do it: \x1b[31mAccess denied")
-		return 4
-	}
-	return 0
 }
 
 // lab is a dom0 of a test's own, with qubes that no other test has.
@@ -191,21 +152,13 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// withoutTools hides some of dom0's tools, as on a machine that lacks them.
+// withoutTools leaves only some of dom0's tools, as on a machine that lacks the
+// others.
 func withoutTools(t *testing.T, keep ...string) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
+	bin := filepath.Join(t.TempDir(), "bin")
+	if err := installTools(bin, keep...); err != nil {
 		t.Fatal(err)
 	}
-	bin := t.TempDir()
-	for _, name := range keep {
-		if err := os.Symlink(self, filepath.Join(bin, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
 	t.Setenv("PATH", bin)
-	if _, err := exec.LookPath("qvm-ls"); err == nil && len(keep) == 0 {
-		t.Fatal("qvm-ls is still there")
-	}
 }
