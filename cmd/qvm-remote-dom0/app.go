@@ -56,7 +56,7 @@ func (a *app) complain(err error) {
 		if i == 0 {
 			line = programName + ": " + line
 		}
-		fmt.Fprintln(a.err, queue.Escape(line, 2000))
+		fmt.Fprintln(a.err, plain(line))
 	}
 	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
 		fmt.Fprintln(a.err, "hint: this command must run as root in dom0")
@@ -79,7 +79,7 @@ func group(use, short string, sub ...*cobra.Command) *cobra.Command {
 
 func unknownCommand(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("unknown command: %s", queue.Escape(args[0], 60))
+		return fmt.Errorf("unknown command: %s", args[0])
 	}
 	return nil
 }
@@ -160,6 +160,19 @@ func (a *app) say(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", 
 
 func (a *app) warn(warnings ...string) {
 	for _, w := range warnings {
-		fmt.Fprintln(a.err, "warning: "+queue.Escape(w, 1000))
+		fmt.Fprintln(a.err, "warning: "+plain(w))
 	}
+}
+
+// maxLine bounds one line that may hold text from elsewhere.
+const maxLine = 2000 // characters
+
+// plain makes a line fit for a terminal whatever is in it. What was escaped
+// where it came in stays as it is.
+func plain(line string) string {
+	escaped := queue.Escape(line, maxLine)
+	if strings.ReplaceAll(escaped, `\\`, `\`) == line {
+		return line
+	}
+	return escaped
 }

@@ -40,7 +40,7 @@ func (a *app) queueStatus() *cobra.Command {
 		fmt.Fprintln(w, "VM\tPending\tRunning\tResults")
 		for _, q := range reports {
 			if q.Note != "" {
-				fmt.Fprintf(w, "%s\t(%s)\n", q.VM, queue.Escape(q.Note, 200))
+				fmt.Fprintf(w, "%s\t(%s)\n", q.VM, plain(q.Note))
 				continue
 			}
 			fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", q.VM, q.Pending, q.Running, q.Results)
@@ -103,7 +103,7 @@ func (a *app) note(q admin.QueueReport) (failed bool) {
 		a.say("%s: not running, skipped", q.VM)
 		return false
 	}
-	fmt.Fprintf(a.err, "%s: %s: %s\n", programName, q.VM, queue.Escape(q.Note, 1000))
+	fmt.Fprintf(a.err, "%s: %s: %s\n", programName, q.VM, plain(q.Note))
 	return true
 }
 
@@ -135,7 +135,7 @@ func (a *app) queueDebug() *cobra.Command {
 func (a *app) debug(q admin.QueueReport) {
 	a.say("%s:", q.VM)
 	if q.Note != "" {
-		a.say("  (%s)", queue.Escape(q.Note, 1000))
+		a.say("  (%s)", plain(q.Note))
 	}
 	for _, e := range q.Entries {
 		word := ""

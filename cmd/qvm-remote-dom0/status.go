@@ -119,7 +119,7 @@ func (a *app) showProblems(st admin.Status) {
 		a.say("")
 	}
 	for _, line := range lines {
-		a.say("%s", queue.Escape(line, 1000))
+		a.say("%s", plain(line))
 	}
 }
 
@@ -159,9 +159,9 @@ func (a *app) doctor() *cobra.Command {
 func (a *app) showFindings(found []admin.Finding) {
 	words := map[admin.Level]string{admin.Good: "ok", admin.Info: "info", admin.Warning: "WARNING", admin.Bad: "ERROR"}
 	for _, f := range found {
-		a.say("%-8s %s", words[f.Level], queue.Escape(f.Text, 1000))
+		a.say("%-8s %s", words[f.Level], plain(f.Text))
 		if f.Next != "" {
-			a.say("%-8s next: %s", "", queue.Escape(f.Next, 500))
+			a.say("%-8s next: %s", "", plain(f.Next))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"time"
@@ -218,7 +219,7 @@ const lastRecords = 2000
 func (a *Admin) Debug(ctx context.Context, vms []string, n int) ([]QueueReport, error) {
 	reports := a.Queues(ctx, vms)
 	last, err := audit.ReadLast(ctx, a.Root.Audit(), lastRecords)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return reports, err
 	}
 	for i := range reports {
