@@ -115,7 +115,7 @@ func (q *qube) copied(id string, look int64) (copied, unsure bool) {
 	q.mu.Lock()
 	removed, active := q.answered[id], q.active[id]
 	q.mu.Unlock()
-	if active != nil {
+	if active != nil && removed == 0 {
 		if removed = active.courier.spooledAt(); removed == 0 {
 			return false, false // the original, still lying there
 		}
