@@ -242,7 +242,7 @@ func (q *qube) forgetAnswered(look int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for id, l := range q.answered {
-		if l < look {
+		if l < look && q.active[id] == nil {
 			delete(q.answered, id)
 		}
 	}
