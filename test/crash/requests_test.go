@@ -139,7 +139,7 @@ func (d *day) swapped() {
 func (d *day) withdrawn() {
 	a := &asked{name: "withdrawn", want: audit.Cancelled, exit: queue.ExitCancelled}
 	t := d.submit(a, client.Request{Script: []byte(d.mark(a.name))})
-	_, _ = d.s.client.Cancel(d.ctx, t, false) // dom0 is not there yet
+	_, _ = d.s.client.Cancel(d.ctx, t) // dom0 is not there yet
 	d.drive(a, t, nil)
 }
 
@@ -156,7 +156,7 @@ func (d *day) stopped() {
 		if err := d.until(running); err != nil {
 			return err
 		}
-		_, err := d.s.client.Cancel(d.ctx, t, false)
+		_, err := d.s.client.Cancel(d.ctx, t)
 		if err != nil && err != client.ErrNotConfirmed {
 			return err
 		}
