@@ -70,13 +70,19 @@ func (c *courier) run(ctx context.Context) {
 func (c *courier) state(ctx context.Context, conn *transport.Conn, w queue.Word) error {
 	err := conn.State(ctx, c.id, w)
 	if err == nil {
-		c.mu.Lock()
-		if c.spooled == 0 {
-			c.spooled = c.q.looks.Load()
-		}
-		c.mu.Unlock()
+		c.removed()
 	}
 	return err
+}
+
+// removed notes that the agent has removed the request's original: it does so
+// at the first word, and at the delivery for a request that an earlier run took.
+func (c *courier) removed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.spooled == 0 {
+		c.spooled = c.q.looks.Load()
+	}
 }
 
 // spooledAt is the look that was the latest when the agent had removed the
