@@ -90,7 +90,7 @@ func open(ctx context.Context, o Options) (x *Executor, err error) {
 	if err := x.makeFolders(); err != nil {
 		return x, err
 	}
-	if x.lock, err = lockExecutor(o.Root.ExecutorLock()); err != nil {
+	if x.lock, err = lockExecutor(ctx, o.Root.ExecutorLock()); err != nil {
 		return x, err
 	}
 	if x.set, err = x.loadSettings(); err != nil {
