@@ -94,12 +94,12 @@ func (c *Client) verify(t *Ticket, out, err *tail) (Outcome, error) {
 	}
 	r, rerr := c.openResult(t, header)
 	if errors.Is(rerr, queue.ErrMAC) && c.onlyDenied(t) {
-		// dom0 holds another key than this request was signed with. Its own
-		// signature says nothing here, its reason is what is needed.
+		// dom0 holds another key than this request was signed with: its
+		// signature says nothing here, but its reason is what is needed.
 		return c.unsigned(t)
 	}
 	if rerr != nil {
-		return Outcome{}, c.unconfirmed(t, rerr)
+		return Outcome{}, rerr
 	}
 	if r.State == queue.StateDenied {
 		return c.denied(t, r)
@@ -173,8 +173,10 @@ func (c *Client) denied(t *Ticket, r queue.Result) (Outcome, error) {
 	return o, nil
 }
 
-// unsigned accepts a denial without a signature that this qube's key made, for
-// a dom0 without that key can give no other. Since anyone could have written it the request is taken back.
+// unsigned accepts a denial without a signature by this qube's key, for a dom0
+// without that key can give no other. Since anyone could have written it the
+// request is taken back, and a signature that proves nothing is not kept: the
+// agent would take it for an answer and drop a real one.
 func (c *Client) unsigned(t *Ticket) (Outcome, error) {
 	b, err := c.read(t, queue.Denied, queue.MaxDenied)
 	if err != nil {
@@ -184,21 +186,10 @@ func (c *Client) unsigned(t *Ticket) (Outcome, error) {
 	if err := c.publishCancel(t); err != nil {
 		return Outcome{}, fmt.Errorf("denied, but not by a signed answer, and the request cannot be taken back: %w", err)
 	}
+	_ = os.Remove(c.Layout.Result(t.ID, queue.Auth))
 	o := Outcome{ID: t.ID, State: queue.StateDenied, Exit: queue.ExitDenied}
 	o.Reason, o.Sentence = splitDenied(b)
 	return o, nil
-}
-
-// unconfirmed adds to the error of an answer that cannot be believed what that
-// answer says, where it is a denial: with a wrong key that is the only way to
-// learn why. It decides nothing.
-func (c *Client) unconfirmed(t *Ticket, bad error) error {
-	b, err := c.read(t, queue.Denied, queue.MaxDenied)
-	if err != nil {
-		return bad
-	}
-	code, sentence := splitDenied(b)
-	return fmt.Errorf("%w; what it says, unconfirmed: denied(%s): %s", bad, code, sentence)
 }
 
 // splitDenied reads a .denied file: a reason's code, and a sentence.

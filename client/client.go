@@ -11,7 +11,7 @@
 //     unless the caller asks for everything to go.
 //
 // Strings in its results that came from files (words, denials, log lines,
-// names) may hold anything; pass them through [Printable] before a terminal
+// names) may hold anything; pass them through [queue.Escape] before a terminal
 // sees them.
 package client
 

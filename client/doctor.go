@@ -26,7 +26,7 @@ const (
 type Finding struct {
 	Check    string
 	Severity Severity
-	Cause    string // may quote files: see [Printable]
+	Cause    string // may quote files: see [queue.Escape]
 	Next     string // "" when nothing is to be done
 }
 
@@ -78,6 +78,7 @@ func (c *Client) checkAccount() Finding {
 	return f
 }
 
+// checkFolder comes before what looks into the folder: it makes and repairs.
 func (c *Client) checkFolder() Finding {
 	open := modesOpen(c.Layout)
 	if err := c.Prepare(); err != nil {
@@ -86,14 +87,14 @@ func (c *Client) checkFolder() Finding {
 	}
 	f := Finding{Check: "folder", Severity: OK, Cause: c.Layout.Root}
 	if open {
-		f.Severity, f.Cause = Warning, "other accounts in this qube could read the queue; that is closed now"
+		f.Severity, f.Cause = Warning, "other accounts in this qube could read the queue or the key; that is closed now"
 	}
 	return f
 }
 
 func modesOpen(l queue.Layout) bool {
-	for _, dir := range []string{l.Root, l.PendingDir(), l.RunningDir(), l.ResultsDir()} {
-		if info, err := os.Lstat(dir); err == nil && info.Mode().Perm()&0o077 != 0 {
+	for _, path := range []string{l.Root, l.Key(), l.PendingDir(), l.RunningDir(), l.ResultsDir()} {
+		if info, err := os.Lstat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
 			return true
 		}
 	}
@@ -129,19 +130,21 @@ func (c *Client) checkKey() Finding {
 		f.Severity, f.Cause, f.Next = Problem, err.Error(), "qvm-remote key import, or qvm-remote key gen --force"
 	default:
 		f.Severity, f.Cause = OK, "fingerprint "+k.Fingerprint()
-		if info, err := os.Lstat(c.Layout.Key()); err == nil && info.Mode().Perm()&0o077 != 0 {
-			f.Severity, f.Cause = Warning, "other accounts in this qube can read the key"
-			f.Next = "chmod 600 " + c.Layout.Key()
-		}
 	}
 	return f
 }
 
 func (c *Client) checkName(ctx context.Context) Finding {
 	f := Finding{Check: "name", Severity: OK}
-	own, told := c.QubeName(ctx), c.toldName()
+	ctx, stop := context.WithTimeout(ctx, c.Waits.Name)
+	defer stop()
+	told := c.toldName()
+	own, err := c.Database(ctx, "/name")
+	if err != nil || !queue.ValidQube(own) {
+		own = told
+	}
 	switch {
-	case own == queue.AnyQube:
+	case own == "":
 		f.Cause = "this qube does not know its name; dom0 goes by the key alone"
 	case told != "" && told != own:
 		f.Severity = Problem

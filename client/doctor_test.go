@@ -42,7 +42,7 @@ func TestDoctorInTheQube(t *testing.T) {
 	if err := os.Chmod(c.Layout.Key(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, finding(t, c, "key"), client.Warning, "chmod 600")
+	expect(t, finding(t, c, "folder"), client.Warning, "the key; that is closed now")
 	if err := os.Chmod(c.Layout.PendingDir(), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -28,11 +28,11 @@ const (
 // File is one file of the queue.
 type File struct {
 	Folder queue.Folder
-	Name   string // any; see [Printable]
+	Name   string // any; see [queue.Escape]
 	ID     string // the request it belongs to; "" if the name is none of the queue's
 	Size   int64
 	Age    time.Duration
-	Word   queue.Word // running: see [Printable]
+	Word   queue.Word // running: see [queue.Escape]
 	Stale  bool       // belongs to nothing that could still be answered
 
 	path string

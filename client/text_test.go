@@ -4,38 +4,9 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"pgregory.net/rapid"
 )
-
-func TestPrintableIsOneHarmlessLine(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"plain text, ümlaut": "plain text, ümlaut",
-		"a\x1b[2Jb\nc\td":    `a\x1b[2Jb\nc\td`,
-		"\u202egnp.exe":      `\u202egnp.exe`,
-		"bad\xff\x80":        `bad\xff\x80`,
-		"\u009bred":          `\u009bred`,
-	} {
-		if got := Printable(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
-func FuzzPrintable(f *testing.F) {
-	f.Add("a\x1b[2J\u202e\xff\n")
-	f.Fuzz(func(t *testing.T, s string) {
-		p := Printable(s)
-		if strings.ContainsFunc(p, hidden) || !utf8.ValidString(p) {
-			t.Fatalf("%q became %q", s, p)
-		}
-		if Printable(p) != p {
-			t.Fatalf("%q changes again", p)
-		}
-	})
-}
 
 // TestQuoteIsReadBackByBash holds Quote against the shell that reads it.
 func TestQuoteIsReadBackByBash(t *testing.T) {

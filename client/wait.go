@@ -20,7 +20,7 @@ import (
 // left out.
 type Events struct {
 	// Word is called when the request's word in dom0 changes. It is a file's
-	// content; see [Printable].
+	// content; see [queue.Escape].
 	Word func(queue.Word)
 	// Tick is called every Waits.Tick with the time waited and the longest
 	// time Wait may take.
@@ -69,7 +69,7 @@ func ending(t *Ticket, o Outcome) string {
 	case o.State == queue.StateTimeout:
 		return fmt.Sprintf("TIMEOUT id=%s after=%ds", t.ID, t.Timeout)
 	case o.State == queue.StateDenied:
-		return fmt.Sprintf("DENIED id=%s reason=%s", t.ID, Printable(string(o.Reason)))
+		return fmt.Sprintf("DENIED id=%s reason=%s", t.ID, queue.Escape(string(o.Reason), 32))
 	}
 	return fmt.Sprintf("DONE id=%s exit=%d state=%s", t.ID, o.Exit, o.State)
 }

@@ -201,6 +201,30 @@ func TestAnUnsignedDenialTakesTheRequestBack(t *testing.T) {
 	checkCancel(t, c, ticket)
 }
 
+// TestADenialByAnotherKeyIsAsGoodAsUnsigned is what a qube sees whose key is
+// not the one in dom0.
+func TestADenialByAnotherKeyIsAsGoodAsUnsigned(t *testing.T) {
+	t.Parallel()
+	c := newQube(t)
+	ticket := submit(t, c, client.Request{Script: []byte("x")})
+	a := answer(t, c, ticket)
+	a.key = queue.GenerateKey()
+	a.refuse(queue.BadMAC)
+	a.put(t)
+	o, err := c.Wait(limited(t), ticket, client.Events{})
+	if err != nil || o.Signed || o.Exit != 126 || o.Reason != queue.BadMAC {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	checkCancel(t, c, ticket)
+	// It is no answer: one that dom0 signs with the right key still arrives.
+	d := &dom0test.Dom0{}
+	serve(t, c, d)
+	eventually(t, "the signed answer to the cancel", func() bool { return there(c.Layout.Result(ticket.ID, queue.Exit)) })
+	if o, err := c.Wait(limited(t), ticket, client.Events{}); err != nil || !o.Signed || o.State != queue.StateCancelled || d.Runs() != 0 {
+		t.Fatalf("%+v, %v", o, err)
+	}
+}
+
 // checkCancel opens the cancel as dom0 would, and wants no request beside it.
 func checkCancel(t *testing.T, c *client.Client, ticket *client.Ticket) {
 	t.Helper()

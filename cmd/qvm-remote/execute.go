@@ -126,7 +126,7 @@ func (p *program) withdraw(t *client.Ticket) {
 	case errors.Is(err, client.ErrNotConfirmed):
 		p.say("qvm-remote: cancel not confirmed: the command may still run in dom0 (id=%s). Later: qvm-remote wait %s", t.ID, t.ID)
 	case err != nil:
-		p.say("qvm-remote: %s (id=%s)", client.Printable(err.Error()), t.ID)
+		p.say("qvm-remote: %s (id=%s)", plain(err.Error()), t.ID)
 	case o.State == queue.StateExit:
 		p.say("qvm-remote: the command had ended before the cancel: exit %d (id=%s)", o.Exit, t.ID)
 	default:
@@ -158,7 +158,7 @@ func ending(o client.Outcome, timeout int64) string {
 		}
 		return "interrupted: dom0 stopped while the command ran; it will not run again"
 	case queue.StateDenied:
-		text := fmt.Sprintf("denied(%s): %s", client.Printable(string(o.Reason)), client.Printable(o.Sentence))
+		text := fmt.Sprintf("denied(%s): %s", plain(string(o.Reason)), plain(o.Sentence))
 		if !o.Signed {
 			text += "; not confirmed by dom0: the answer has no signature, so the request was taken back"
 		}
@@ -172,7 +172,7 @@ func (p *program) word(w queue.Word) {
 	case w == queue.WordApproval:
 		p.progress("waiting for approval in dom0")
 	case p.verbose:
-		p.progress("%s", client.Printable(strings.TrimSpace(string(w))))
+		p.progress("%s", plain(strings.TrimSpace(string(w))))
 	}
 }
 
@@ -187,7 +187,7 @@ func (p *program) tick(waited, limit time.Duration) {
 // serve is the agent, for dom0.
 func serve(dir string) int {
 	if err := serveAgent(dir, os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintf(os.Stderr, "qvm-remote: agent: %s\n", client.Printable(err.Error()))
+		fmt.Fprintf(os.Stderr, "qvm-remote: agent: %s\n", plain(err.Error()))
 		return queue.ExitInternal
 	}
 	return 0

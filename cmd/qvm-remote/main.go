@@ -129,9 +129,12 @@ func (p *program) fail(err error) int {
 		p.encode(map[string]any{"error": map[string]any{"message": err.Error(), "exit": code}})
 		return code
 	}
-	p.say("qvm-remote: %v", client.Printable(err.Error()))
+	p.say("qvm-remote: %v", plain(err.Error()))
 	return code
 }
+
+// plain makes text that came from a file fit for a terminal.
+func plain(s string) string { return queue.Escape(s, 0) }
 
 // say prints one line for people. Arguments that came from files are escaped
 // by the caller.

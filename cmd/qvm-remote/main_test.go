@@ -78,10 +78,6 @@ func cmdDom0(ts *testscript.TestScript, _ bool, args []string) {
 			d.Deliver = func(f *queue.Finish) { f.Auth[len(f.Auth)-2] ^= 1 }
 		case "alter":
 			d.Output = func(b []byte) []byte { b[0] ^= 1; return b }
-		case "escape":
-			d.Refuse = func(*queue.Request) *queue.Denial {
-				return &queue.Denial{Reason: queue.Limit, Detail: "\x1b[2J\nfoo"}
-			}
 		default:
 			ts.Fatalf("dom0: what is %q?", a)
 		}

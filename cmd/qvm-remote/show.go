@@ -90,7 +90,7 @@ func (p *program) status(args []string) (int, error) {
 func statusText(s *client.Status) string {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-13s %s\n", name+":", client.Printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(&b, "%-13s %s\n", name+":", plain(fmt.Sprintf(format, args...)))
 	}
 	line("VM", "%s", s.Qube)
 	line("Data dir", "%s", s.Root)
@@ -191,14 +191,14 @@ func (p *program) queueDebug() (int, error) {
 		if i == 0 || files[i-1].Folder != f.Folder {
 			fmt.Fprintf(&b, "%s/\n", f.Folder)
 		}
-		note := client.Printable(string(f.Word))
+		note := plain(string(f.Word))
 		if f.Stale {
 			note += " STALE"
 		}
-		fmt.Fprintf(&b, "  %-44s %9dB %8ds %s\n", client.Printable(f.Name), f.Size, int64(f.Age/time.Second), strings.TrimSpace(note))
+		fmt.Fprintf(&b, "  %-44s %9dB %8ds %s\n", plain(f.Name), f.Size, int64(f.Age/time.Second), strings.TrimSpace(note))
 		if f.Folder == queue.FolderPending && f.Name == f.ID && f.Size < 500 { // never a header
 			if text, err := queue.ReadSmall(p.c.Layout.Body(f.ID), 500); err == nil {
-				fmt.Fprintf(&b, "    %s\n", client.Printable(strings.TrimSpace(string(text))))
+				fmt.Fprintf(&b, "    %s\n", plain(strings.TrimSpace(string(text))))
 			}
 		}
 	}
@@ -230,7 +230,7 @@ func (p *program) log(args []string) (int, error) {
 	}
 	var b strings.Builder
 	for _, l := range lines {
-		b.WriteString(client.Printable(l) + "\n")
+		b.WriteString(plain(l) + "\n")
 	}
 	return p.print(b.String()), nil
 }
@@ -288,9 +288,9 @@ func (p *program) doctor(args []string) (int, error) {
 	var b strings.Builder
 	code := 0
 	for _, f := range p.c.Doctor(p.ctx) {
-		fmt.Fprintf(&b, "%-8s %-11s %s\n", f.Severity, f.Check, client.Printable(f.Cause))
+		fmt.Fprintf(&b, "%-8s %-11s %s\n", f.Severity, f.Check, plain(f.Cause))
 		if f.Next != "" {
-			fmt.Fprintf(&b, "%-8s %-11s → %s\n", "", "", client.Printable(f.Next))
+			fmt.Fprintf(&b, "%-8s %-11s → %s\n", "", "", plain(f.Next))
 		}
 		if f.Severity == client.Problem {
 			code = queue.ExitUsage

@@ -189,7 +189,7 @@ func (p *program) ticket(verb string, args []string) (*client.Ticket, error) {
 	}
 	t, err := p.c.Ticket(words[0])
 	if err != nil {
-		return nil, exitError{queue.ExitUsage, fmt.Errorf("%s: %w", client.Printable(words[0]), err)}
+		return nil, exitError{queue.ExitUsage, fmt.Errorf("%s: %w", words[0], err)}
 	}
 	return t, nil
 }
