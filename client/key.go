@@ -13,7 +13,8 @@ import (
 var ErrNoKey = errors.New("no key configured. Run: qvm-remote key gen")
 
 // ErrKeyExists says that a key is there and was not to be replaced.
-var ErrKeyExists = errors.New("a key exists already; the one dom0 knows would be lost. To replace it: qvm-remote key gen --force (the old one is kept in auth.key.old)")
+var ErrKeyExists = errors.New("a key exists already; the one dom0 knows would be lost. " +
+	"To replace it: qvm-remote key gen --force (the old one is kept in auth.key.old)")
 
 // OldKey is where a replaced key is kept. One generation is enough: it serves
 // to go back, and to check the answer to what was submitted with it.

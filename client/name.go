@@ -26,8 +26,8 @@ func readQubesDB(ctx context.Context, key string) (string, error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
-// bounded keeps the first 256 bytes written to it and drops the rest.
-// Its buffer is no embedded field: with a ReadFrom it would not be bounded.
+// bounded keeps the first 256 bytes written to it and drops the rest. Its
+// buffer is no embedded field: with a ReadFrom it would not be bounded.
 type bounded struct{ b bytes.Buffer }
 
 func (b *bounded) String() string { return b.b.String() }
@@ -40,10 +40,11 @@ func (b *bounded) Write(p []byte) (int, error) {
 }
 
 // QubeName returns the qube's name as its database says, else as dom0 told
-// the agent, else [queue.AnyQube]. While an agent is connected its word is as
-// good, since dom0 told it on that very connection, and needs no process.
+// the agent, else [queue.AnyQube]. While an agent serves the queue its word is
+// as good, since dom0 told it on that very connection, and needs no process. A
+// mere look of a poll tells no name, so there the file may be an old one.
 func (c *Client) QubeName(ctx context.Context) string {
-	if connected, _ := c.Connected(); connected {
+	if c.served() {
 		if name := c.toldName(); name != "" {
 			return name
 		}

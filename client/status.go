@@ -94,14 +94,11 @@ func (s *Status) count(files []File) {
 	s.Orphans += len(bodies)
 }
 
-// Connected reports whether dom0 looks into the queue: an agent holds its
-// lock, or a look left its mark less than a minute ago; and when it did.
+// Connected reports whether dom0 looks into the queue: an agent serves it, or
+// a look left its mark less than a minute ago; and when it did.
 func (c *Client) Connected() (bool, time.Time) {
-	if f, _, err := queue.OpenRegular(c.Layout.AgentLock()); err == nil {
-		defer f.Close() // and with it the lock, if it could be had
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
-			return true, c.Now()
-		}
+	if c.served() {
+		return true, c.Now()
 	}
 	info, err := os.Lstat(c.Layout.LastLook())
 	if err != nil {
@@ -109,4 +106,14 @@ func (c *Client) Connected() (bool, time.Time) {
 	}
 	age := c.Now().Sub(info.ModTime())
 	return age < lookFresh && age > -lookFresh, info.ModTime()
+}
+
+// served reports whether an agent holds its lock.
+func (c *Client) served() bool {
+	f, _, err := queue.OpenRegular(c.Layout.AgentLock())
+	if err != nil {
+		return false
+	}
+	defer f.Close() // and with it the lock, if it could be had
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }

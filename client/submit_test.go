@@ -221,3 +221,29 @@ func TestAnAnswerSignedWithTheKeyBeforeIsStillBelieved(t *testing.T) {
 		t.Fatalf("%+v, %v", o, err)
 	}
 }
+
+// TestNameFromAnAgentNeedsNoDatabase holds the agent's lock as an agent does.
+func TestNameFromAnAgentNeedsNoDatabase(t *testing.T) {
+	t.Parallel()
+	c := newQube(t)
+	if err := queue.Publish(c.Layout.Name(), []byte("told")); err != nil {
+		t.Fatal(err)
+	}
+	if err := queue.Publish(c.Layout.LastLook(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.QubeName(context.Background()); got != "work" {
+		t.Fatalf("with a poll's mark only: %q", got)
+	}
+	f, _, err := queue.OpenForWrite(c.Layout.AgentLock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.QubeName(context.Background()); got != "told" {
+		t.Fatalf("with an agent: %q", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,15 +171,34 @@ func (w *waiter) watch(ctx context.Context, waited time.Duration) (pause time.Du
 		return never, nil
 	case w.watcher != nil:
 		w.watcher.Close()
+		w.watcher = nil
+		w.out.close() // it may be another file when the queue is back
+		w.err.close()
 		select { // whoever took it away may be about to put it back
 		case <-time.After(w.c.Waits.Settle):
 		case <-ctx.Done():
 		}
 	}
-	w.watcher = watch.New(w.c.Waits.Pace)
-	if err := w.c.Layout.Make(); err != nil {
+	switch err := w.begin(); {
+	case errors.Is(err, fs.ErrNotExist): // taken away once more
+		return max(w.c.Waits.Settle, time.Millisecond), nil
+	case err != nil:
 		return 0, explain(err)
 	}
+	for _, o := range w.outputs() {
+		if o.tail.f != nil {
+			_ = w.watcher.Content(w.c.Layout.Result(w.t.ID, o.ending)) // see look
+		}
+	}
+	return never, nil
+}
+
+// begin makes and watches the folders where an answer comes.
+func (w *waiter) begin() error {
+	if err := w.c.Layout.Make(); err != nil {
+		return err
+	}
+	watcher := watch.New(w.c.Waits.Pace)
 	mine := func(name string) bool { return strings.HasPrefix(name, w.t.ID) }
 	comes := uint32(unix.IN_CREATE | unix.IN_MOVED_TO)
 	for dir, mask := range map[string]uint32{
@@ -187,16 +207,13 @@ func (w *waiter) watch(ctx context.Context, waited time.Duration) (pause time.Du
 		filepath.Dir(w.c.Layout.RunningDir()): 0,
 		w.c.Layout.Root:                       0,
 	} {
-		if err := w.watcher.Folder(dir, mask, mine); err != nil {
-			return 0, err
+		if err := watcher.Folder(dir, mask, mine); err != nil {
+			watcher.Close()
+			return err
 		}
 	}
-	for _, o := range w.outputs() {
-		if o.tail.f != nil {
-			_ = w.watcher.Content(w.c.Layout.Result(w.t.ID, o.ending)) // see look
-		}
-	}
-	return never, nil
+	w.watcher = watcher
+	return nil
 }
 
 type output struct {

@@ -53,7 +53,7 @@ func TestQueueRemovedWhileWaiting(t *testing.T) {
 	c := newQube(t)
 	serve(t, c, &dom0test.Dom0{})
 	gate := filepath.Join(t.TempDir(), "gate")
-	ticket := submit(t, c, client.Request{Script: []byte("echo begun; while [ ! -e " + gate + " ]; do sleep 0.01; done; exit 4")})
+	ticket := submit(t, c, client.Request{Script: []byte("echo begun; while [ ! -e " + gate + " ]; do sleep 0.01; done; echo more; exit 4")})
 	out := until("begun")
 	go func() {
 		<-out.done
@@ -61,7 +61,7 @@ func TestQueueRemovedWhileWaiting(t *testing.T) {
 		_ = os.WriteFile(gate, nil, 0o600)
 	}()
 	o, err := c.Wait(limited(t), ticket, client.Events{Stdout: out})
-	if err != nil || o.Exit != 4 || out.String() != "begun\n" {
+	if err != nil || o.Exit != 4 || out.String() != "begun\nmore\n" {
 		t.Fatalf("%+v, %v, output %q", o, err, out)
 	}
 }

@@ -29,7 +29,7 @@ func TestFirstStateTakesTheRequestOutOfTheQueue(t *testing.T) {
 	want(t, p.Header("a"), "a copy put back") // dom0 has to see it
 }
 
-func TestFinishCutsAndMarksLast(t *testing.T) {
+func TestFinishCutsAndDelivers(t *testing.T) {
 	t.Parallel()
 	p := start(t, waits())
 	p.do(queue.FrameState, &queue.SetState{ID: "a", Word: queue.WordRunning})
@@ -49,6 +49,25 @@ func TestFinishCutsAndMarksLast(t *testing.T) {
 	shorter := finish("b")
 	p.refused(queue.FrameFinish, shorter, queue.CodeFailed) // never written
 	absent(t, p.Result("b", queue.Exit))
+}
+
+// TestTheMarkOfTheEndComesLast lets one step after the other fail.
+func TestTheMarkOfTheEndComesLast(t *testing.T) {
+	t.Parallel()
+	for _, blocked := range []string{queue.Out, queue.Err, queue.Meta, queue.Auth} {
+		p := start(t, waits())
+		p.do(queue.FrameWrite, &queue.Write{ID: "a", Stream: queue.Stdout, Bytes: []byte("hello")})
+		if err := os.RemoveAll(p.Result("a", blocked)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(p.Result("a", blocked), "x"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Do(p.ctx, queue.FrameFinish, finish("a")); err == nil {
+			t.Fatalf("a folder at %s was no failure", blocked)
+		}
+		absent(t, p.Result("a", queue.Exit), p.AuditLog())
+	}
 }
 
 func TestFinishedAnswerInTheHistoryIsNotDeliveredAgain(t *testing.T) {
