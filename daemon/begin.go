@@ -35,7 +35,7 @@ func (x *Executor) newRequest(q *qube, c audit.Record, header queue.Request, ent
 // begin takes a freshly claimed request on its way. One that was denied with
 // its claim only needs its answer.
 func (x *Executor) begin(r *request) {
-	x.working.Add(1)
+	x.working.add()
 	x.loops.Add(1)
 	x.status.touch()
 	go func() {
@@ -54,7 +54,7 @@ func (x *Executor) begin(r *request) {
 // final record is written or will not be in this run.
 func (x *Executor) ended(r *request) {
 	r.cancel(nil)
-	x.working.Done()
+	x.working.done()
 	x.status.touch()
 }
 

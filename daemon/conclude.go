@@ -35,11 +35,10 @@ func (r *request) conclude(e end) {
 		head, err = x.appendFinal(x.lasting, record)
 		return err
 	})
-	if err != nil {
-		return
-	}
 	x.ended(r)
-	r.settle(record, head)
+	if err == nil {
+		r.settle(record, head)
+	}
 }
 
 // settle keeps the answer and delivers it.
@@ -121,12 +120,20 @@ func (r *request) result(f audit.Record) (res queue.Result, denied []byte) {
 		res.Reason, res.Exit, res.Err = d.Reason, queue.NoExit, queue.SumOf(denied)
 		return res, denied
 	}
-	res.Exit, res.Out, res.Err = *f.Exit, r.out.Sum(), r.err.Sum()
+	res.Exit, res.Out, res.Err = exitOf(f), r.out.Sum(), r.err.Sum()
 	return res, nil
 }
 
+// exitOf is the exit code in a final record.
+func exitOf(f audit.Record) int {
+	if f.Exit == nil {
+		return queue.ExitInterrupted // no daemon writes such a record
+	}
+	return *f.Exit
+}
+
 // deliver brings the answer to the qube, again and again until it has it, and
-// records that.
+// records that. When the daemon stops before, the next one goes on with it.
 func (r *request) deliver(a answer) {
 	x := r.q.x
 	ctx, cancel := context.WithDeadline(x.lasting, r.claim.Time.Add(x.o.Times.GiveUp))
@@ -137,11 +144,9 @@ func (r *request) deliver(a answer) {
 		return
 	}
 	err = x.persist(ctx, "deliver a result to "+r.q.name, func() error {
-		if err := r.release(); err != nil {
-			return err
-		}
 		return r.q.withConn(ctx, func(c *transport.Conn) error {
-			if err := r.courier.rest(ctx, c); err != nil {
+			err := errors.Join(r.courier.rest(ctx, c), r.release())
+			if err != nil {
 				return err
 			}
 			if err := c.Finish(ctx, &finish); err != nil {
@@ -155,7 +160,7 @@ func (r *request) deliver(a answer) {
 	delivered := r.record(audit.Delivered)
 	delivered.Nonce, delivered.Head, delivered.Checkpoint = a.Nonce, a.Head, checkpointOf(a)
 	if err != nil {
-		if x.lasting.Err() != nil {
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return
 		}
 		delivered.Detail = "given up: the qube did not take it"
@@ -163,7 +168,7 @@ func (r *request) deliver(a answer) {
 	if x.persist(x.lasting, "record a delivery", func() error { return x.append(x.lasting, delivered) }) != nil {
 		return
 	}
-	if err := errors.Join(r.release(), r.entry.Remove()); err != nil {
+	if err := r.entry.Remove(); err != nil {
 		x.warn("cannot clear the spool", "number", r.claim.Number, "error", err)
 	}
 	r.q.drop(r.claim.ID)
@@ -208,5 +213,5 @@ func logLine(id string, f audit.Record) string {
 	if f.State == audit.Denied {
 		return fmt.Sprintf("[%s] id=%s denied=%s", now, id, f.Reason)
 	}
-	return fmt.Sprintf("[%s] id=%s exit=%d duration=%dms state=%s", now, id, *f.Exit, f.Duration, f.State)
+	return fmt.Sprintf("[%s] id=%s exit=%d duration=%dms state=%s", now, id, exitOf(f), f.Duration, f.State)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"qvmremote/daemon/audit"
@@ -24,12 +23,11 @@ func (x *Executor) prepare(ctx context.Context) error {
 		return fmt.Errorf("cannot list the keys: %w", err)
 	}
 	for _, name := range names {
-		if suspect {
-			err = x.raiseFloors(ctx, name)
-		} else {
-			err = x.adopt(ctx, name)
-		}
-		if err != nil {
+		x.unsettled[name] = suspect
+	}
+	for _, name := range names {
+		// What fails here is tried again before a request of the qube counts.
+		if err := x.adopt(ctx, name); err != nil {
 			x.warn("cannot use a key", "qube", name, "error", err)
 		}
 	}
@@ -49,30 +47,41 @@ func (x *Executor) suspect() bool {
 	return suspect
 }
 
-// raiseFloors puts the floors of a qube's keys above everything a lost log
-// could have admitted. A key without a meta file was never used here.
-func (x *Executor) raiseFloors(ctx context.Context, name string) error {
-	held, err := x.keys.Get(name)
-	if err != nil {
-		return err
-	}
-	if !held.HasMeta {
-		return x.adopt(ctx, name)
+// settle raises the floors of a qube's keys, once, above everything a lost log
+// could have admitted. A key that has no meta file and is not in the book was
+// never used here.
+func (x *Executor) settle(ctx context.Context, name string, held keys.Held) error {
+	x.mu.Lock()
+	must := x.unsettled[name]
+	x.mu.Unlock()
+	if !must {
+		return nil
 	}
 	floor := x.now().Add(queue.ClockSlack).Unix()
 	var records []audit.Record
 	for _, k := range []queue.Key{held.Current, held.Next} {
-		if !k.IsZero() {
+		if k.IsZero() {
+			continue
+		}
+		if _, known := x.book.Floor(name, k.Fingerprint()); known || held.HasMeta {
 			records = append(records, audit.Record{Event: audit.Floor, Qube: name, Key: k.Fingerprint(), Floor: floor, Way: "daemon",
 				Detail: "the audit log may have lost claims"})
 		}
 	}
-	return x.append(ctx, records...)
+	if len(records) > 0 {
+		if err := x.append(ctx, records...); err != nil {
+			return err
+		}
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.unsettled, name)
+	return nil
 }
 
 // adopt gives a key that the book does not know its floor: a key without a
 // meta file was placed by hand and begins now; one with a meta file is known
-// from a log that is not this one.
+// from a log that is not this one. It is asked before any request counts.
 func (x *Executor) adopt(ctx context.Context, name string) error {
 	held, err := x.keys.Get(name)
 	if errors.Is(err, keys.ErrNoKey) {
@@ -86,6 +95,9 @@ func (x *Executor) adopt(ctx context.Context, name string) error {
 
 // adoptHeld is adopt for keys just read.
 func (x *Executor) adoptHeld(ctx context.Context, name string, held keys.Held) error {
+	if err := x.settle(ctx, name, held); err != nil {
+		return err
+	}
 	now := x.now()
 	for _, k := range []queue.Key{held.Current, held.Next} {
 		if k.IsZero() {
@@ -137,13 +149,17 @@ func (x *Executor) follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case u, ok := <-updates:
-			if ok {
-				x.reload(ctx, u)
+			if !ok {
+				updates = nil // it ends with ctx
+				continue
 			}
+			x.reload(ctx, u)
 		case name, ok := <-changedKeys:
-			if ok {
-				x.keyChanged(name)
+			if !ok {
+				changedKeys = nil
+				continue
 			}
+			x.keyChanged(name)
 		case <-tidy.C:
 			x.tidy(ctx)
 		}
@@ -223,62 +239,6 @@ func (x *Executor) qubeOf(name string) *qube {
 		x.qubes[name] = q
 	}
 	return q
-}
-
-// once takes one look at each qube and sees through what it brought.
-func (x *Executor) once(ctx context.Context) error {
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var errs []error
-	for _, name := range x.names() {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			if err := x.lookOnce(ctx, x.qubeOf(name)); err != nil {
-				mu.Lock()
-				errs = append(errs, fmt.Errorf("%s: %w", name, err))
-				mu.Unlock()
-			}
-		}()
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-func (x *Executor) lookOnce(ctx context.Context, q *qube) error {
-	state, err := x.power(ctx, q.name)
-	if err != nil {
-		return err
-	}
-	if state != running {
-		return fmt.Errorf("is not running (%s)", state)
-	}
-	conn, err := x.dial(ctx, q.name)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	q.uuid.Store(x.uuid(ctx, q.name))
-	q.setConn(conn)
-	defer q.setConn(nil)
-	look := q.looks.Add(1)
-	names, err := conn.Wait(ctx, 0, 0)
-	if err != nil {
-		return err
-	}
-	if _, err := q.look(ctx, conn, names, look); err != nil {
-		return err
-	}
-	for !q.idle() {
-		select {
-		case <-conn.Done():
-			return conn.Err()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-q.settled:
-		}
-	}
-	return nil
 }
 
 func (x *Executor) dial(ctx context.Context, name string) (*transport.Conn, error) {

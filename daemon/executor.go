@@ -59,13 +59,14 @@ type Executor struct {
 	accepting context.Context // ends when the daemon begins to stop
 	hard      context.Context // ends when running commands must
 	lasting   context.Context // ends last
-	working   sync.WaitGroup  // requests without a final record
+	working   tally           // requests without a final record
 	loops     sync.WaitGroup  // everything else that must end before the log closes
 
-	mu    sync.Mutex
-	set   settings.Settings
-	qubes map[string]*qube
-	leave map[string]context.CancelFunc // of the loops that run
+	mu        sync.Mutex
+	set       settings.Settings
+	qubes     map[string]*qube
+	leave     map[string]context.CancelFunc // of the loops that run
+	unsettled map[string]bool               // qubes whose floors must be raised before their key counts
 }
 
 // Run executes until ctx ends, then stops in order: no new requests, a while
@@ -81,7 +82,7 @@ func Run(ctx context.Context, o Options) error {
 
 // open takes the lock, reads the log and settles what an earlier run left.
 func open(ctx context.Context, o Options) (x *Executor, err error) {
-	x = &Executor{o: o, book: claim.NewBook(), qubes: map[string]*qube{}, leave: map[string]context.CancelFunc{}, reading: make(chan struct{}, 4)}
+	x = &Executor{o: o, book: claim.NewBook(), qubes: map[string]*qube{}, leave: map[string]context.CancelFunc{}, unsettled: map[string]bool{}, reading: make(chan struct{}, 4)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, x.close())
@@ -179,9 +180,9 @@ func (x *Executor) serve(ctx context.Context) error {
 		err = x.follow(ctx)
 	}
 	stopAccepting()
-	x.drain(time.Duration(x.settings().StopWait) * time.Second)
+	x.working.wait(time.Duration(x.settings().StopWait) * time.Second)
 	stopHard(errStopping)
-	x.drain(x.o.Times.Farewell + run.DefaultGrace)
+	x.working.wait(x.o.Times.Farewell + run.DefaultGrace)
 	x.farewell()
 	x.tell(audit.Record{Event: audit.Stopped, Who: account(), Way: x.way()})
 	stopLasting()
@@ -202,42 +203,6 @@ func (x *Executor) describe() string {
 		d += ", dry run: requests are used up, nothing is started"
 	}
 	return d
-}
-
-// drain waits until no request is without a final record, at most for d.
-func (x *Executor) drain(d time.Duration) {
-	done := make(chan struct{})
-	go func() {
-		x.working.Wait()
-		close(done)
-	}()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	}
-}
-
-// farewell gives connected qubes a moment to take their last results.
-func (x *Executor) farewell() {
-	until := time.Now().Add(x.o.Times.Farewell)
-	for time.Now().Before(until) && x.delivering() {
-		time.Sleep(10 * time.Millisecond) // bounded by Farewell; only at the very end
-	}
-}
-
-// delivering reports whether a connected qube still waits for a result.
-func (x *Executor) delivering() bool {
-	for _, q := range x.all() {
-		q.mu.Lock()
-		busy := q.conn != nil && q.conn.Err() == nil && len(q.active) > 0
-		q.mu.Unlock()
-		if busy {
-			return true
-		}
-	}
-	return false
 }
 
 func (x *Executor) all() []*qube {

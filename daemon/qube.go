@@ -15,8 +15,10 @@ import (
 type qube struct {
 	x     *Executor
 	name  string
+	alone sync.Mutex    // held by the one loop there may be
 	kick  chan struct{} // something changed: try again now
 	looks atomic.Int64  // questions for names asked so far
+	doubt bool          // the loop's own: the last answer must be asked for once more
 	uuid  atomic.Value  // string: the qube's, asked for at each connection; a qube is not re-created under one
 
 	unsure bool // of the loop: the last look may have met a name on its way out
@@ -50,6 +52,8 @@ func (q *qube) wake() {
 // loop connects to the qube whenever it runs, and serves it, until the qube is
 // no longer configured or the daemon stops.
 func (q *qube) loop(ctx context.Context) {
+	q.alone.Lock() // a loop that was told to leave may be about to
+	defer q.alone.Unlock()
 	t := q.x.o.Times
 	pause := t.Backoff
 	for ctx.Err() == nil {
@@ -142,11 +146,17 @@ func (q *qube) awaitAgent(ctx context.Context) {
 // currentUUID is the uuid of the qube behind the connection, "" if dom0's tools
 // do not tell it.
 func (q *qube) currentUUID() string {
-	uuid, _ := q.uuid.Load().(string)
+	uuid := q.knownUUID()
 	if uuid == "" {
 		uuid = q.x.uuid(q.x.accepting, q.name)
 		q.uuid.Store(uuid)
 	}
+	return uuid
+}
+
+// knownUUID is currentUUID without asking: "" if it is not known by now.
+func (q *qube) knownUUID() string {
+	uuid, _ := q.uuid.Load().(string)
 	return uuid
 }
 
@@ -258,10 +268,17 @@ func (q *qube) drop(id string) {
 	}
 }
 
-func (q *qube) idle() bool {
+// open is how many requests are not delivered.
+func (q *qube) open() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.active) == 0
+	return len(q.active)
+}
+
+// crowded reports whether the qube must take results before dom0 takes more
+// from it: also a refusal of what is over MaxPending is kept until it is taken.
+func (q *qube) crowded() bool {
+	return int64(q.open()) >= 2*q.x.settings().MaxPending
 }
 
 // sleep waits for d, or until kick has a value. It reports false when ctx ended.
