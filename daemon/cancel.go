@@ -35,7 +35,7 @@ func (q *qube) takeBack(ctx context.Context, conn *transport.Conn, id string, he
 	if d != nil {
 		return false, q.dropCancel(ctx, conn, id, d.Reason)
 	}
-	return true, q.cancelIt(ctx, conn, c, key, held)
+	return q.cancelIt(ctx, conn, c, key, held)
 }
 
 func (q *qube) dropCancel(ctx context.Context, conn *transport.Conn, id string, why queue.Reason) error {
@@ -54,23 +54,33 @@ func (q *qube) clear(ctx context.Context, conn *transport.Conn, id string) error
 }
 
 // cancelIt ends a request, or claims an id that has none yet, so that the
-// request it names can never begin.
-func (q *qube) cancelIt(ctx context.Context, conn *transport.Conn, c queue.Cancel, key queue.Key, held keys.Held) error {
+// request it names can never begin. useful is set where that changed anything.
+func (q *qube) cancelIt(ctx context.Context, conn *transport.Conn, c queue.Cancel, key queue.Key, held keys.Held) (useful bool, err error) {
 	switch q.x.book.Lookup(q.name, c.ID) {
 	case claim.Open:
 		if r := q.request(c.ID); r != nil {
 			if r.claim.Request != c.Request.String() {
-				return q.dropCancel(ctx, conn, c.ID, queue.Mismatch)
+				return false, q.dropCancel(ctx, conn, c.ID, queue.Mismatch)
 			}
+			useful = r.ctx.Err() == nil
 			r.cancel(run.ErrCancelled)
 		}
 	case claim.Unknown:
-		if err := q.claimCancelled(ctx, c, key, held); err != nil && !errors.Is(err, errClaimed) {
-			q.x.warn("cannot take a cancel", "qube", q.name, "id", c.ID, "error", err)
-			return nil
+		if q.crowded() {
+			return false, nil // it stays where it is until there is room
 		}
+		err := q.claimCancelled(ctx, c, key, held)
+		var d *queue.Denial
+		switch {
+		case errors.As(err, &d):
+			return false, q.dropCancel(ctx, conn, c.ID, d.Reason)
+		case err != nil && !errors.Is(err, errClaimed):
+			q.x.warn("cannot take a cancel", "qube", q.name, "id", c.ID, "error", err)
+			return false, nil
+		}
+		useful = err == nil
 	}
-	return q.clear(ctx, conn, c.ID)
+	return useful, q.clear(ctx, conn, c.ID)
 }
 
 func (q *qube) claimCancelled(ctx context.Context, c queue.Cancel, key queue.Key, held keys.Held) error {

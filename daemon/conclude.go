@@ -152,7 +152,7 @@ func (r *request) deliver(a answer) {
 			if err := c.Finish(ctx, &finish); err != nil {
 				return err
 			}
-			r.courier.removed()
+			r.courier.removed(c)
 			r.q.answeredNow(r.claim.ID)
 			return nil
 		})

@@ -24,7 +24,9 @@ type courier struct {
 	done  chan struct{}
 
 	mu      sync.Mutex
-	spooled int64 // see copied
+	word    queue.Word      // the latest one
+	told    *transport.Conn // whose agent last removed the request's files; nil before that
+	spooled int64           // the look that was the latest then
 
 	conn           *transport.Conn // for which the offsets hold
 	sentOut, sentE int64
@@ -39,6 +41,9 @@ func newCourier(q *qube, id string, out, err *spool.Output) *courier {
 
 // show queues a word for the qube.
 func (c *courier) show(w queue.Word) {
+	c.mu.Lock()
+	c.word = w
+	c.mu.Unlock()
 	select {
 	case c.words <- w:
 	default: // at most three words are ever shown
@@ -70,27 +75,39 @@ func (c *courier) run(ctx context.Context) {
 func (c *courier) state(ctx context.Context, conn *transport.Conn, w queue.Word) error {
 	err := conn.State(ctx, c.id, w)
 	if err == nil {
-		c.removed()
+		c.removed(conn)
 	}
 	return err
 }
 
+// repeat shows the latest word on a connection whose qube came back as it was
+// before the claim, as from a snapshot.
+func (c *courier) repeat(ctx context.Context, conn *transport.Conn) error {
+	c.mu.Lock()
+	w := c.word
+	c.mu.Unlock()
+	if w == "" {
+		return nil
+	}
+	return c.state(ctx, conn, w)
+}
+
 // removed notes that the agent has removed the request's original: it does so
 // at the first word, and at the delivery for a request that an earlier run took.
-func (c *courier) removed() {
+func (c *courier) removed(conn *transport.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.spooled == 0 {
-		c.spooled = c.q.looks.Load()
+	if c.told != conn {
+		c.told, c.spooled = conn, c.q.looks.Load()
 	}
 }
 
-// spooledAt is the look that was the latest when the agent had removed the
-// request's original; 0 before that.
-func (c *courier) spooledAt() int64 {
+// removedBy is the connection whose agent last removed the request's original,
+// nil if none has, and the look that was the latest then.
+func (c *courier) removedBy() (*transport.Conn, int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.spooled
+	return c.told, c.spooled
 }
 
 // rest sends the output that the qube does not have yet. On a new connection

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	maxRefusals = 20   // recorded singly in a minute, the rest is counted
-	maxSkipped  = 1000 // refused names remembered a qube
+	maxSkipped = 1000 // refused names remembered a qube
+	maxBurnt   = 10_000
 )
 
 // refuse answers what is no claimed request and was not made one, signed with
@@ -81,8 +81,6 @@ func (q *qube) skipped(id string) bool {
 	return ok
 }
 
-const maxBurnt = 10_000
-
 // burn remembers a header whose MAC was good but which dom0 could not claim:
 // its client was told that it did not run, so it must not run later.
 func (q *qube) burn(header []byte) {
@@ -116,7 +114,7 @@ func (f *refusals) count(q *qube, r audit.Record) {
 	}
 	f.n++
 	f.total++
-	single := f.n <= maxRefusals
+	single := f.n <= int(q.x.settings().Refusals)
 	if !single {
 		if f.more++; f.more == 1 {
 			time.AfterFunc(time.Until(f.since.Add(time.Minute)), func() { f.flush(q) })

@@ -80,14 +80,9 @@ func (q *qube) look(ctx context.Context, conn *transport.Conn, names queue.Names
 // take looks at one name: it claims the request, refuses it, or leaves it.
 func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look int64, held keys.Held, denial *queue.Denial) (useful bool, err error) {
 	if status := q.x.book.Lookup(q.name, id); status != claim.Unknown {
-		copied, unsure := q.copied(id, look)
-		if !copied {
-			q.unsure = q.unsure || unsure
-			return false, nil
-		}
-		return false, q.replayed(ctx, conn, id, held, status)
+		return false, q.claimed(ctx, conn, id, look, held, status)
 	}
-	if q.skipped(id) {
+	if q.skipped(id) || q.crowded() {
 		return false, nil
 	}
 	header, err := conn.ReadHeader(ctx, id, queue.PartHeader)
@@ -107,20 +102,40 @@ func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look i
 	return q.decide(ctx, conn, id, header, held)
 }
 
-// copied reports whether a name that the given look found is a copy of a
-// claimed request: it was asked for after the agent had removed the original.
-// unsure is set where the look was asked for before and answered perhaps after
-// that: only another look can tell.
-func (q *qube) copied(id string, look int64) (copied, unsure bool) {
+// claimed deals with a name whose id is claimed: the original, still lying
+// there, a copy put beside it, or the original of a qube that came back as it
+// was before the claim.
+func (q *qube) claimed(ctx context.Context, conn *transport.Conn, id string, look int64, held keys.Held, status claim.Status) error {
 	q.mu.Lock()
-	removed, active := q.answered[id], q.active[id]
+	removed, r := q.answered[id], q.active[id]
 	q.mu.Unlock()
-	if active != nil && removed == 0 {
-		if removed = active.courier.spooledAt(); removed == 0 {
-			return false, false // the original, still lying there
+	if r != nil && removed == 0 {
+		told, at := r.courier.removedBy()
+		switch {
+		case told == nil:
+			return nil // its parts are still being read
+		case told != conn && status == claim.Open:
+			return withoutFailure(r.courier.repeat(ctx, conn))
+		case told != conn:
+			return nil // its delivery removes it
 		}
+		removed = at
 	}
-	return look > removed, look <= removed
+	if look <= removed {
+		q.unsure = true // asked for before it was removed, answered perhaps after: another look tells
+		return nil
+	}
+	return q.replayed(ctx, conn, id, held, status)
+}
+
+// withoutFailure drops an error of the agent's files: only one of the
+// connection ends the conversation.
+func withoutFailure(err error) error {
+	var failure *queue.Failure
+	if errors.As(err, &failure) {
+		return nil
+	}
+	return err
 }
 
 // replayed refuses a copy of a claimed request. Of one that was answered the
@@ -145,7 +160,10 @@ func (q *qube) replayed(ctx context.Context, conn *transport.Conn, id string, he
 
 // holding returns the keys dom0 holds for the qube, or why it holds none that
 // count.
-func (q *qube) holding() (keys.Held, *queue.Denial) {
+func (q *qube) holding() (keys.Held, *queue.Denial) { return q.holdingOf(q.currentUUID) }
+
+// holdingOf is holding for the qube that has the uuid.
+func (q *qube) holdingOf(uuid func() string) (keys.Held, *queue.Denial) {
 	held, err := q.x.keys.Get(q.name)
 	switch {
 	case errors.Is(err, keys.ErrNoKey):
@@ -155,9 +173,12 @@ func (q *qube) holding() (keys.Held, *queue.Denial) {
 		return held, &queue.Denial{Reason: queue.NotReady, Detail: "its key in dom0 cannot be read; dom0's log says why"}
 	}
 	q.x.complain("key-"+q.name, "", nil)
-	switch uuid := q.currentUUID(); {
-	case held.Meta.UUID == "", uuid == held.Meta.UUID:
-	case uuid == "":
+	if held.Meta.UUID == "" {
+		return held, nil
+	}
+	switch uuid() {
+	case held.Meta.UUID:
+	case "":
 		return held, &queue.Denial{Reason: queue.NotReady, Detail: "it cannot tell whether this is the qube that was authorised"}
 	default:
 		return held, &queue.Denial{Reason: queue.OtherQube}
@@ -278,9 +299,10 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 }
 
 // stillGood looks at the key and the floor as they are under the lock. promote
-// is set at the first use of a new key.
+// is set at the first use of a new key. Nothing here may wait: others write to
+// the log, too.
 func (q *qube) stillGood(id string, req queue.Request, key queue.Key) (promote bool, d *queue.Denial) {
-	held, d := q.holding()
+	held, d := q.holdingOf(q.knownUUID)
 	if d != nil {
 		return false, d
 	}
