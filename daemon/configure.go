@@ -121,7 +121,7 @@ func (x *Executor) adoptHeld(ctx context.Context, name string, held keys.Held) e
 	if held.HasMeta {
 		return nil
 	}
-	held.Meta.Authorised, held.Meta.UUID = now.Unix(), x.uuid(ctx, name)
+	held.Meta.Authorised, held.Meta.UUID = now.Unix(), x.qubeOf(name).currentUUID()
 	unlock, err := x.keys.Lock(ctx)
 	if err != nil {
 		return err
