@@ -27,6 +27,7 @@ type app struct {
 	out     io.Writer
 	err     io.Writer
 	environ []string
+	euid    int
 	root    string // --root
 	daemon  daemonFlags
 }
@@ -58,7 +59,7 @@ func (a *app) complain(err error) {
 		}
 		fmt.Fprintln(a.err, plain(line))
 	}
-	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+	if errors.Is(err, fs.ErrPermission) && a.euid != 0 {
 		fmt.Fprintln(a.err, "hint: this command must run as root in dom0")
 	}
 }
@@ -114,15 +115,15 @@ func (a *app) asRoot(do func(context.Context, *admin.Admin, []string) error) fun
 		if err != nil {
 			return err
 		}
-		if err := needRoot(root, strings.TrimPrefix(c.CommandPath(), programName+" ")); err != nil {
+		if err := a.needRoot(root, strings.TrimPrefix(c.CommandPath(), programName+" ")); err != nil {
 			return err
 		}
 		return do(c.Context(), admin.New(root, a.environ, a.who(), "cli"), args)
 	}
 }
 
-func needRoot(root paths.Root, action string) error {
-	if !root.Real() || os.Geteuid() == 0 {
+func (a *app) needRoot(root paths.Root, action string) error {
+	if !root.Real() || a.euid == 0 {
 		return nil
 	}
 	hint := "sudo " + programName + " " + action

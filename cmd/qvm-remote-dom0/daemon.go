@@ -28,7 +28,7 @@ func (a *app) runDaemon(c *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if err := needRoot(root, daemonAction); err != nil {
+	if err := a.needRoot(root, daemonAction); err != nil {
 		return err
 	}
 	level := slog.LevelInfo

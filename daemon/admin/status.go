@@ -120,14 +120,19 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 	if st.Qubes, err = a.qubes(ctx); err != nil {
 		return st, err
 	}
-	a.power(ctx, st.Qubes)
-	if !st.Running {
-		return st, nil
+	if st.Running {
+		a.ask(&st)
 	}
+	a.power(ctx, st.Qubes)
+	return st, nil
+}
+
+// ask adds what the executor tells of itself.
+func (a *Admin) ask(st *Status) {
 	told, err := daemon.ReadStatus(a.Root.Status())
 	if err != nil {
 		st.Problems = append(st.Problems, "the daemon runs, but cannot be asked: "+err.Error())
-		return st, nil
+		return
 	}
 	st.Pid, st.Since, st.DryRun, st.Health = told.Pid, told.Since, told.DryRun, told.Health
 	for _, q := range told.Qubes {
@@ -139,7 +144,6 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 		l := &st.Qubes[i]
 		l.Connection, l.Running, l.Open, l.Refused = q.State, q.Running, q.Open, q.Refused
 	}
-	return st, nil
 }
 
 // qubes lists who is configured, in that order, then who only has a key.

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestOnlyRoot: in a real dom0 each operation asks for root and says how.
+func TestOnlyRoot(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{"", "--once", "authorize work", "revoke work", "keys", "rotate work", "connect work", "disconnect work",
+		"status", "queue status", "queue clean", "queue recover", "queue debug", "enable", "disable",
+		"audit show", "audit follow", "audit verify", "audit export"} {
+		var out, errs bytes.Buffer
+		a := &app{in: os.Stdin, out: &out, err: &errs, euid: 1000}
+		if code := a.execute(context.Background(), strings.Fields(args)); code != 1 {
+			t.Errorf("%q: exit %d", args, code)
+		}
+		if s := errs.String(); !strings.HasPrefix(s, "qvm-remote-dom0: must run as root to ") || !strings.Contains(s, "\nhint: sudo qvm-remote-dom0") || out.Len() != 0 {
+			t.Errorf("%q: %q", args, s)
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"a plain \"line\"":  "a plain \"line\"",
+		`quoted \x1b[2J`:    `quoted \x1b[2J`,
+		"raw \x1b[2J":       `raw \x1b[2J`,
+		"two\rlines\u202e!": `two\x0dlines\u{202e}!`,
+	} {
+		if got := plain(in); got != want {
+			t.Errorf("plain(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got := plain(strings.Repeat("x", 2*maxLine)); len(got) > maxLine+8 {
+		t.Errorf("a line of %d bytes", len(got))
+	}
+}
+
+func TestASCII(t *testing.T) {
+	t.Parallel()
+	const text = "é\u202e\u0085😀\x7f\x1b\n"
+	b, err := json.Marshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ascii(b)
+	if i := bytes.IndexFunc(got, func(r rune) bool { return r < ' ' || r > '~' }); i >= 0 {
+		t.Errorf("%q", got)
+	}
+	var back string
+	if err := json.Unmarshal(got, &back); err != nil || back != text {
+		t.Errorf("%q came back as %q, %v", text, back, err)
+	}
+}
