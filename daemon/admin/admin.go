@@ -177,7 +177,8 @@ func losesClaims(k audit.FindingKind) bool {
 }
 
 // raiseFloors puts the floor of each key that was in use above all that the
-// lost records could have admitted. A key without a meta file was never used.
+// lost records could have admitted. A key that has no meta file and is not in
+// the book was never used.
 func (l *ledger) raiseFloors(ctx context.Context, s *keys.Store, f audit.Finding) error {
 	names, err := s.List()
 	if err != nil {
@@ -187,12 +188,13 @@ func (l *ledger) raiseFloors(ctx context.Context, s *keys.Store, f audit.Finding
 	var records []audit.Record
 	for _, name := range names {
 		held, err := s.Get(name)
-		if err != nil || !held.HasMeta {
+		if err != nil {
 			continue // a key that cannot be read authenticates nothing
 		}
-		l.lost = true
+		l.lost = l.lost || held.HasMeta
 		for _, k := range []queue.Key{held.Current, held.Next} {
-			if !k.IsZero() {
+			_, known := l.book.Floor(name, k.Fingerprint())
+			if !k.IsZero() && (known || held.HasMeta) {
 				records = append(records, audit.Record{Event: audit.Floor, Qube: name, Key: k.Fingerprint(), Floor: floor,
 					Detail: "the audit log may have lost claims: " + f.Detail})
 			}
