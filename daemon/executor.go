@@ -184,6 +184,9 @@ func (x *Executor) serve(ctx context.Context) error {
 	stopHard(errStopping)
 	x.working.wait(x.o.Times.Farewell + run.DefaultGrace)
 	x.farewell()
+	for _, q := range x.all() {
+		q.refused.flush(q)
+	}
 	x.tell(audit.Record{Event: audit.Stopped, Who: account(), Way: x.way()})
 	stopLasting()
 	x.loops.Wait()

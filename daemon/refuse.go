@@ -102,19 +102,20 @@ func (q *qube) isBurnt(header []byte) bool {
 type refusals struct {
 	mu    sync.Mutex
 	since time.Time
-	n     int
+	n     int64
 	more  int64
 	total int64
 }
 
 func (f *refusals) count(q *qube, r audit.Record) {
+	limit := q.x.settings().Refusals
 	f.mu.Lock()
 	if now := time.Now(); now.Sub(f.since) >= time.Minute {
 		f.since, f.n = now, 0
 	}
 	f.n++
 	f.total++
-	single := f.n <= int(q.x.settings().Refusals)
+	single := f.n <= limit
 	if !single {
 		if f.more++; f.more == 1 {
 			time.AfterFunc(time.Until(f.since.Add(time.Minute)), func() { f.flush(q) })
@@ -126,7 +127,8 @@ func (f *refusals) count(q *qube, r audit.Record) {
 	}
 }
 
-// flush writes the count of what was not recorded singly.
+// flush writes the count of what was not recorded singly; also when the daemon
+// stops before the minute is over.
 func (f *refusals) flush(q *qube) {
 	f.mu.Lock()
 	more := f.more
