@@ -45,11 +45,15 @@ func (a *agent) writeOutput(m *queue.Write) error {
 	if m.Offset > outputMax-int64(len(m.Bytes)) {
 		return fmt.Errorf("output of %s would grow over %d bytes", m.ID, outputMax)
 	}
-	f, _, err := queue.OpenForWrite(a.layout.Result(m.ID, ending))
+	f, size, err := queue.OpenForWrite(a.layout.Result(m.ID, ending))
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(m.Bytes, m.Offset)
+	if m.Offset > size { // what was before it is lost; dom0 has to begin anew
+		err = fmt.Errorf("%s has %d bytes, output begins at %d", m.ID+ending, size, m.Offset)
+	} else {
+		_, err = f.WriteAt(m.Bytes, m.Offset)
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

@@ -144,6 +144,7 @@ func TestWriteIsBoundedAndNeverFollowsALink(t *testing.T) {
 	want(t, p.Result("a", queue.Err), "one two three")
 	p.refused(queue.FrameWrite, &queue.Write{ID: "a", Stream: queue.Stdout, Offset: queue.MaxOutput + 1<<10, Bytes: []byte("x")}, queue.CodeFailed)
 	p.refused(queue.FrameWrite, &queue.Write{ID: "a", Stream: queue.Stdout, Offset: 1<<63 - 1, Bytes: []byte("x")}, queue.CodeFailed)
+	p.refused(queue.FrameWrite, &queue.Write{ID: "c", Stream: queue.Stdout, Offset: 1, Bytes: []byte("behind a hole")}, queue.CodeFailed)
 	target := filepath.Join(t.TempDir(), "target")
 	put(t, target, "mine")
 	if err := os.Symlink(target, p.Result("b", queue.Out)); err != nil {

@@ -234,11 +234,20 @@ type stream struct {
 	c     *Conn
 	write queue.Write
 	all   bytes.Buffer
+
+	broken bool // the qube does not take live output
 }
 
 func (s *stream) Write(p []byte) (int, error) {
 	s.all.Write(p)
-	return len(p), s.send(bytes.Clone(p))
+	if s.broken {
+		return len(p), nil
+	}
+	err := s.send(bytes.Clone(p))
+	if f := (*queue.Failure)(nil); errors.As(err, &f) {
+		s.broken, err = true, nil // the delivery brings it
+	}
+	return len(p), err
 }
 
 func (s *stream) send(sent []byte) error {
