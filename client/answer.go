@@ -99,7 +99,7 @@ func (c *Client) verify(t *Ticket, out, err *tail) (Outcome, error) {
 		return c.unsigned(t)
 	}
 	if rerr != nil {
-		return Outcome{}, rerr
+		return Outcome{}, c.unconfirmed(t, rerr)
 	}
 	if r.State == queue.StateDenied {
 		return c.denied(t, r)
@@ -190,6 +190,18 @@ func (c *Client) unsigned(t *Ticket) (Outcome, error) {
 	o := Outcome{ID: t.ID, State: queue.StateDenied, Exit: queue.ExitDenied}
 	o.Reason, o.Sentence = splitDenied(b)
 	return o, nil
+}
+
+// unconfirmed adds to the error of an answer that cannot be believed what that
+// answer says, where it is a denial: of a request that was changed on its way
+// that is the only way to learn why. It decides nothing.
+func (c *Client) unconfirmed(t *Ticket, bad error) error {
+	b, err := c.read(t, queue.Denied, queue.MaxDenied)
+	if err != nil {
+		return bad
+	}
+	code, sentence := splitDenied(b)
+	return fmt.Errorf("%w; what it says, unconfirmed: denied(%s): %s", bad, code, sentence)
 }
 
 // splitDenied reads a .denied file: a reason's code, and a sentence.
