@@ -146,10 +146,11 @@ func (r *request) deliver(a answer) {
 	err = x.persist(ctx, "deliver a result to "+r.q.name, func() error {
 		return r.q.withConn(ctx, func(c *transport.Conn) error {
 			err := errors.Join(r.courier.rest(ctx, c), r.release())
-			if err != nil {
-				return err
+			if err == nil {
+				err = c.Finish(ctx, &finish)
 			}
-			if err := c.Finish(ctx, &finish); err != nil {
+			if err != nil {
+				r.courier.startOver() // what the qube had of the output may be gone
 				return err
 			}
 			r.courier.removed(c)

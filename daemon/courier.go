@@ -110,6 +110,9 @@ func (c *courier) removedBy() (*transport.Conn, int64) {
 	return c.told, c.spooled
 }
 
+// startOver makes the next rest send all of the output again.
+func (c *courier) startOver() { c.conn = nil }
+
 // rest sends the output that the qube does not have yet. On a new connection
 // it begins anew: what the qube had may be gone, and writing it again does no
 // harm.
