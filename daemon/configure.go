@@ -98,7 +98,6 @@ func (x *Executor) adoptHeld(ctx context.Context, name string, held keys.Held) e
 	if err := x.settle(ctx, name, held); err != nil {
 		return err
 	}
-	now := x.now()
 	for _, k := range []queue.Key{held.Current, held.Next} {
 		if k.IsZero() {
 			continue
@@ -106,27 +105,54 @@ func (x *Executor) adoptHeld(ctx context.Context, name string, held keys.Held) e
 		if _, known := x.book.Floor(name, k.Fingerprint()); known {
 			continue
 		}
-		if other, taken := x.book.Holder(k.Fingerprint(), name); taken {
-			return fmt.Errorf("the key of %s is or was the key of %s; authorise it with a key of its own", name, other)
-		}
-		r := audit.Record{Event: audit.Floor, Qube: name, Key: k.Fingerprint(), Way: "daemon",
-			Floor: now.Add(-queue.ClockSlack).Unix(), Detail: "key placed by hand, first seen"}
-		if held.HasMeta {
-			r.Floor, r.Detail = now.Add(queue.ClockSlack).Unix(), "key known from another log"
-		}
-		if err := x.append(ctx, r); err != nil {
+		// Asked again under the log's lock: whoever authorised the key recorded
+		// its floor first, but this book may not have read that yet.
+		_, _, err := x.write(ctx, x.log.Update, func(*audit.Tx) ([]audit.Record, error) {
+			return x.firstFloor(name, k, held.HasMeta)
+		})
+		if err != nil {
 			return err
 		}
 	}
 	if held.HasMeta {
 		return nil
 	}
-	held.Meta.Authorised, held.Meta.UUID = now.Unix(), x.qubeOf(name).currentUUID()
+	return x.adoptMeta(ctx, name)
+}
+
+// firstFloor is the record for a key that the book does not know.
+func (x *Executor) firstFloor(name string, k queue.Key, hasMeta bool) ([]audit.Record, error) {
+	if _, known := x.book.Floor(name, k.Fingerprint()); known {
+		return nil, nil
+	}
+	if other, taken := x.book.Holder(k.Fingerprint(), name); taken {
+		return nil, fmt.Errorf("the key of %s is or was the key of %s; authorise it with a key of its own", name, other)
+	}
+	r := audit.Record{Event: audit.Floor, Qube: name, Key: k.Fingerprint(), Way: "daemon",
+		Floor: x.now().Add(-queue.ClockSlack).Unix(), Detail: "key placed by hand, first seen"}
+	if hasMeta {
+		r.Floor, r.Detail = x.now().Add(queue.ClockSlack).Unix(), "key known from another log"
+	}
+	return []audit.Record{r}, nil
+}
+
+// adoptMeta gives a key that was placed by hand its meta file, unless it has
+// one by now, or is gone.
+func (x *Executor) adoptMeta(ctx context.Context, name string) error {
+	uuid := x.qubeOf(name).currentUUID()
 	unlock, err := x.keys.Lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	held, err := x.keys.Get(name)
+	if errors.Is(err, keys.ErrNoKey) || err == nil && held.HasMeta {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	held.Meta.Authorised, held.Meta.UUID = x.now().Unix(), uuid
 	return x.keys.PutMeta(name, held.Meta)
 }
 
