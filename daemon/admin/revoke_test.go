@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"qvmremote/daemon/audit"
+	"qvmremote/daemon/claim"
 	"qvmremote/daemon/keys"
 	"qvmremote/queue"
 )
@@ -185,6 +186,41 @@ func TestDisconnect(t *testing.T) {
 		if e != want[i] {
 			t.Errorf("the log ends in %v, want %v", got, want)
 			break
+		}
+	}
+}
+
+// TestRevokeAgainstPromotion: an executor that makes the second key the only
+// one at that very moment must not bring a revoked key back.
+func TestRevokeAgainstPromotion(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	ctx := context.Background()
+	work := l.qube("work", "Running")
+	l.authorizeNew(work)
+	s, err := keys.Open(l.Root.Keys())
+	l.must(err)
+	log, err := audit.Open(ctx, l.Root.Audit(), audit.Options{}, claim.NewBook())
+	l.must(err)
+	defer log.Close()
+	for range 10 {
+		_, err := l.Authorize(ctx, work, queue.GenerateKey(), true)
+		l.must(err)
+		_, err = l.Rotate(ctx, work, queue.GenerateKey())
+		l.must(err)
+		promoted := make(chan error, 1)
+		go func() {
+			_, err := log.Update(ctx, func(*audit.Tx) error { return s.Promote(work) })
+			promoted <- err
+		}()
+		if _, err := l.Revoke(ctx, work); err != nil {
+			t.Error(err)
+		}
+		if err := <-promoted; err != nil && !errors.Is(err, keys.ErrNoNext) {
+			t.Error(err)
+		}
+		if _, err := s.Get(work); !errors.Is(err, keys.ErrNoKey) {
+			t.Fatalf("after the revoke: %v", err)
 		}
 	}
 }
