@@ -63,6 +63,7 @@ func TestFromNothing(t *testing.T) {
 	}
 	s := q.put(q.craft("echo proof\n"))
 	q.answered(s.ID)
+	await(t, "the delivery's record, which the checkpoint needs", func() bool { return h.about(s.ID, audit.Delivered) == 1 })
 	if r := h.done("", "audit", "verify", q.checkpoint(s.ID)); !strings.Contains(r.out, "unchanged and in place") {
 		t.Errorf("verify: %+v", r)
 	}
@@ -97,7 +98,12 @@ func TestRotation(t *testing.T) {
 	q.works()
 	q.key = fresh
 	first := q.put(q.craft("true\n"))
-	await(t, "the first use of the new key", func() bool { return h.about(first.ID, audit.Delivered) == 1 })
+	await(t, "an answer to the first use of the new key", func() bool {
+		return exists(q.layout.Result(first.ID, queue.Exit)) || exists(q.layout.Result(first.ID, queue.Denied))
+	})
+	if b, err := os.ReadFile(q.layout.Result(first.ID, queue.Denied)); err == nil {
+		t.Errorf("the new key: %s", b)
+	}
 	q.key = old
 	late := q.put(q.craft("touch old-key-mark\n"))
 	q.refused(late.ID, queue.BadMAC)
