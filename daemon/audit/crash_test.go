@@ -20,7 +20,11 @@ const crashEnv = "AUDIT_TEST_CRASH"
 
 func init() {
 	if dir := os.Getenv(crashEnv); dir != "" {
-		if err := crashJob(dir); err != nil {
+		job := crashJob
+		if os.Getenv(repairEnv) != "" {
+			job = repairJob
+		}
+		if err := job(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
