@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"qvmremote/daemon/audit"
+	"qvmremote/daemon/keys"
 )
 
 // fate is what the log says of one request.
@@ -137,6 +138,21 @@ func (s *scene) checkLeft() {
 				s.t.Errorf("left behind: %s", filepath.Join(dir, e.Name()))
 			}
 		}
+	}
+}
+
+// checkKeys: a key that waited is the qube's only one after its first use.
+func (s *scene) checkKeys() {
+	s.t.Helper()
+	want := s.key
+	if !s.next.IsZero() {
+		want = s.next
+	}
+	store, err := keys.Open(s.root.Keys())
+	must(s.t, err)
+	held, err := store.Get(qubeName)
+	if err != nil || !held.Current.Equal(want) || !held.Next.IsZero() || !held.HasMeta {
+		s.t.Errorf("the keys are %s, %s (%v), want %s alone", held.Current, held.Next, err, want)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -25,7 +26,7 @@ import (
 )
 
 // patience bounds every wait; nothing here takes a second on an idle machine.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 const qubeName = "work"
 
@@ -108,8 +109,14 @@ type process struct {
 	before int // starts recorded before this one
 }
 
-// start starts dom0's program, to be killed at point if that is not "".
-func (s *scene) start(point, trace string, args ...string) *process {
+// start starts the daemon, to be killed at point if that is not "".
+func (s *scene) start(point, trace string) *process {
+	s.t.Helper()
+	return s.startWith(nil, point, trace)
+}
+
+// startWith starts dom0's program with a command and its input.
+func (s *scene) startWith(in io.Reader, point, trace string, args ...string) *process {
 	s.t.Helper()
 	p := &process{done: make(chan struct{}), before: s.starts()}
 	p.cmd = s.world.Dom0Command(context.Background(), programs.dom0, append([]string{"--root", string(s.root)}, args...)...)
@@ -117,8 +124,8 @@ func (s *scene) start(point, trace string, args ...string) *process {
 	out, err := os.OpenFile(s.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	must(s.t, err)
 	defer out.Close()
-	fmt.Fprintf(out, "--- %v, crash at %q\n", args, point)
-	p.cmd.Stdout, p.cmd.Stderr = out, out
+	fmt.Fprintf(out, "--- %.2q, crash at %q\n", args, point)
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = in, out, out
 	must(s.t, p.cmd.Start())
 	s.t.Cleanup(func() { p.kill() })
 	go func() {
