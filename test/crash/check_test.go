@@ -15,8 +15,8 @@ import (
 
 // fate is what the log says of one request.
 type fate struct {
-	claims, runs, delivered int
-	finals                  []audit.Record
+	claims, runs      int
+	finals, delivered []audit.Record
 }
 
 func (s *scene) fates() map[string]*fate {
@@ -38,7 +38,7 @@ func (s *scene) fates() map[string]*fate {
 		case audit.Final:
 			f.finals = append(f.finals, r)
 		case audit.Delivered:
-			f.delivered++
+			f.delivered = append(f.delivered, r)
 		}
 	}
 	return all
@@ -47,7 +47,7 @@ func (s *scene) fates() map[string]*fate {
 // closed reports whether each claimed request of the log is delivered.
 func (s *scene) closed() bool {
 	for id, f := range s.fates() {
-		if id != "" && f.claims > 0 && f.delivered == 0 {
+		if id != "" && f.claims > 0 && len(f.delivered) == 0 {
 			return false
 		}
 	}
@@ -75,6 +75,17 @@ func (d *day) check(crashed bool) {
 		}
 	}
 	s.checkLeft()
+	s.checkLog(d.checkpoints()...)
+}
+
+// checkpoints are what the qube holds of dom0's log.
+func (d *day) checkpoints() (list []string) {
+	for _, a := range d.list {
+		if a.got.Checkpoint != "" {
+			list = append(list, a.got.Checkpoint)
+		}
+	}
+	return list
 }
 
 func (d *day) checkClaimed(a *asked, f *fate, ran int, crashed bool) {
@@ -84,9 +95,12 @@ func (d *day) checkClaimed(a *asked, f *fate, ran int, crashed bool) {
 		t.Errorf("%s: the qube has no answer: %v", a.name, a.err)
 		return
 	}
-	if f.claims != 1 || len(f.finals) != 1 || f.delivered != 1 || f.runs > 1 {
-		t.Errorf("%s: %d claims, %d runs, %d final states, %d deliveries in the log", a.name, f.claims, f.runs, len(f.finals), f.delivered)
+	if f.claims != 1 || len(f.finals) != 1 || len(f.delivered) != 1 || f.runs > 1 {
+		t.Errorf("%s: %d claims, %d runs, %d final states, %d deliveries in the log", a.name, f.claims, f.runs, len(f.finals), len(f.delivered))
 		return
+	}
+	if c := f.delivered[0].Checkpoint; c == "" || c != a.got.Checkpoint {
+		t.Errorf("%s: the log says that checkpoint %q was delivered, the qube has %q", a.name, c, a.got.Checkpoint)
 	}
 	state := f.finals[0].State
 	if string(a.got.State) != string(state) || !a.got.Signed {
@@ -126,7 +140,6 @@ var runFolder = regexp.MustCompile(`^[0-9a-f]{16}$`)
 // checkLeft looks for what should not be there any more.
 func (s *scene) checkLeft() {
 	s.t.Helper()
-	s.checkLog()
 	if pids := s.alive(); len(pids) > 0 {
 		s.t.Errorf("processes of a command are left: %v", pids)
 	}
@@ -156,9 +169,9 @@ func (s *scene) checkKeys() {
 	}
 }
 
-func (s *scene) checkLog() {
+func (s *scene) checkLog(checkpoints ...string) {
 	s.t.Helper()
-	report, err := audit.Verify(context.Background(), s.root.Audit(), nil)
+	report, err := audit.Verify(context.Background(), s.root.Audit(), checkpoints)
 	if err != nil || !report.OK() || len(report.Lost) > 0 {
 		s.t.Errorf("the audit log does not verify: %v\n%s", err, report)
 	}
