@@ -65,7 +65,7 @@ type Conn struct {
 	end    func() // ends the process behind the streams; idempotent
 
 	slots chan struct{} // open questions
-	fetch sync.Mutex    // one large answer at a time
+	fetch chan struct{} // one large answer at a time
 	write chan queue.Frame
 
 	done chan struct{}
@@ -105,7 +105,7 @@ func answerLimit(t queue.FrameType) int {
 func newConn(ctx context.Context, in deadliner, out io.WriteCloser, end func(), hello queue.Hello, times Times, budget *Budget) (*Conn, error) {
 	c := &Conn{
 		times: times, budget: budget, in: bufio.NewReaderSize(in, 4<<10), inFile: in, out: out, end: end,
-		slots: make(chan struct{}, queue.MaxQuestion), write: make(chan queue.Frame),
+		slots: make(chan struct{}, queue.MaxQuestion), fetch: make(chan struct{}, 1), write: make(chan queue.Frame),
 		done: make(chan struct{}), open: map[uint32]question{},
 	}
 	stop := context.AfterFunc(ctx, func() { c.fail(context.Cause(ctx)) })
@@ -141,8 +141,8 @@ func (c *Conn) awaitMagic() error {
 			}
 			return fmt.Errorf("%w: the stream ended", ErrNoAgent)
 		}
-		// The magic's first byte appears in it only once more, behind "-":
-		// a failed match can begin anew only with the byte at hand.
+		// The magic's first byte appears in it only once, so a failed match
+		// can begin anew only with the byte at hand.
 		if b == queue.Magic[matched] {
 			matched++
 		} else if matched = 0; b == queue.Magic[0] {
@@ -276,6 +276,10 @@ func (c *Conn) ask(ctx context.Context, patience time.Duration, t queue.FrameTyp
 	case <-c.done:
 		<-c.slots
 		return c.Err()
+	case <-ctx.Done(): // it was never asked
+		c.unregister(tag)
+		<-c.slots
+		return context.Cause(ctx)
 	}
 	select {
 	case f := <-answer:
@@ -315,6 +319,12 @@ func (c *Conn) register(q question) uint32 {
 	c.tag++
 	c.open[c.tag] = q
 	return c.tag
+}
+
+func (c *Conn) unregister(tag uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, tag)
 }
 
 // read reads the answer's payload. A broken one ends the conversation; an

@@ -64,8 +64,14 @@ func (c *Conn) Copy(ctx context.Context, w io.Writer, id string, part queue.Part
 // fetchChunk asks for one piece and hands it to use while it counts against
 // the budget.
 func (c *Conn) fetchChunk(ctx context.Context, q *queue.Fetch, d *queue.Data, use func() error) error {
-	c.fetch.Lock()
-	defer c.fetch.Unlock()
+	select {
+	case c.fetch <- struct{}{}:
+		defer func() { <-c.fetch }()
+	case <-c.done:
+		return c.Err()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	if err := c.budget.take(ctx); err != nil {
 		return err
 	}
