@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"qvmremote/daemon/audit"
 	"qvmremote/queue"
@@ -14,6 +15,7 @@ func TestOnceSeesThroughWhatIsThere(t *testing.T) {
 	q, other := newTestQube(t), newTestQube(t)
 	w := newWorld(t, q, other)
 	w.o.Once = true
+	w.o.Times.MaxRetry = time.Minute
 	a, b := q.submit("a", "echo a\n"), q.submit("b", "exit 4\n")
 	c := other.submit("a", "true\n")
 	if err := Run(t.Context(), w.o); err != nil {
@@ -42,6 +44,7 @@ func TestOnceDoesNotWaitForEverForAQubeThatTakesNothing(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	q.setRefuse(nil)
+	w.o.Times.MaxRetry = time.Minute
 	if err := Run(t.Context(), w.o); err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +86,7 @@ func TestADryRunStartsNothing(t *testing.T) {
 	q := newTestQube(t)
 	w := newWorld(t, q)
 	w.o.Once, w.o.DryRun = true, true
+	w.o.Times.MaxRetry = time.Minute
 	h := q.submit("a", "exit 9\n")
 	if err := Run(t.Context(), w.o); err != nil {
 		t.Fatal(err)

@@ -40,6 +40,7 @@ type testQube struct {
 	refuse   func(queue.Message) *queue.Failure // what the agent says it cannot do
 	stubborn bool                               // removes nothing from pending or cancel
 	conns    []net.Conn
+	mute     int // so many connections end before the magic line
 }
 
 func newTestQube(t *testing.T) *testQube {
@@ -175,6 +176,15 @@ func (q *testQube) open(id string, header, auth []byte) queue.Result {
 // agent answers dom0 over one connection.
 func (q *testQube) agent(conn net.Conn) {
 	defer conn.Close()
+	mute := false
+	q.change(func() {
+		if mute = q.mute > 0; mute {
+			q.mute--
+		}
+	})
+	if mute {
+		return
+	}
 	in := bufio.NewReader(conn)
 	var writes sync.Mutex
 	if _, err := conn.Write([]byte("login noise\n" + queue.Magic)); err != nil {
