@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -19,24 +18,28 @@ const maxScript = 16 << 20
 // scriptName is the name of the script in its run folder.
 const scriptName = "command"
 
-// makeFolder makes a run folder below dir and puts the script in it. Nothing
-// is decided by what is there, so nothing is synced: after a crash Sweep
-// removes it.
-func makeFolder(dir, script string) (folder string, err error) {
-	text, err := readScript(script)
-	if err != nil {
-		return "", err
-	}
+// makeFolder makes a run folder below dir. Nothing is decided by what is there,
+// so nothing is synced: after a crash Sweep removes it.
+func makeFolder(dir string) (folder string, err error) {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails on the supported systems
 	folder = filepath.Join(dir, hex.EncodeToString(b[:]))
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return "", fmt.Errorf("cannot make the run folder: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, scriptName), text, 0o700); err != nil {
-		return "", errors.Join(fmt.Errorf("cannot write the script: %w", err), os.RemoveAll(folder))
-	}
 	return folder, nil
+}
+
+// placeScript puts the spooled script into the run folder.
+func placeScript(folder, script string) error {
+	text, err := readScript(script)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(folder, scriptName), text, 0o700); err != nil {
+		return fmt.Errorf("cannot write the script: %w", err)
+	}
+	return nil
 }
 
 // readScript reads the spooled script. One without any text becomes the shell's

@@ -25,6 +25,8 @@ type job struct {
 	c       Command
 	folder  string
 	group   *group
+	outR    *os.File // where the command's stdout comes from
+	errR    *os.File
 	out     *output
 	errs    *output
 	control *os.File // the daemon's end of the socket to the supervisor
@@ -34,8 +36,8 @@ type job struct {
 	outcome Outcome
 }
 
-// newJob makes all that the command needs and starts its supervisor, which
-// then waits. On error nothing is left.
+// newJob makes all that the command needs but its script and starts its
+// supervisor, which then waits. On error nothing is left.
 func (r *Runner) newJob(c Command) (_ *job, err error) {
 	if c.Timeout <= 0 {
 		return nil, fmt.Errorf("cannot run a command with a timeout of %s", c.Timeout)
@@ -50,7 +52,7 @@ func (r *Runner) newJob(c Command) (_ *job, err error) {
 			err = errors.Join(err, j.removeAll())
 		}
 	}()
-	if j.folder, err = makeFolder(r.Dir, c.Script); err != nil {
+	if j.folder, err = makeFolder(r.Dir); err != nil {
 		return nil, err
 	}
 	disk.Point("run.folder-made")
@@ -94,16 +96,22 @@ func (j *job) startSupervisor(bash string) (err error) {
 		_, _, _ = outR.Close(), errR.Close(), j.control.Close() // nil is allowed
 		return err
 	}
-	j.out = newOutput("stdout", outR, j.c.Out, j.c.MaxOut)
-	j.errs = newOutput("stderr", errR, j.c.Err, j.c.MaxErr)
-	go j.out.pump()
-	go j.errs.pump()
+	j.outR, j.errR = outR, errR
 	go j.listen()
 	go func() {
 		defer close(j.exited)
 		_ = j.cmd.Wait() // how it ended says nothing that is believed
 	}()
 	return nil
+}
+
+// take begins to pass on the output of c, which the supervisor waits for.
+func (j *job) take(c Command) {
+	j.c = c
+	j.out = newOutput("stdout", j.outR, c.Out, c.MaxOut)
+	j.errs = newOutput("stderr", j.errR, c.Err, c.MaxErr)
+	go j.out.pump()
+	go j.errs.pump()
 }
 
 // spawn starts the supervisor. It and the command share environment, folder

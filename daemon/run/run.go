@@ -92,6 +92,8 @@ type Command struct {
 	Out, Err       io.Writer
 	MaxOut, MaxErr int64 // 0 is DefaultMax
 
+	// Prepared is a supervisor that waits for this command; nil starts one.
+	Prepared *Prepared
 	// BeforeStart is the last question before the shell is started; an error
 	// means that it is not. May be nil.
 	BeforeStart func() error
@@ -139,11 +141,19 @@ type Outcome struct {
 // Run runs c to its end. Cancelling ctx kills the command and all its
 // descendants.
 func (r *Runner) Run(ctx context.Context, c Command) Outcome {
-	j, err := r.newJob(c)
-	if err != nil {
-		return Outcome{State: Interrupted, Exit: CodeInterrupted, Err: err}
+	j := c.Prepared.take(c)
+	if j == nil {
+		var err error
+		if j, err = r.newJob(c); err != nil {
+			return Outcome{State: Interrupted, Exit: CodeInterrupted, Err: err}
+		}
 	}
-	j.run(ctx)
+	j.take(c)
+	if err := placeScript(j.folder, c.Script); err != nil {
+		j.end(Interrupted, err)
+	} else {
+		j.run(ctx)
+	}
 	j.finish()
 	return j.outcome
 }
