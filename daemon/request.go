@@ -15,16 +15,17 @@ import (
 
 // request is a claimed request on its way to its one final state.
 type request struct {
-	q       *qube
-	claim   audit.Record
-	header  queue.Request // of a request taken up again after a restart: only what the claim's record holds
-	entry   *spool.Entry
-	ctx     context.Context // ends with run.ErrCancelled, or when the daemon must stop now
-	cancel  context.CancelCauseFunc
-	out     *spool.Output
-	err     *spool.Output
-	courier *courier
-	ready   *finished // its end is recorded already
+	q        *qube
+	claim    audit.Record
+	header   queue.Request // of a request taken up again after a restart: only what the claim's record holds
+	entry    *spool.Entry
+	ctx      context.Context // ends with run.ErrCancelled, or when the daemon must stop now
+	cancel   context.CancelCauseFunc
+	out      *spool.Output
+	err      *spool.Output
+	courier  *courier
+	ready    *finished // its end is recorded already
+	prepared *prepared // a supervisor that waits for it, or nil
 }
 
 // end is a request's final state before it is recorded.
@@ -46,6 +47,7 @@ var (
 func (r *request) execute() end {
 	before, cancel := r.untilStart()
 	defer cancel()
+	defer r.prepared.discard(r.q.x)
 	text, err := r.fetch(before)
 	if err != nil {
 		return r.endBefore(err)
@@ -169,6 +171,7 @@ func (r *request) run(before context.Context, text string) end {
 		Script: r.entry.ScriptPath(), Stdin: r.stdin(), Qube: r.q.name, ID: r.header.ID,
 		Timeout: time.Duration(r.header.Timeout) * time.Second,
 		Out:     &sink{o: r.out}, Err: &sink{o: r.err}, MaxOut: limit, MaxErr: limit,
+		Prepared:    r.prepared.get(),
 		BeforeStart: func() error { return r.recordStart(before, text) },
 		Started:     func() { r.courier.show(queue.WordRunning) },
 	})

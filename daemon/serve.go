@@ -203,7 +203,11 @@ func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, head
 	case q.isBurnt(header):
 		return false, q.refuse(ctx, conn, id, header, key, &queue.Denial{Reason: queue.Replayed})
 	}
+	prepared := q.prepare(req, d)
 	r, d2, err := q.claimIt(ctx, id, header, req, key, held, d)
+	if err != nil || d2 != nil {
+		go prepared.discard(q.x)
+	}
 	switch {
 	case errors.Is(err, errClaimed):
 		return false, nil // by this very process, a moment ago
@@ -214,6 +218,7 @@ func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, head
 		q.burn(header)
 		return false, q.refuse(ctx, conn, id, header, key, notReady(err))
 	}
+	r.prepared = prepared
 	q.x.begin(r)
 	return true, nil
 }

@@ -103,7 +103,7 @@ func (s *status) loop(ctx context.Context, done *sync.WaitGroup) {
 		}
 		b, err := json.Marshal(s.snapshot())
 		if err == nil {
-			err = disk.Swap("daemon.status", s.x.o.Root.Status(), b, 0o600)
+			err = disk.Place("daemon.status", s.x.o.Root.Status(), b, 0o600)
 		}
 		if err != nil {
 			s.x.warn("cannot write the status file", "error", err)

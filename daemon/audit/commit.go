@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sys/unix"
@@ -18,10 +20,14 @@ const maxBatch = 256
 // serve commits until Close.
 func (l *Log) serve() {
 	defer close(l.stopped)
+	calm := time.NewTimer(headCalm)
+	defer calm.Stop()
 	for {
 		select {
 		case <-l.closing:
 			return
+		case <-calm.C:
+			l.stand(Unsettled, l.settleHead())
 		case c := <-l.calls:
 			batch := append(make([]*call, 0, 16), c)
 			for more := true; more && len(batch) < maxBatch; {
@@ -33,9 +39,14 @@ func (l *Log) serve() {
 				}
 			}
 			l.commit(batch)
+			calm.Reset(headCalm)
 		}
 	}
 }
+
+// headCalm is how long nothing must have been appended before the head is
+// synced to the disk.
+const headCalm = time.Second
 
 // commit answers every call of the batch.
 func (l *Log) commit(batch []*call) {
@@ -252,15 +263,16 @@ func (l *Log) writeTree() error {
 	return nil
 }
 
-// writeHead writes the head anew, its folder not fsynced: a power cut may bring
-// back the one before it, which the log agrees with as well.
+// writeHead writes the head anew and leaves it to [Log.settleHead] to sync it:
+// a power cut may bring back an earlier one, with which the log agrees as well,
+// or none, and then a start raises all floors.
 func (l *Log) writeHead() error {
 	h, err := l.key.sign(l.n, l.edge.root())
 	if err != nil {
 		return err
 	}
 	path := filepath.Join(l.dir, headName)
-	write := func() error { return l.o.hooks.replace("audit.head", path, []byte(h.text), 0o600) }
+	write := func() error { return l.o.hooks.place("audit.head", path, []byte(h.text), 0o600) }
 	err = write()
 	if diskFull(err) && l.giveReserve() {
 		err = write()
@@ -269,7 +281,24 @@ func (l *Log) writeHead() error {
 		return err
 	}
 	l.setHead(h)
-	l.dirty = false
+	l.dirty, l.unsettled = false, true
+	return nil
+}
+
+// settleHead syncs the head that was written last.
+func (l *Log) settleHead() error {
+	if !l.unsettled {
+		return nil
+	}
+	f, err := os.Open(filepath.Join(l.dir, headName))
+	if err != nil {
+		return fmt.Errorf("cannot fsync the audit head: %w", err)
+	}
+	defer f.Close()
+	if err := errors.Join(disk.Sync("audit.settle", f), disk.SyncDir(l.dir)); err != nil {
+		return fmt.Errorf("cannot fsync the audit head: %w", err)
+	}
+	l.unsettled = false
 	return nil
 }
 

@@ -68,6 +68,7 @@ type hooks struct {
 	truncate func(f *os.File, size int64) error
 	sync     func(point string, f *os.File) error
 	replace  func(point, path string, data []byte, mode fs.FileMode) error
+	place    func(point, path string, data []byte, mode fs.FileMode) error // replace, where only that is set
 }
 
 func (o Options) withDefaults() Options {
@@ -89,6 +90,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.hooks.sync == nil {
 		o.hooks.sync = disk.Sync
+	}
+	if o.hooks.place == nil {
+		o.hooks.place = disk.Place
+		if o.hooks.replace != nil {
+			o.hooks.place = o.hooks.replace
+		}
 	}
 	if o.hooks.replace == nil {
 		o.hooks.replace = disk.Swap
@@ -127,18 +134,19 @@ type Log struct {
 	tree *os.File
 
 	// What follows belongs to the goroutine that commits; see commit.go.
-	cur      segment
-	file     *os.File // cur, open for writing
-	end      int64    // bytes of cur that are complete lines known here
-	carried  int64    // bytes of cur's first line
-	n        int64    // seq of the next record
-	edge     frontier // of the tree over n records
-	treeEnd  int64    // bytes of the tree file known to be right
-	pending  []byte   // stored hashes that belong at treeEnd
-	unsynced bool     // records in cur may not be on the disk
-	dirty    bool     // the head on the disk does not cover n records
-	owed     []Record // found by this process, to be recorded first
-	fresh    []Event  // written here, and the head on the disk does not cover them
+	cur       segment
+	file      *os.File // cur, open for writing
+	end       int64    // bytes of cur that are complete lines known here
+	carried   int64    // bytes of cur's first line
+	n         int64    // seq of the next record
+	edge      frontier // of the tree over n records
+	treeEnd   int64    // bytes of the tree file known to be right
+	pending   []byte   // stored hashes that belong at treeEnd
+	unsynced  bool     // records in cur may not be on the disk
+	dirty     bool     // the head on the disk does not cover n records
+	unsettled bool     // the head was not synced since it was written
+	owed      []Record // found by this process, to be recorded first
+	fresh     []Event  // written here, and the head on the disk does not cover them
 
 	calls   chan *call
 	closing chan struct{}
@@ -172,6 +180,7 @@ const (
 	NoReserve  FindingKind = "no-reserve"  // see ErrReserve
 	Young      FindingKind = "young"       // above MaxBytes, all of it younger than MinAge
 	NoRotation FindingKind = "no-rotation" // a new segment could not be begun
+	Unsettled  FindingKind = "unsettled"   // the head could not be synced
 )
 
 // Finding is something that the owner of the log should know or show.
@@ -274,7 +283,7 @@ func (l *Log) Findings() []Finding {
 	if l.reserve != nil {
 		out = append(out, Finding{NoReserve, l.reserve.Error()})
 	}
-	for _, kind := range []FindingKind{Failing, Unsigned, Young, NoRotation} {
+	for _, kind := range []FindingKind{Failing, Unsigned, Young, NoRotation, Unsettled} {
 		if f, ok := l.standing[kind]; ok {
 			out = append(out, f)
 		}
@@ -307,7 +316,7 @@ func (l *Log) Close() error {
 		close(l.closing)
 		<-l.stopped
 		if l.brokenBy() == nil {
-			err = l.o.hooks.sync("audit.close", l.tree)
+			err = errors.Join(l.o.hooks.sync("audit.close", l.tree), l.settleHead())
 		}
 		err = errors.Join(err, l.closeFiles())
 	})

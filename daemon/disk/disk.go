@@ -31,31 +31,51 @@ func Replace(point, path string, data []byte, mode fs.FileMode) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// Swap is [Replace] without the fsync of the folder: after a crash the old
-// content may be back, a part of either never is. It is for what the rest of
-// the folder can correct.
-func Swap(point, path string, data []byte, mode fs.FileMode) (err error) {
-	f, err := createTemp(filepath.Dir(path), mode)
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(data)
+// Swap is [Replace] without the fsync of the folder: after a power cut the old
+// content may be back, a part of either never is.
+func Swap(point, path string, data []byte, mode fs.FileMode) error {
+	f, err := writeTemp(path, data, mode)
 	if err == nil {
 		err = Sync(point, f)
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
+	return intoPlace(point, f, path, err)
+}
+
+// Place is [Swap] without any fsync: readers see the old content or the new
+// one, and so does whoever comes after a crash of this process; after a power
+// cut, on some file systems, the file may be empty. It is for what can be made
+// again and is synced later.
+func Place(point, path string, data []byte, mode fs.FileMode) error {
+	f, err := writeTemp(path, data, mode)
+	return intoPlace(point, f, path, err)
+}
+
+// writeTemp returns a new file beside path that holds data. It may be non-nil
+// with an error.
+func writeTemp(path string, data []byte, mode fs.FileMode) (*os.File, error) {
+	f, err := createTemp(filepath.Dir(path), mode)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Write(data)
+	return f, err
+}
+
+// intoPlace renames f over path, or removes it if it could not be written.
+func intoPlace(point string, f *os.File, path string, err error) error {
+	if f != nil {
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+	}
+	if err == nil {
+		Point(point + ":before-rename")
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	Point(point + ":before-rename")
-	if err := os.Rename(f.Name(), path); err != nil {
+		if f != nil {
+			_ = os.Remove(f.Name())
+		}
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	Point(point + ":after-rename")
@@ -150,6 +170,20 @@ func SyncDir(path string) error {
 	err = d.Sync()
 	if cerr := d.Close(); err == nil {
 		err = cerr
+	}
+	return err
+}
+
+// SyncAll fsyncs a file and folders at once: on a journalling file system they
+// share one wait.
+func SyncAll(f *os.File, dirs ...string) error {
+	errs := make(chan error, len(dirs))
+	for _, dir := range dirs {
+		go func() { errs <- SyncDir(dir) }()
+	}
+	err := f.Sync()
+	for range dirs {
+		err = errors.Join(err, <-errs)
 	}
 	return err
 }

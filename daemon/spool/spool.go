@@ -152,14 +152,39 @@ func (s *Spool) Create(number int64, qube string, bytes int64, k queue.MACKey) (
 	if err := s.room(qube, e.reserved); err != nil {
 		return nil, err
 	}
-	err := disk.Mkdir("spool.create", e.dir, 0o700)
-	if err == nil {
-		err = disk.Replace("spool.key", filepath.Join(e.dir, resultKey), k.Bytes(), 0o600)
-	}
-	if err != nil {
+	if err := e.make(k); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot keep the request: %w", err), e.Remove())
 	}
 	return e, nil
+}
+
+// make makes the folder with the key and the place of the answer in it. Nobody
+// looks at either before the claim, so one wait for the disk is enough for all.
+func (e *Entry) make(k queue.MACKey) error {
+	if err := os.Mkdir(e.dir, 0o700); err != nil {
+		return err
+	}
+	key, err := os.OpenFile(filepath.Join(e.dir, resultKey), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer key.Close()
+	if _, err := key.Write(k.Bytes()); err != nil {
+		return err
+	}
+	answer, err := os.OpenFile(filepath.Join(e.dir, result), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := answer.Close(); err != nil {
+		return err
+	}
+	disk.Point("spool.create:before-fsync")
+	if err := disk.SyncAll(key, e.dir, e.spool.dir); err != nil {
+		return err
+	}
+	disk.Point("spool.create:after-fsync")
+	return nil
 }
 
 func (s *Spool) path(number int64) string {
@@ -224,7 +249,7 @@ var ErrMismatch = errors.New("the part is not what its header says")
 // Script stores the script that fill writes, if it is the one the header's sum
 // names; else [ErrMismatch].
 func (e *Entry) Script(want queue.Sum, fill func(io.Writer) error) error {
-	return e.part("spool.script", script, want, fill)
+	return e.part("spool.script:stored", script, want, fill)
 }
 
 // ReadScript returns the stored script.
@@ -232,9 +257,11 @@ func (e *Entry) ReadScript() ([]byte, error) { return e.read(script) }
 
 // Stdin stores standard input under the same rule.
 func (e *Entry) Stdin(want queue.Sum, fill func(io.Writer) error) error {
-	return e.part("spool.stdin", stdin, want, fill)
+	return e.part("spool.stdin:stored", stdin, want, fill)
 }
 
+// part does not fsync: a request whose parts a crash may have lost is never run
+// again, only answered.
 func (e *Entry) part(point, name string, want queue.Sum, fill func(io.Writer) error) error {
 	f, err := os.OpenFile(filepath.Join(e.dir, name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -246,12 +273,10 @@ func (e *Entry) part(point, name string, want queue.Sum, fill func(io.Writer) er
 	if err == nil && (m.left != 0 || queue.Sum{SHA256: [32]byte(h.Sum(nil)), Size: want.Size, Present: true} != want) {
 		err = ErrMismatch
 	}
-	if err == nil {
-		err = disk.Sync(point, f)
-	}
 	if cerr := f.Close(); err == nil && cerr != nil {
 		err = cerr
 	}
+	disk.Point(point)
 	return err
 }
 
@@ -277,9 +302,21 @@ func (e *Entry) ScriptPath() string { return filepath.Join(e.dir, script) }
 func (e *Entry) StdinPath() string { return filepath.Join(e.dir, stdin) }
 
 // SaveResult keeps the signed answer before it is first delivered. A second
-// delivery sends the same bytes.
+// delivery sends the same bytes. It is written with its hash into the file that
+// [Spool.Create] made: what a crash leaves of it was never delivered.
 func (e *Entry) SaveResult(b []byte) error {
-	if err := disk.Replace("spool.result", filepath.Join(e.dir, result), b, 0o600); err != nil {
+	f, err := os.OpenFile(filepath.Join(e.dir, result), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	if err == nil {
+		sum := sha256.Sum256(b)
+		_, err = f.Write(append(sum[:], b...))
+		if err == nil {
+			err = disk.Sync("spool.result", f)
+		}
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("cannot keep the answer of request %d: %w", e.Number, err)
 	}
 	return nil
@@ -291,5 +328,9 @@ func (e *Entry) Result() (b []byte, ok bool, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
 	}
-	return b, err == nil, err
+	if err != nil || len(b) < sha256.Size {
+		return nil, false, err
+	}
+	sum, b := [sha256.Size]byte(b[:sha256.Size]), b[sha256.Size:]
+	return b, sha256.Sum256(b) == sum, nil
 }

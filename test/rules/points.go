@@ -22,6 +22,7 @@ var steps = map[string][]string{
 	"Rename":     {":before-rename", ":after-rename"},
 	"Replace":    {":before-fsync", ":after-fsync", ":before-rename", ":after-rename"},
 	"Swap":       {":before-fsync", ":after-fsync", ":before-rename", ":after-rename"},
+	"Place":      {":before-rename", ":after-rename"},
 	"Remove":     {":before-remove", ":after-remove"},
 	"RemoveTree": {":before-remove", ":after-remove"},
 	"Mkdir":      {":before-mkdir", ":after-mkdir"},
@@ -29,7 +30,7 @@ var steps = map[string][]string{
 
 // hooked are functions of daemon/disk under the names by which daemon/audit
 // calls them through hooks, so that its tests can stand in for a failing disk.
-var hooked = map[string]string{"sync": "Sync", "replace": "Replace"}
+var hooked = map[string]string{"sync": "Sync", "replace": "Replace", "place": "Place"}
 
 // A name is package.what; one that is given to Point itself may say a step as
 // well, package.what:step.
