@@ -23,7 +23,6 @@ type liar struct {
 	header []byte
 	script []byte
 	waits  int
-	once   bool
 }
 
 // lies are the ways. A function gets each question first and reports whether

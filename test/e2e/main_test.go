@@ -124,7 +124,7 @@ func quickDaemon() int {
 	times := daemon.DefaultTimes()
 	times.Transport.Frame, times.Transport.Answer = 2*time.Second, 5*time.Second
 	times.Power, times.Quiet, times.Backoff, times.MaxPause = 200*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond, time.Second
-	times.NoAgent, times.Skip, times.Tidy = 2*time.Second, time.Millisecond, 100*time.Millisecond
+	times.NoAgent, times.Skip, times.Tidy = 2*time.Second, time.Millisecond, 10*time.Millisecond
 	times.Retry, times.MaxRetry = 50*time.Millisecond, 200*time.Millisecond
 	o := daemon.Options{Root: paths.Root(os.Args[2]), Environ: os.Environ(), Times: times, Path: os.Getenv("PATH"),
 		Now: shiftedClock(os.Getenv(clockVar)), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
