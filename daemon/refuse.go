@@ -122,6 +122,7 @@ func (f *refusals) count(q *qube, r audit.Record) {
 		}
 	}
 	f.mu.Unlock()
+	q.x.status.touch()
 	if single {
 		q.x.tell(r)
 	}
