@@ -75,6 +75,7 @@ func (x *Executor) takeUp() error {
 			continue
 		}
 		if open.Final != nil {
+			r.noteLoss(*open.Final)
 			r.ready = &finished{record: *open.Final, head: x.log.Head()}
 			x.begin(r)
 			continue
@@ -91,7 +92,7 @@ func (x *Executor) takeUp() error {
 }
 
 func (x *Executor) reopen(q *qube, c audit.Record) (*request, error) {
-	entry, err := x.spool.Reopen(c.Number, q.name)
+	entry, err := x.spool.Reopen(c.Number, q.name, c.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +114,19 @@ func (x *Executor) interrupt(r *request, e end) error {
 	r.ready = &finished{record: f, head: head}
 	x.begin(r)
 	return nil
+}
+
+// noteLoss says at the end of stderr that an output is not what its final
+// record says: what is delivered must not look whole.
+func (r *request) noteLoss(f audit.Record) {
+	if f.State == audit.Denied || f.Out == r.out.Sum().String() && f.Err == r.err.Sum().String() {
+		return
+	}
+	if saved, ok, err := r.entry.Result(); err == nil && ok && len(saved) > 0 {
+		return // an answer was made from it before it was lost; it stays as it is
+	}
+	_, err := r.err.Write([]byte("qvm-remote: dom0 lost a part of the output\n"))
+	r.q.x.warn("an output is not what the log says", "qube", r.q.name, "id", r.claim.ID, "error", err)
 }
 
 // abandon closes a request whose spool is gone: it has a final state in the
@@ -148,6 +162,27 @@ func (x *Executor) sweepSpool(known map[int64]bool) error {
 	}
 	x.number.Store(last)
 	return nil
+}
+
+// forgetKeys removes from the spool the keys for answers that nobody waits for
+// and that dom0 does not hold any more. It is called while no claim is made.
+func (x *Executor) forgetKeys() error {
+	need := map[string]bool{}
+	names, err := x.keys.List()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		held, err := x.keys.Get(name)
+		if err != nil {
+			return err
+		}
+		need[held.Current.Fingerprint()], need[held.Next.Fingerprint()] = true, true
+	}
+	for _, open := range x.book.All() {
+		need[open.Claim.Key] = true
+	}
+	return x.spool.ForgetKeys(need)
 }
 
 const maxPreview = 4 << 10 // bytes of a script kept in the log

@@ -60,7 +60,7 @@ func (p *past) claimed(q *testQube, id string, number int64, header []byte, keep
 		Request: queue.DigestOf(header).String(), Issued: time.Now().Unix(), Expires: time.Now().Unix() + 300}
 	p.add(r)
 	if keep {
-		if _, err := p.s.Create(number, q.name, 100, q.key.ResultKey()); err != nil {
+		if _, err := p.s.Create(number, q.name, 100, q.key.Fingerprint(), q.key.ResultKey()); err != nil {
 			p.w.t.Fatal(err)
 		}
 	}

@@ -93,7 +93,7 @@ func (q *qube) claimCancelled(ctx context.Context, c queue.Cancel, key queue.Key
 		defer unlock()
 	}
 	number := x.number.Add(1)
-	entry, err := x.spool.Create(number, q.name, queue.MaxHeader, key.ResultKey())
+	entry, err := x.spool.Create(number, q.name, queue.MaxHeader, key.Fingerprint(), key.ResultKey())
 	if err != nil {
 		return err
 	}

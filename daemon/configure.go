@@ -31,7 +31,13 @@ func (x *Executor) prepare(ctx context.Context) error {
 			x.warn("cannot use a key", "qube", name, "error", err)
 		}
 	}
-	return x.takeUp()
+	if err := x.takeUp(); err != nil {
+		return err
+	}
+	if err := x.forgetKeys(); err != nil {
+		x.warn("cannot clear the spool of old keys", "error", err)
+	}
+	return nil
 }
 
 // suspect reports whether the log may have lost claims.

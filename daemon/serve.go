@@ -262,7 +262,7 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 		need += req.Body.Size + req.Stdin.Size
 	}
 	number := x.number.Add(1)
-	entry, err := x.spool.Create(number, q.name, need, key.ResultKey())
+	entry, err := x.spool.Create(number, q.name, need, key.Fingerprint(), key.ResultKey())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -38,6 +38,7 @@ type Spool struct {
 	mu    sync.Mutex
 	used  map[string]int64 // by qube
 	total int64
+	kept  map[string]bool // fingerprints whose key is on the disk
 	free  func(dir string) (int64, error)
 }
 
@@ -46,7 +47,7 @@ func Open(dir string, q Quota) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the spool: %w", err)
 	}
-	return &Spool{dir: dir, quota: q, used: map[string]int64{}, free: freeBytes}, nil
+	return &Spool{dir: dir, quota: q, used: map[string]int64{}, kept: map[string]bool{}, free: freeBytes}, nil
 }
 
 func freeBytes(dir string) (int64, error) {
@@ -126,75 +127,56 @@ type Entry struct {
 	qube     string
 	reserved int64
 	dir      string
+	key      string // fingerprint of the key that authenticated it
 	once     sync.Once
 }
 
-// The files of an entry. key is written before the claim, script and stdin
-// after it, out and err while the command runs, result before the first
-// delivery.
+// The files of an entry: script and stdin are written after the claim, out and
+// err while the command runs, result before the first delivery.
 const (
-	resultKey = "key"
-	script    = "script"
-	stdin     = "stdin"
-	result    = "result"
+	script = "script"
+	stdin  = "stdin"
+	result = "result"
 )
 
 // Create makes the folder of a request that is about to be claimed and keeps
-// in it what its answer needs, so that no crash after the claim can leave the
-// qube without one. bytes is what header, script and stdin take together; an
-// output reserves its own as it grows. A number that has a folder already is
-// an error: what is in it belongs to another request.
-func (s *Spool) Create(number int64, qube string, bytes int64, k queue.MACKey) (*Entry, error) {
-	e := &Entry{Number: number, spool: s, qube: qube, reserved: bytes + entryCost, dir: s.path(number)}
+// what signs its answer, so that no crash after the claim can leave the qube
+// without one: k is on the disk when it returns. The folder need not be: what
+// it holds of a request that a crash interrupted is never used again. bytes is
+// what header, script and stdin take together; an output reserves its own as
+// it grows. A number that has a folder already is an error: what is in it
+// belongs to another request.
+func (s *Spool) Create(number int64, qube string, bytes int64, fingerprint string, k queue.MACKey) (*Entry, error) {
+	e := &Entry{Number: number, spool: s, qube: qube, reserved: bytes + entryCost, dir: s.path(number), key: fingerprint}
 	if _, err := os.Lstat(e.dir); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot keep the request: number %d is in use: %w", number, fs.ErrExist)
 	}
 	if err := s.room(qube, e.reserved); err != nil {
 		return nil, err
 	}
-	if err := e.make(k); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot keep the request: %w", err), e.Remove())
+	err := s.keepKey(fingerprint, k)
+	if err == nil {
+		err = os.Mkdir(e.dir, 0o700)
 	}
+	if err != nil {
+		e.giveBack()
+		return nil, fmt.Errorf("cannot keep the request: %w", err)
+	}
+	disk.Point("spool.create:after-mkdir")
 	return e, nil
-}
-
-// make makes the folder with the key and the place of the answer in it. Nobody
-// looks at either before the claim, so one wait for the disk is enough for all.
-func (e *Entry) make(k queue.MACKey) error {
-	if err := os.Mkdir(e.dir, 0o700); err != nil {
-		return err
-	}
-	key, err := os.OpenFile(filepath.Join(e.dir, resultKey), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer key.Close()
-	if _, err := key.Write(k.Bytes()); err != nil {
-		return err
-	}
-	answer, err := os.OpenFile(filepath.Join(e.dir, result), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := answer.Close(); err != nil {
-		return err
-	}
-	disk.Point("spool.create:before-fsync")
-	if err := disk.SyncAll(key, e.dir, e.spool.dir); err != nil {
-		return err
-	}
-	disk.Point("spool.create:after-fsync")
-	return nil
 }
 
 func (s *Spool) path(number int64) string {
 	return filepath.Join(s.dir, strconv.FormatInt(number, 10))
 }
 
-// Reopen returns the folder of a request that an earlier run took. Its size is
-// counted, never refused.
-func (s *Spool) Reopen(number int64, qube string) (*Entry, error) {
-	e := &Entry{Number: number, spool: s, qube: qube, reserved: entryCost, dir: s.path(number)}
+// Reopen returns the folder of a request that an earlier run took, empty where a
+// crash lost it. Its size is counted, never refused.
+func (s *Spool) Reopen(number int64, qube, fingerprint string) (*Entry, error) {
+	e := &Entry{Number: number, spool: s, qube: qube, reserved: entryCost, dir: s.path(number), key: fingerprint}
+	if err := os.Mkdir(e.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("cannot take request %d up again: %w", number, err)
+	}
 	entries, err := os.ReadDir(e.dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read request %d: %w", number, err)
@@ -228,11 +210,7 @@ func (s *Spool) RemoveStray(number int64) error {
 // ResultKey is the key that signs the request's answer, whatever became of the
 // qube's key since.
 func (e *Entry) ResultKey() (queue.MACKey, error) {
-	b, err := e.read(resultKey)
-	if err != nil {
-		return queue.MACKey{}, err
-	}
-	return queue.MACKeyFromBytes(b)
+	return e.spool.key(e.key)
 }
 
 func (e *Entry) read(name string) ([]byte, error) {
@@ -302,15 +280,17 @@ func (e *Entry) ScriptPath() string { return filepath.Join(e.dir, script) }
 func (e *Entry) StdinPath() string { return filepath.Join(e.dir, stdin) }
 
 // SaveResult keeps the signed answer before it is first delivered. A second
-// delivery sends the same bytes. It is written with its hash into the file that
-// [Spool.Create] made: what a crash leaves of it was never delivered.
+// delivery sends the same bytes. It is written with its hash, so that what a
+// crash left of it, which was never delivered, is told from all of it.
 func (e *Entry) SaveResult(b []byte) error {
 	f, err := os.OpenFile(filepath.Join(e.dir, result), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
 	if err == nil {
 		sum := sha256.Sum256(b)
 		_, err = f.Write(append(sum[:], b...))
 		if err == nil {
-			err = disk.Sync("spool.result", f)
+			disk.Point("spool.result:before-fsync")
+			err = disk.SyncAll(f, e.dir, e.spool.dir)
+			disk.Point("spool.result:after-fsync")
 		}
 		if cerr := f.Close(); err == nil {
 			err = cerr

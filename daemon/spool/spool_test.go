@@ -27,7 +27,7 @@ var plenty = Quota{Qube: 1 << 30, Total: 1 << 30, Free: 1 << 20}
 
 func newEntry(t *testing.T, s *Spool, number int64, qube string, size int64) *Entry {
 	t.Helper()
-	e, err := s.Create(number, qube, size, queue.GenerateKey().ResultKey())
+	e, err := s.Create(number, qube, size, "ab12 cd34", queue.GenerateKey().ResultKey())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestQuotas(t *testing.T) {
 				newEntry(t, s, 1, "work", one)
 				newEntry(t, s, 2, "work", one)
 			}
-			_, err := s.Create(3, c.qube, one, k)
+			_, err := s.Create(3, c.qube, one, "ab12 cd34", k)
 			if c.fits && err != nil || !c.fits && !errors.Is(err, ErrFull) {
 				t.Fatalf("the third entry: %v", err)
 			}
@@ -82,7 +82,7 @@ func TestManyTinyRequestsFillTheSpool(t *testing.T) {
 	n := int64(0)
 	var err error
 	for ; err == nil && n < 1000; n++ {
-		_, err = s.Create(n+1, "work", 1, k)
+		_, err = s.Create(n+1, "work", 1, "ab12 cd34", k)
 	}
 	if !errors.Is(err, ErrFull) || n > 70 {
 		t.Errorf("after %d requests of a byte each: %v", n, err)
@@ -134,7 +134,7 @@ func TestANumberIsUsedOnce(t *testing.T) {
 	if err := e.SaveResult([]byte("answer")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Create(7, "vault", 0, queue.GenerateKey().ResultKey()); !errors.Is(err, fs.ErrExist) {
+	if _, err := s.Create(7, "vault", 0, "ab12 cd34", queue.GenerateKey().ResultKey()); !errors.Is(err, fs.ErrExist) {
 		t.Fatalf("a second request got the folder of another: %v", err)
 	}
 	if b, ok, err := e.Result(); string(b) != "answer" || !ok || err != nil {

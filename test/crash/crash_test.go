@@ -63,7 +63,8 @@ func rotating(s *scene) {
 }
 
 // afterACrash is a dom0 that died in the middle of the day, and whose disk
-// kept half a record and lost the hashes.
+// kept half a record, lost the hashes, and holds a key for answers that nobody
+// waits for any more.
 func afterACrash(s *scene) {
 	s.placeKeys()
 	p := s.start("audit.claim:before-record#4", "")
@@ -72,6 +73,7 @@ func afterACrash(s *scene) {
 	must(s.t, err)
 	f, err := os.OpenFile(segments[len(segments)-1], os.O_APPEND|os.O_WRONLY, 0)
 	must(s.t, err)
+	must(s.t, os.WriteFile(s.root.Spool()+"-keys/0123456789abcdef", make([]byte, 32), 0o600))
 	_, err = f.WriteString(`{"seq":`)
 	must(s.t, errors.Join(err, f.Close(), os.Truncate(filepath.Join(s.root.Audit(), "tree"), 0)))
 }
