@@ -281,9 +281,9 @@ func (x *Executor) dial(ctx context.Context, name string) (*transport.Conn, erro
 	return stream.Dial(ctx, name)
 }
 
-// power is the qube's state, from a look at all qubes that may be a moment old.
-func (x *Executor) power(ctx context.Context, name string) (string, error) {
-	state, err := x.tools.State(ctx, name, x.o.Times.Power/2)
+// power is the qube's state, from a look at all qubes that may be so old.
+func (x *Executor) power(ctx context.Context, name string, maxAge time.Duration) (string, error) {
+	state, err := x.tools.State(ctx, name, maxAge)
 	if errors.Is(err, qubes.ErrNoQube) {
 		return "no such qube", nil
 	}

@@ -31,7 +31,7 @@ func (x *Executor) once(ctx context.Context) error {
 }
 
 func (x *Executor) lookOnce(ctx context.Context, q *qube) error {
-	state, err := x.power(ctx, q.name)
+	state, err := x.power(ctx, q.name, 0)
 	if err != nil {
 		return err
 	}

@@ -105,8 +105,10 @@ func (q *qube) serveConn(ctx context.Context, conn *transport.Conn) error {
 // awaitRunning waits until the qube is in state Running: any other state must
 // not be called, since even --no-autostart can restart a qube that halts.
 func (q *qube) awaitRunning(ctx context.Context) bool {
+	t := q.x.o.Times
+	maxAge := time.Duration(0) // a fresh look now and after a kick, else one shared with other qubes
 	for {
-		state, err := q.x.power(ctx, q.name)
+		state, err := q.x.power(ctx, q.name, maxAge)
 		switch {
 		case ctx.Err() != nil:
 			return false
@@ -117,8 +119,13 @@ func (q *qube) awaitRunning(ctx context.Context) bool {
 		default:
 			q.note(state, nil)
 		}
-		if !sleep(ctx, q.x.o.Times.Power, q.kick) {
+		select {
+		case <-ctx.Done():
 			return false
+		case <-q.kick:
+			maxAge = 0
+		case <-time.After(t.Power):
+			maxAge = t.Power / 2
 		}
 	}
 }
@@ -137,7 +144,7 @@ func (q *qube) awaitAgent(ctx context.Context) {
 			return
 		case <-time.After(t.Power):
 		}
-		if state, err := q.x.power(ctx, q.name); err == nil && state != running {
+		if state, err := q.x.power(ctx, q.name, t.Power/2); err == nil && state != running {
 			return
 		}
 	}

@@ -242,10 +242,14 @@ func (l *ledger) add(ctx context.Context, records ...audit.Record) error {
 }
 
 // floor is from when on a key that is stored now may be used: a minute ago, and
-// never below what the log says of it.
+// never below what the log says of it. A key that comes back begins now: what
+// was refused while it was away must not run after all.
 func (l *ledger) floor(vm string, k queue.Key, usedBefore bool) int64 {
 	floor := l.a.Now().Add(-queue.ClockSlack).Unix()
 	known, ok := l.book.Floor(vm, k.Fingerprint())
+	if ok && !usedBefore {
+		floor = l.a.Now().Unix()
+	}
 	if l.lost || usedBefore && !ok {
 		floor = l.a.Now().Add(queue.ClockSlack).Unix()
 	}
