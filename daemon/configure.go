@@ -210,8 +210,12 @@ func (x *Executor) reload(ctx context.Context, u settings.Update) {
 		x.warn("settings", "warning", w.String())
 	}
 	x.mu.Lock()
+	waiting := settings.Waiting(x.set, u.Settings)
 	x.set = u.Settings
 	x.mu.Unlock()
+	for _, name := range waiting {
+		x.warn("the change of a setting counts from the daemon's next start on", "setting", name)
+	}
 	x.slots.SetLimits(x.slotLimits())
 	x.configure(ctx)
 }

@@ -161,9 +161,6 @@ func (a *app) showKeys(list []admin.Key) {
 		if !k.Configured {
 			state += ", not configured"
 		}
-		if k.Legacy {
-			state += ", legacy, insecure"
-		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.VM, orDash(k.Fingerprint), when, state)
 		if k.Next != "" {
 			fmt.Fprintf(w, "\t%s\t\tnew, not used yet\n", k.Next)

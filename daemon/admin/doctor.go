@@ -81,10 +81,6 @@ func (x *examination) settings() {
 	for _, w := range warnings {
 		x.say(Warning, "", "%s", w)
 	}
-	if set.Legacy {
-		x.say(Warning, "unset QVM_REMOTE_LEGACY once every qube has the new client",
-			"requests of version 1 are allowed for all qubes: legacy, insecure, their content is not signed")
-	}
 	x.say(Good, "", "settings: %d qubes in %s", len(set.VMs), x.a.Root.Config())
 }
 
@@ -129,9 +125,6 @@ func (x *examination) key(k Key) {
 			"%s has two keys: the new one (%s) was not used yet", k.VM, k.Next)
 	case k.ByHand:
 		x.say(Info, "qvm-remote-dom0 authorize "+k.VM+" with the same key records it", "the key of %s was placed by hand; nothing says who did", k.VM)
-	}
-	if k.Legacy {
-		x.say(Warning, "", "%s may use version 1: legacy, insecure", k.VM)
 	}
 }
 

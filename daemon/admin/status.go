@@ -28,7 +28,6 @@ type Key struct {
 	Next        string    `json:"next,omitempty"`      // fingerprint of the second key
 	Authorised  time.Time `json:"authorised,omitzero"` // not known for a key placed by hand
 	Configured  bool      `json:"configured"`          // dom0 looks at the qube
-	Legacy      bool      `json:"legacy,omitempty"`    // version 1 is allowed: insecure
 	Problem     string    `json:"problem,omitempty"`   // and how to mend it
 	UUID        string    `json:"uuid,omitempty"`      // of the qube that was authorised
 	ByHand      bool      `json:"by_hand,omitempty"`   // placed without authorize, and not seen by the daemon yet
@@ -63,7 +62,7 @@ func describe(s *keys.Store, vm string) Key {
 		return Key{VM: vm, State: KeyBad, Problem: err.Error()}
 	}
 	k := Key{VM: vm, State: KeyGood, Fingerprint: held.Current.Fingerprint(), UUID: held.Meta.UUID,
-		Legacy: held.Meta.Legacy, ByHand: !held.HasMeta}
+		ByHand: !held.HasMeta}
 	if held.Meta.Authorised > 0 {
 		k.Authorised = time.Unix(held.Meta.Authorised, 0).UTC()
 	}

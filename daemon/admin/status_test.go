@@ -141,7 +141,7 @@ func TestDoctorFinds(t *testing.T) {
 		{Level: Warning, Text: "a key for " + gone + ", but no such qube"}, {Level: Warning, Text: bare + " is configured but has no key"},
 		{Level: Info, Text: "byhand has a key but is not configured"}, {Level: Info, Text: "placed by hand"},
 		{Level: Warning, Text: "only pretends"}, {Level: Warning, Text: "mirror: behind"}, {Level: Warning, Text: "limit of pids is set but not in force"},
-		{Level: Warning, Text: "legacy, insecure"}, {Level: Warning, Text: "QVM_REMOTE_OTHER is no setting"}, {Level: Good, Text: "the daemon runs"},
+		{Level: Warning, Text: "QVM_REMOTE_LEGACY is no setting"}, {Level: Warning, Text: "QVM_REMOTE_OTHER is no setting"}, {Level: Good, Text: "the daemon runs"},
 	} {
 		if !finds(found, want.Level, want.Text) {
 			t.Errorf("nothing says %q as %s", want.Text, want.Level)

@@ -16,7 +16,8 @@ const (
 	maxMetaValue = 256 // bytes
 )
 
-// Meta is what dom0 knows of a qube beside its key.
+// Meta is what dom0 knows of a qube beside its key. Legacy, Until and Count
+// belong to the format; this version keeps them and acts on none of them.
 type Meta struct {
 	Authorised int64  // Unix seconds; 0 = not known
 	UUID       string // the qube's, as Qubes OS tells it; "" = not known

@@ -18,10 +18,9 @@ func (r Root) Real() bool { return filepath.Clean(string(r)) == "/" }
 func (r Root) Config() string { return r.at("etc/qubes/remote.conf") }
 func (r Root) Keys() string   { return r.at("etc/qubes/remote.d") }
 
-func (r Root) State() string  { return r.at("var/lib/qvm-remote") }
-func (r Root) Audit() string  { return r.at("var/lib/qvm-remote/audit") }
-func (r Root) Spool() string  { return r.at("var/lib/qvm-remote/spool") }
-func (r Root) Legacy() string { return r.at("var/lib/qvm-remote/legacy") }
+func (r Root) State() string { return r.at("var/lib/qvm-remote") }
+func (r Root) Audit() string { return r.at("var/lib/qvm-remote/audit") }
+func (r Root) Spool() string { return r.at("var/lib/qvm-remote/spool") }
 
 // Run is for what need not outlive a boot: work folders, the executor's lock
 // and status. Other programs may hold files there, so it is never removed.

@@ -6,7 +6,9 @@
 //     never becomes a qube's name or half a value. Nothing in the file is ever
 //     run or expanded.
 //   - Every setting has a default, a range, and one place ([Table]) that says
-//     so; the file's template and the documentation are made from it.
+//     so; the file's template is made from it, and a test holds
+//     docs/settings.md against it.
+//   - A value that this version cannot honour is refused, never ignored.
 //   - Editing keeps every other line as it is, and a crash leaves the old file
 //     or the new one.
 //   - A file that breaks while the daemon runs changes nothing.
@@ -27,19 +29,10 @@ import (
 	"qvmremote/queue"
 )
 
-// How dom0 reaches a qube (docs/protocol.md, transports).
-const (
-	Stream = "stream"
-	Poll   = "poll"
-	Qrexec = "qrexec"
-)
-
 // Settings are the values in force.
 type Settings struct {
-	VMs       []string // qubes to look at, in the order given, each once
-	VMUser    string   // account in the qubes whose home holds the queue
-	Transport string   // Stream, Poll or Qrexec
-	Legacy    bool     // version 1 is allowed for all
+	VMs    []string // qubes to look at, in the order given, each once
+	VMUser string   // account in the qubes whose home holds the queue
 
 	MaxTimeout int64 // seconds a request may ask for
 	MaxScript  int64 // bytes
@@ -202,7 +195,7 @@ func pick(d Setting, sources ...[]assignment) (a assignment, from int, ok bool) 
 }
 
 // notSettings are QVM_REMOTE_ names of the environment that belong elsewhere.
-var notSettings = []string{"QVM_REMOTE_REAL", "QVM_REMOTE_BUS", "QVM_REMOTE_CRASH", "QVM_REMOTE_CRASH_TRACE", "QVM_REMOTE_QUBE", "QVM_REMOTE_ID"}
+var notSettings = []string{"QVM_REMOTE_REAL", "QVM_REMOTE_CRASH", "QVM_REMOTE_CRASH_TRACE", "QVM_REMOTE_QUBE", "QVM_REMOTE_ID"}
 
 func (src Source) environment() ([]assignment, []Warning) {
 	var set []assignment

@@ -30,7 +30,7 @@ func file(t *testing.T, text string) Source {
 func TestDefaultsAreTheProtocols(t *testing.T) {
 	t.Parallel()
 	want := Settings{
-		VMUser: "user", Transport: Stream,
+		VMUser:     "user",
 		MaxTimeout: 86400, MaxScript: 1 << 20, MaxStdin: 64 << 20, MaxOutput: 10 << 20, MaxPending: 1000,
 		Concurrent: 8, PerQube: 4, MaxRunning: 50, StopWait: 30,
 		SpoolQube: 256 << 20, SpoolTotal: 1 << 30, SpoolFree: 512 << 20,
@@ -106,8 +106,10 @@ func TestABadLineIsNamedWithItsCause(t *testing.T) {
 		"QVM_REMOTE_VMS=work dom0":                         {":1", `"dom0"`},
 		"QVM_REMOTE_VMS=../x":                              {":1", `"../x"`},
 		"QVM_REMOTE_VM_USER=root; id":                      {":1", "QVM_REMOTE_VM_USER", "account"},
-		"QVM_REMOTE_TRANSPORT=http":                        {"QVM_REMOTE_TRANSPORT", "qrexec"},
-		"QVM_REMOTE_LEGACY=maybe":                          {"QVM_REMOTE_LEGACY"},
+		"QVM_REMOTE_TRANSPORT=http":                        {"QVM_REMOTE_TRANSPORT", "stream"},
+		"QVM_REMOTE_TRANSPORT=poll":                        {":1", "QVM_REMOTE_TRANSPORT", `"poll"`, "stream"},
+		"QVM_REMOTE_TRANSPORT=qrexec":                      {":1", "QVM_REMOTE_TRANSPORT", `"qrexec"`, "stream"},
+		"QVM_REMOTE_MAX_OUTPUT=11M":                        {":1", "QVM_REMOTE_MAX_OUTPUT", "10485760"},
 		"QVM_REMOTE_STOP_WAIT=30s":                         {"QVM_REMOTE_STOP_WAIT", "whole number"},
 		"QVM_REMOTE_STOP_WAIT=030":                         {"whole number"},
 		"QVM_REMOTE_CONCURRENT=0":                          {"between 1 and 1000"},
@@ -187,18 +189,19 @@ func TestTheFirstThatSaysSomethingWins(t *testing.T) {
 
 func TestUnknownNamesAreWarnings(t *testing.T) {
 	t.Parallel()
-	src := file(t, "QVM_REMOTE_VMZ=work\nPATH=/tmp\nQVM_REMOTE_LEGACY=yes\n")
-	src.Environ = []string{"QVM_REMOTE_CONCURENT=4", "QVM_REMOTE_REAL=1", "OTHER=1"}
+	src := file(t, "QVM_REMOTE_VMZ=work\nPATH=/tmp\nQVM_REMOTE_LEGACY=1\n")
+	src.Environ = []string{"QVM_REMOTE_CONCURENT=4", "QVM_REMOTE_LEGACY=1", "QVM_REMOTE_REAL=1", "OTHER=1"}
 	s, warnings, err := src.Load()
 	must(t, err)
-	if len(s.VMs) > 0 || !s.Legacy {
+	if !reflect.DeepEqual(s, Default()) {
 		t.Errorf("%+v", s)
 	}
 	var text []string
 	for _, w := range warnings {
 		text = append(text, strings.TrimPrefix(w.String(), src.Path))
 	}
-	want := []string{":1: QVM_REMOTE_VMZ is no setting", ":2: PATH is no setting", "environment: QVM_REMOTE_CONCURENT is no setting"}
+	want := []string{":1: QVM_REMOTE_VMZ is no setting", ":2: PATH is no setting", ":3: QVM_REMOTE_LEGACY is no setting",
+		"environment: QVM_REMOTE_CONCURENT is no setting", "environment: QVM_REMOTE_LEGACY is no setting"}
 	if !slices.Equal(text, want) {
 		t.Errorf("%q", text)
 	}

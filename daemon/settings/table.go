@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -18,9 +17,14 @@ type Setting struct {
 	Default string   // as it would stand in the file
 	Unit    string   // of the value, for people
 	Doc     string   // one sentence, or a few
+	AtStart bool     // a change counts from the daemon's next start on
 
-	set func(s *Settings, value string) error
+	set   func(s *Settings, value string) error
+	field func(*Settings) *int64 // where set puts it; nil for one that is no number
 }
+
+// stream is the transport of docs/protocol.md §7.
+const stream = "stream"
 
 // Table lists all settings, in the order of the template.
 func Table() []Setting {
@@ -28,37 +32,35 @@ func Table() []Setting {
 		{Name: "QVM_REMOTE_VMS", Older: []string{"QUBES_REMOTE_VMS", "QVM_REMOTE_VM", "QUBES_REMOTE_VM"}, Unit: "names, space between",
 			Doc: "Qubes that dom0 looks at. One without a key gets each request denied.", set: setVMs},
 		{Name: "QVM_REMOTE_VM_USER", Default: "user", Unit: "account", Doc: "Account in the qubes whose home holds the queue.", set: setUser},
-		{Name: "QVM_REMOTE_TRANSPORT", Default: Stream, Unit: "stream, poll, qrexec",
-			Doc: "How dom0 reaches a qube: one long qvm-run, one qvm-run a look, or one long qrexec-client.", set: setTransport},
-		{Name: "QVM_REMOTE_LEGACY", Default: "0", Unit: "0 or 1",
-			Doc: "Allow the first version's requests from every qube. Insecure: their content is not signed.", set: setLegacy},
+		{Name: "QVM_REMOTE_TRANSPORT", Default: stream, Unit: stream,
+			Doc: "How dom0 reaches a qube: one long qvm-run. There is no other way in this version.", set: setTransport},
 
 		number("MAX_TIMEOUT", "86400", "seconds", 1, queue.MaxTimeout, "Longest timeout a request may ask for.", func(s *Settings) *int64 { return &s.MaxTimeout }),
 		size("MAX_SCRIPT", "1M", 1, queue.MaxScript, "Largest script.", func(s *Settings) *int64 { return &s.MaxScript }),
 		size("MAX_STDIN", "64M", 1, queue.MaxStdin, "Largest standard input.", func(s *Settings) *int64 { return &s.MaxStdin }),
-		size("MAX_OUTPUT", "10M", 1<<10, 1<<30, "Most of stdout, and of stderr, that is delivered; then it is truncated.", func(s *Settings) *int64 { return &s.MaxOutput }),
+		size("MAX_OUTPUT", "10M", 1<<10, queue.MaxOutput, "Most of stdout, and of stderr, that is delivered; then it is truncated.", func(s *Settings) *int64 { return &s.MaxOutput }),
 		number("MAX_PENDING", "1000", "requests", 1, queue.MaxPending, "Requests of one qube that may wait.", func(s *Settings) *int64 { return &s.MaxPending }),
 
 		number("CONCURRENT", "8", "commands", 1, 1000, "Commands that run at once.", func(s *Settings) *int64 { return &s.Concurrent }),
 		number("PER_QUBE", "4", "commands", 1, 1000, "Commands of one qube that run at once.", func(s *Settings) *int64 { return &s.PerQube }),
 		number("MAX_RUNNING", "50", "commands", 1, 1000, "Commands at once with the one that a qube with none running always gets.", func(s *Settings) *int64 { return &s.MaxRunning }),
 		number("STOP_WAIT", "30", "seconds", 0, 3600, "Time that running commands get when the daemon stops.", func(s *Settings) *int64 { return &s.StopWait }),
-		number("PIDS_MAX", "0", "processes", 0, 1<<22, "Most processes and threads of one command; 0 is no limit.", func(s *Settings) *int64 { return &s.PidsMax }),
-		size("MEMORY_MAX", "0", 0, 1<<50, "Most memory of one command; 0 is no limit.", func(s *Settings) *int64 { return &s.MemoryMax }),
+		atStart(number("PIDS_MAX", "0", "processes", 0, 1<<22, "Most processes and threads of one command; 0 is no limit.", func(s *Settings) *int64 { return &s.PidsMax })),
+		atStart(size("MEMORY_MAX", "0", 0, 1<<50, "Most memory of one command; 0 is no limit.", func(s *Settings) *int64 { return &s.MemoryMax })),
 
-		size("SPOOL_QUBE", "256M", 1<<20, 1<<50, "Most that one qube's open and undelivered requests take on disk.", func(s *Settings) *int64 { return &s.SpoolQube }),
-		size("SPOOL_TOTAL", "1G", 1<<20, 1<<50, "Most that all of them take.", func(s *Settings) *int64 { return &s.SpoolTotal }),
-		size("SPOOL_FREE", "512M", 0, 1<<50, "What stays free on that disk in any case.", func(s *Settings) *int64 { return &s.SpoolFree }),
+		atStart(size("SPOOL_QUBE", "256M", 1<<20, 1<<50, "Most that one qube's open and undelivered requests take on disk.", func(s *Settings) *int64 { return &s.SpoolQube })),
+		atStart(size("SPOOL_TOTAL", "1G", 1<<20, 1<<50, "Most that all of them take.", func(s *Settings) *int64 { return &s.SpoolTotal })),
+		atStart(size("SPOOL_FREE", "512M", 0, 1<<50, "What stays free on that disk in any case.", func(s *Settings) *int64 { return &s.SpoolFree })),
 
-		number("AUDIT_DAYS", "400", "days", 30, 36500, "How long audit records are kept.", func(s *Settings) *int64 { return &s.AuditDays }),
-		size("AUDIT_BYTES", "1G", 16<<20, 1<<50, "Most that audit records take; none younger than 30 days is removed for it.", func(s *Settings) *int64 { return &s.AuditBytes }),
-		size("AUDIT_RESERVE", "4M", 1<<20, 1<<30, "Kept in the audit folder for final records; without it nothing new is taken.", func(s *Settings) *int64 { return &s.AuditReserve }),
+		atStart(number("AUDIT_DAYS", "400", "days", 30, 36500, "How long audit records are kept.", func(s *Settings) *int64 { return &s.AuditDays })),
+		atStart(size("AUDIT_BYTES", "1G", 16<<20, 1<<50, "Most that audit records take; none younger than 30 days is removed for it.", func(s *Settings) *int64 { return &s.AuditBytes })),
+		atStart(size("AUDIT_RESERVE", "4M", 1<<20, 1<<30, "Kept in the audit folder for final records; without it nothing new is taken.", func(s *Settings) *int64 { return &s.AuditReserve })),
 		number("REFUSALS", "20", "records", 1, 1000, "Unauthenticated refusals of one qube that are recorded singly, a minute; the rest is counted.", func(s *Settings) *int64 { return &s.Refusals }),
 	}
 }
 
 func number(name, def, unit string, lo, hi int64, doc string, field func(*Settings) *int64) Setting {
-	return Setting{Name: "QVM_REMOTE_" + name, Default: def, Unit: fmt.Sprintf("%s, %d to %d", unit, lo, hi), Doc: doc,
+	return Setting{Name: "QVM_REMOTE_" + name, Default: def, Unit: fmt.Sprintf("%s, %d to %d", unit, lo, hi), Doc: doc, field: field,
 		set: func(s *Settings, value string) error {
 			n, err := strconv.ParseInt(value, 10, 64)
 			if err != nil || strconv.FormatInt(n, 10) != value {
@@ -69,7 +71,7 @@ func number(name, def, unit string, lo, hi int64, doc string, field func(*Settin
 }
 
 func size(name, def string, lo, hi int64, doc string, field func(*Settings) *int64) Setting {
-	return Setting{Name: "QVM_REMOTE_" + name, Default: def, Unit: fmt.Sprintf("bytes, or with K, M, G, T; %s to %s", bytes(lo), bytes(hi)), Doc: doc,
+	return Setting{Name: "QVM_REMOTE_" + name, Default: def, Unit: fmt.Sprintf("bytes, or with K, M, G, T; %s to %s", bytes(lo), bytes(hi)), Doc: doc, field: field,
 		set: func(s *Settings, value string) error {
 			n, err := parseSize(value)
 			if err != nil {
@@ -77,6 +79,23 @@ func size(name, def string, lo, hi int64, doc string, field func(*Settings) *int
 			}
 			return store(field(s), n, lo, hi)
 		}}
+}
+
+func atStart(d Setting) Setting {
+	d.AtStart = true
+	return d
+}
+
+// Waiting names the settings whose change from old to now has to wait for the
+// daemon's next start.
+func Waiting(old, now Settings) []string {
+	var names []string
+	for _, d := range Table() {
+		if d.AtStart && *d.field(&old) != *d.field(&now) {
+			names = append(names, d.Name)
+		}
+	}
+	return names
 }
 
 func store(field *int64, n, lo, hi int64) error {
@@ -145,22 +164,11 @@ func setUser(s *Settings, value string) error {
 	return nil
 }
 
-func setTransport(s *Settings, value string) error {
-	if value != Stream && value != Poll && value != Qrexec {
-		return fmt.Errorf("%s is none of stream, poll, qrexec", queue.Quote(value, 40))
-	}
-	s.Transport = value
-	return nil
-}
-
-func setLegacy(s *Settings, value string) error {
-	switch value {
-	case "1", "yes", "true":
-		s.Legacy = true
-	case "0", "no", "false":
-		s.Legacy = false
-	default:
-		return errors.New("neither 0 nor 1")
+// setTransport keeps nothing, for there is nothing to choose; it makes sure
+// that nobody believes to have chosen something.
+func setTransport(_ *Settings, value string) error {
+	if value != stream {
+		return fmt.Errorf("%s is not %s, the only transport of this version", queue.Quote(value, 40), stream)
 	}
 	return nil
 }
@@ -169,10 +177,14 @@ func setLegacy(s *Settings, value string) error {
 // and its default, none of them set.
 func Template() string {
 	var b strings.Builder
-	b.WriteString("# Settings of qvm-remote-dom0, NAME=VALUE. Changes count at once.\n")
+	b.WriteString("# Settings of qvm-remote-dom0, NAME=VALUE. A change counts at once, but where\n# a line says that it counts from the daemon's next start.\n")
 	b.WriteString("# The environment overrides this file, --vm overrides both.\n")
 	for _, d := range Table() {
-		fmt.Fprintf(&b, "\n# %s (%s)\n#%s=%s\n", d.Doc, d.Unit, d.Name, d.Default)
+		when := ""
+		if d.AtStart {
+			when = "; from the daemon's next start"
+		}
+		fmt.Fprintf(&b, "\n# %s (%s%s)\n#%s=%s\n", d.Doc, d.Unit, when, d.Name, d.Default)
 	}
 	return b.String()
 }
