@@ -278,10 +278,8 @@ func (x *Executor) qubeOf(name string) *qube {
 }
 
 func (x *Executor) dial(ctx context.Context, name string) (*transport.Conn, error) {
-	x.mu.Lock()
-	x.stream.Account = x.set.VMUser
-	stream := *x.stream
-	x.mu.Unlock()
+	stream := x.stream
+	stream.Account = x.settings().VMUser
 	return stream.Dial(ctx, name)
 }
 

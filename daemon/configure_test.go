@@ -66,10 +66,10 @@ func TestAKeyIsFollowed(t *testing.T) {
 	w := newWorld(t)
 	w.o.VMs = []string{q.name}
 	w.start()
-	h := q.submit("a", "true\n")
+	q.submit("a", "true\n")
 	q.until("it is refused without a key", func() bool { return len(q.denies["a"]) > 0 })
 	w.placeKey(q)
-	h = q.submit("b", "true\n")
+	h := q.submit("b", "true\n")
 	if r := q.result("b", h); r.State != queue.StateExit {
 		t.Errorf("%+v", r)
 	}

@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -40,9 +39,9 @@ import (
 // Executor is a running daemon. One process holds the executor's lock.
 type Executor struct {
 	o       Options
-	lock    io.Closer
+	lock    io.Closer // the executor's, held until the process ends
 	log     *audit.Log
-	book    *claim.Book
+	book    *claim.Book // the log folded; it follows the log by itself
 	spool   *spool.Spool
 	slots   *slots.Slots
 	keys    *keys.Store
@@ -51,14 +50,14 @@ type Executor struct {
 	runner  *run.Runner
 	copies  chan audit.Record // on the way to the mirror
 	copied  chan struct{}     // closed when all of them are there
-	stream  *transport.Stream
+	stream  transport.Stream  // but for the account, which may change: see dial
 	status  *status
 	number  atomic.Int64  // highest number given to a request
-	reading chan struct{} // bounds the scripts in memory
+	reading chan struct{} // has room for as many scripts as may be in memory at once
 
 	accepting context.Context // ends when the daemon begins to stop
 	hard      context.Context // ends when running commands must
-	lasting   context.Context // ends last
+	lasting   context.Context // ends last, when nothing is recorded or delivered any more
 	working   tally           // requests without a final record
 	loops     sync.WaitGroup  // everything else that must end before the log closes
 
@@ -82,7 +81,8 @@ func Run(ctx context.Context, o Options) error {
 
 // open takes the lock, reads the log and settles what an earlier run left.
 func open(ctx context.Context, o Options) (x *Executor, err error) {
-	x = &Executor{o: o, book: claim.NewBook(), qubes: map[string]*qube{}, leave: map[string]context.CancelFunc{}, unsettled: map[string]bool{}, reading: make(chan struct{}, 4)}
+	x = &Executor{o: o, book: claim.NewBook(), reading: make(chan struct{}, 4),
+		qubes: map[string]*qube{}, leave: map[string]context.CancelFunc{}, unsettled: map[string]bool{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, x.close())
@@ -132,7 +132,7 @@ func (x *Executor) openTools() error {
 	if err != nil {
 		return fmt.Errorf("cannot call qubes: %w", err)
 	}
-	x.stream = &transport.Stream{QvmRun: qvmRun, Account: x.set.VMUser, Times: x.o.Times.Transport,
+	x.stream = transport.Stream{QvmRun: qvmRun, Times: x.o.Times.Transport,
 		Budget: transport.NewBudget(16<<20, queue.MaxPayload), Now: x.now, Version: queue.Version}
 	return nil
 }
@@ -184,9 +184,6 @@ func (x *Executor) serve(ctx context.Context) error {
 	stopHard(errStopping)
 	x.working.wait(x.o.Times.Farewell + run.DefaultGrace)
 	x.farewell()
-	for _, q := range x.all() {
-		q.refused.flush(q)
-	}
 	x.tell(audit.Record{Event: audit.Stopped, Who: account(), Way: x.way()})
 	stopLasting()
 	x.loops.Wait()
@@ -243,8 +240,9 @@ func (x *Executor) settings() settings.Settings {
 }
 
 func (x *Executor) warn(msg string, args ...any) {
-	x.o.Log.Log(context.Background(), slog.LevelWarn, msg, args...)
+	x.o.Log.Warn(msg, args...)
 }
+
 func (x *Executor) info(msg string, args ...any) {
-	x.o.Log.Log(context.Background(), slog.LevelInfo, msg, args...)
+	x.o.Log.Info(msg, args...)
 }

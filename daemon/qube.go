@@ -13,32 +13,34 @@ import (
 // qube is dom0's side of one configured qube: it drives the transport and
 // keeps what is under way. One goroutine runs its loop.
 type qube struct {
-	x     *Executor
-	name  string
-	alone sync.Mutex    // held by the one loop there may be
-	kick  chan struct{} // something changed: try again now
-	looks atomic.Int64  // questions for names asked so far
-	doubt bool          // the loop's own: the last answer must be asked for once more
-	uuid  atomic.Value  // string: the qube's, asked for at each connection; a qube is not re-created under one
+	x       *Executor
+	name    string
+	alone   sync.Mutex    // held by the one loop there may be
+	kick    chan struct{} // something changed: try again now
+	settled chan struct{} // has a value after a request left active
+	looks   atomic.Int64  // questions for names asked so far
+	uuid    atomic.Value  // string: the qube's, asked for at each connection; a qube is not re-created under one
+	refused refusals
 
-	unsure bool // of the loop: the last look may have met a name on its way out
+	unsure bool // the loop's own: a name of the last answer may be on its way out, so it is asked for once more
 
 	mu       sync.Mutex
-	conn     *transport.Conn
-	changed  chan struct{} // closed when conn changes
-	active   map[string]*request
-	answered map[string]int64 // ids delivered lately, with the look that was the latest then
-	settled  chan struct{}    // has a value after a request left active
-	skip     map[string]time.Time
-	burnt    map[string]bool // refused with a good MAC but without a claim
-	refused  refusals
-	state    string // for people: what the qube is, or why it is not connected
-	since    time.Time
+	conn     *transport.Conn      // nil while there is none
+	changed  chan struct{}        // closed, and replaced, when conn changes
+	active   map[string]*request  // by id: claimed, and not delivered yet
+	answered map[string]int64     // ids delivered lately, with the look that was the latest then
+	skip     map[string]time.Time // ids refused lately, until when they are not looked at
+	burnt    map[string]bool      // by digest: headers refused with a good MAC but without a claim
+	state    string               // for people: what the qube is, or why it is not connected
+	since    time.Time            // of state
 }
 
 func newQube(x *Executor, name string) *qube {
-	return &qube{x: x, name: name, kick: make(chan struct{}, 1), changed: make(chan struct{}),
-		active: map[string]*request{}, answered: map[string]int64{}, settled: make(chan struct{}, 1), skip: map[string]time.Time{}, burnt: map[string]bool{}, state: "not looked at yet", since: x.now()}
+	return &qube{
+		x: x, name: name, kick: make(chan struct{}, 1), settled: make(chan struct{}, 1), changed: make(chan struct{}),
+		active: map[string]*request{}, answered: map[string]int64{}, skip: map[string]time.Time{}, burnt: map[string]bool{},
+		state: "not looked at yet", since: x.now(),
+	}
 }
 
 // wake makes the loop try again without waiting for its pause to end.

@@ -23,7 +23,6 @@ type lab struct {
 	self   string
 	client string
 	dom0   string
-	build  time.Duration
 }
 
 func newLab(ctx context.Context) (*lab, error) {
