@@ -44,11 +44,12 @@ func (x *Executor) prepare(ctx context.Context) error {
 func (x *Executor) suspect() bool {
 	suspect := false
 	for _, f := range x.log.Findings() {
-		x.warn("audit log", "finding", string(f.Kind), "detail", f.Detail)
-		switch f.Kind {
-		case audit.New, audit.Short, audit.Damaged, audit.NoHead, audit.ChangedKey:
-			suspect = true
+		tell := x.warn
+		if f.Kind.Severity() == audit.Info {
+			tell = x.info
 		}
+		tell("audit log", "finding", string(f.Kind), "detail", f.Detail)
+		suspect = suspect || f.Kind.LosesClaims()
 	}
 	return suspect
 }
@@ -78,6 +79,7 @@ func (x *Executor) settle(ctx context.Context, name string, held keys.Held) erro
 		if err := x.append(ctx, records...); err != nil {
 			return err
 		}
+		x.warn("the audit log may have lost claims: what the qube issued before now is refused", "qube", name)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()

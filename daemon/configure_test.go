@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"qvmremote/daemon/audit"
 	"qvmremote/queue"
 )
 
@@ -50,6 +51,34 @@ func TestSettingsAreFollowed(t *testing.T) {
 	})
 	w.writeConfig("QVM_REMOTE_VMS='" + q.name + " " + other.name + "'\n")
 	q.result("c", q.submit("c", "true\n"))
+}
+
+// TestWhatIsNormalIsNoError: each finding of the log is shown as bad as it is;
+// that a log is new is no fault. A change that waits for the next start is told.
+func TestWhatIsNormalIsNoError(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	w.writeConfig("")
+	w.start()
+	q.result("a", q.submit("a", "true\n"))
+	w.eventually("the status says that the log is new", func() bool {
+		s, err := ReadStatus(w.o.Root.Status())
+		return err == nil && strings.Contains(healthOf(s), "audit-"+string(audit.New))
+	})
+	s, err := ReadStatus(w.o.Root.Status())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range s.Health {
+		if h.Code == "audit-"+string(audit.New) && h.Severity != audit.Info {
+			t.Errorf("%+v", h)
+		}
+	}
+	w.writeConfig("QVM_REMOTE_PIDS_MAX=9\n")
+	w.eventually("it says what waits for a start", func() bool {
+		return strings.Contains(w.said.String(), "next start on\" setting=QVM_REMOTE_PIDS_MAX")
+	})
 }
 
 func healthOf(s Status) (codes string) {

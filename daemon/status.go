@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"qvmremote/daemon/audit"
 	"qvmremote/daemon/disk"
 	"qvmremote/queue"
 )
@@ -33,11 +34,11 @@ type QubeStatus struct {
 	Refused int64     `json:"refused"` // since the executor started
 }
 
-// Health is something that needs attention.
+// Health is something to know about how the executor is.
 type Health struct {
-	Code     string `json:"code"`
-	Severity string `json:"severity"` // warning, error
-	Text     string `json:"text"`
+	Code     string         `json:"code"` // names the cause: "mirror", "settings", "key-QUBE", "audit-" and the finding
+	Severity audit.Severity `json:"severity"`
+	Text     string         `json:"text"`
 }
 
 // ReadStatus reads what a running executor wrote. A file left by one that died
@@ -86,7 +87,7 @@ func (s *status) warnOf(code, text string) bool {
 	if text == "" {
 		delete(s.warnings, code)
 	} else {
-		s.warnings[code] = Health{Code: code, Severity: "warning", Text: text}
+		s.warnings[code] = Health{Code: code, Severity: audit.Warning, Text: text}
 	}
 	s.touch()
 	return true
@@ -129,7 +130,7 @@ func (s *status) snapshot() Status {
 		out.Qubes = append(out.Qubes, one)
 	}
 	for _, f := range x.log.Findings() {
-		out.Health = append(out.Health, Health{Code: "audit-" + string(f.Kind), Severity: "error", Text: f.Detail})
+		out.Health = append(out.Health, Health{Code: "audit-" + string(f.Kind), Severity: f.Kind.Severity(), Text: f.Detail})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

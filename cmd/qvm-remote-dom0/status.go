@@ -113,7 +113,7 @@ func (a *app) showProblems(st admin.Status) {
 		lines = append(lines, "WARNING: "+p)
 	}
 	for _, h := range st.Health {
-		lines = append(lines, strings.ToUpper(h.Severity)+": "+h.Text)
+		lines = append(lines, strings.ToUpper(string(h.Severity))+": "+h.Text)
 	}
 	if len(lines) > 0 {
 		a.say("")

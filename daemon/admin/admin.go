@@ -157,7 +157,7 @@ func (a *Admin) ledger(ctx context.Context, s *keys.Store) (*ledger, error) {
 		return nil, err
 	}
 	for _, f := range l.log.Findings() {
-		if losesClaims(f.Kind) {
+		if f.Kind.LosesClaims() {
 			err = errors.Join(err, l.raiseFloors(ctx, s, f))
 		}
 	}
@@ -165,15 +165,6 @@ func (a *Admin) ledger(ctx context.Context, s *keys.Store) (*ledger, error) {
 		return nil, errors.Join(err, l.close())
 	}
 	return l, nil
-}
-
-// losesClaims: after such a finding a claim may be missing from the log.
-func losesClaims(k audit.FindingKind) bool {
-	switch k {
-	case audit.New, audit.Short, audit.Damaged, audit.NoHead, audit.ChangedKey:
-		return true
-	}
-	return false
 }
 
 // raiseFloors puts the floor of each key that was in use above all that the

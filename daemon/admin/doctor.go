@@ -18,7 +18,8 @@ import (
 	"qvmremote/queue"
 )
 
-// Level says how bad a finding is.
+// Level says how bad a finding is. It has the words of [audit.Severity], and
+// one for what is as it should be.
 type Level string
 
 // The levels.
@@ -175,11 +176,15 @@ func (x *examination) log(ctx context.Context) {
 		return
 	}
 	for _, f := range l.log.Findings() {
-		level, next := Bad, "qvm-remote-dom0 audit verify"
+		level, next := Level(f.Kind.Severity()), "qvm-remote-dom0 audit verify"
 		switch f.Kind {
 		case audit.TornTail, audit.TreeGone, audit.New:
-			level, next = Info, "" // mended
-		case audit.Broken, audit.Failing, audit.NoReserve:
+			next = "" // normal, or mended
+		case audit.Young:
+			next = "see with qvm-remote-dom0 audit show which qube writes so much; QVM_REMOTE_AUDIT_BYTES allows more"
+		case audit.NoRotation, audit.Unsettled:
+			next = "see that the folder of the audit log can be written and synced: " + x.a.Root.Audit()
+		case audit.Broken, audit.Failing, audit.NoReserve, audit.Unsigned:
 			next = "free space where the audit log lies, see that it can be written, then restart the daemon"
 		}
 		x.say(level, next, "audit log: %s: %s", f.Kind, f.Detail)
@@ -236,11 +241,7 @@ func (x *examination) executor(ctx context.Context) {
 		x.say(Warning, "restart it without --dry-run", "the daemon only pretends: requests are used up and nothing runs")
 	}
 	for _, h := range told.Health {
-		level := Warning
-		if h.Severity == "error" {
-			level = Bad
-		}
-		x.say(level, "", "the daemon says: %s: %s", h.Code, h.Text)
+		x.say(Level(h.Severity), "", "the daemon says: %s: %s", h.Code, h.Text)
 	}
 	x.limits(pid)
 }

@@ -17,9 +17,6 @@ import (
 	"qvmremote/queue"
 )
 
-// Cleaned is the event of a queue that an administrator cleaned.
-const Cleaned audit.Event = "cleaned"
-
 // Stale is the age from which nothing in a queue can be waited for: no request
 // is valid for longer.
 const Stale = claim.Keep
@@ -99,7 +96,7 @@ func (a *Admin) Clean(ctx context.Context, vms []string, all bool) []QueueReport
 		if len(q.Done) == 0 {
 			return err
 		}
-		_, unrecorded := a.record(context.WithoutCancel(ctx), audit.Record{Event: Cleaned, Qube: q.VM, Count: int64(len(q.Done)), Detail: fmt.Sprintf("%d files of the queue", len(q.Done))})
+		_, unrecorded := a.record(context.WithoutCancel(ctx), audit.Record{Event: audit.Cleaned, Qube: q.VM, Count: int64(len(q.Done)), Detail: fmt.Sprintf("%d files of the queue", len(q.Done))})
 		return errors.Join(err, unrecorded)
 	})
 }

@@ -82,7 +82,7 @@ func TestCleanTakesOnlyWhatIsStale(t *testing.T) {
 		t.Errorf("with all: %+v", q)
 	}
 	events := l.events()
-	if !slices.Equal(events[len(events)-2:], []audit.Event{Cleaned, Cleaned}) {
+	if !slices.Equal(events[len(events)-2:], []audit.Event{audit.Cleaned, audit.Cleaned}) {
 		t.Errorf("the log has %v", events)
 	}
 }

@@ -178,7 +178,7 @@ func TestDisconnect(t *testing.T) {
 		t.Errorf("dom0: %v", err)
 	}
 	got := l.events()
-	want := []audit.Event{audit.Revoked, audit.Setting, audit.Disconnected, Cleaned, audit.Revoked, audit.Setting, audit.Disconnected}
+	want := []audit.Event{audit.Revoked, audit.Setting, audit.Disconnected, audit.Cleaned, audit.Revoked, audit.Setting, audit.Disconnected}
 	if len(got) < len(want) {
 		t.Fatalf("the log has %v", got)
 	}

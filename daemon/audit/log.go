@@ -161,34 +161,6 @@ type Log struct {
 	standing map[FindingKind]Finding
 }
 
-// FindingKind says what was found.
-type FindingKind string
-
-// The kinds of findings. A log that is New, Damaged, Short or of a ChangedKey
-// cannot be trusted to hold every claim: its owner raises the floors.
-const (
-	New        FindingKind = "new"         // no log was there
-	TornTail   FindingKind = "torn"        // bytes after the last LF were cut
-	Short      FindingKind = "short"       // fewer records than the signed head says
-	Damaged    FindingKind = "damaged"     // records unreadable, missing or changed
-	NoHead     FindingKind = "no-head"     // signed head missing or not signed by the log's key
-	ChangedKey FindingKind = "changed-key" // the signing key was missing; a new one was made
-	TreeGone   FindingKind = "tree"        // the tree had to be rebuilt
-	Broken     FindingKind = "broken"      // see ErrBroken
-	Failing    FindingKind = "failing"     // the last append failed
-	Unsigned   FindingKind = "unsigned"    // see ErrUnsigned
-	NoReserve  FindingKind = "no-reserve"  // see ErrReserve
-	Young      FindingKind = "young"       // above MaxBytes, all of it younger than MinAge
-	NoRotation FindingKind = "no-rotation" // a new segment could not be begun
-	Unsettled  FindingKind = "unsettled"   // the head could not be synced
-)
-
-// Finding is something that the owner of the log should know or show.
-type Finding struct {
-	Kind   FindingKind
-	Detail string // a sentence for people
-}
-
 // Open opens the log in dir, which is made with mode 0700 when missing (its
 // parent must be there), repairs what a crash left, and gives s the state of
 // all records. It waits for the lock as an Update does. Damage does not make
@@ -270,42 +242,6 @@ func (l *Log) ReserveReady() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reserve
-}
-
-// Findings gives what was found at Open and since, and what is wrong now.
-func (l *Log) Findings() []Finding {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := append([]Finding(nil), l.found...)
-	if l.broken != nil {
-		out = append(out, Finding{Broken, l.broken.Error()})
-	}
-	if l.reserve != nil {
-		out = append(out, Finding{NoReserve, l.reserve.Error()})
-	}
-	for _, kind := range []FindingKind{Failing, Unsigned, Young, NoRotation, Unsettled} {
-		if f, ok := l.standing[kind]; ok {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
-func (l *Log) report(kind FindingKind, format string, args ...any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.found = append(l.found, Finding{kind, fmt.Sprintf(format, args...)})
-}
-
-// stand sets or, with a nil error, lifts a finding that lasts as long as its
-// cause.
-func (l *Log) stand(kind FindingKind, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.standing, kind)
-	if err != nil {
-		l.standing[kind] = Finding{kind, err.Error()}
-	}
 }
 
 // Close waits for the batch under way and closes the files. Updates that still

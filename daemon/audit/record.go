@@ -28,12 +28,13 @@ const (
 	Floor        Event = "floor"    // (Qube, Key) accept nothing issued before Floor
 	Connected    Event = "connected"
 	Disconnected Event = "disconnected"
-	Setting      Event = "setting"  // remote.conf changed; Detail says how
-	Started      Event = "started"  // the executor began
-	Stopped      Event = "stopped"  // the executor ended cleanly
-	Enabled      Event = "enabled"  // start at boot
-	Disabled     Event = "disabled" //
-	Recovered    Event = "recovered"
+	Cleaned      Event = "cleaned"   // an administrator removed Count files of the queue
+	Recovered    Event = "recovered" // an administrator had a request settled that was left running in the qube
+	Setting      Event = "setting"   // remote.conf changed; Detail says how
+	Started      Event = "started"   // the executor began
+	Stopped      Event = "stopped"   // the executor ended cleanly
+	Enabled      Event = "enabled"   // start at boot
+	Disabled     Event = "disabled"  // no start at boot
 
 	CarryEvent Event = "carry"  // first record of every segment
 	Torn       Event = "torn"   // bytes after the last LF were cut at start; Detail says how many
@@ -44,7 +45,7 @@ const (
 	Unreadable Event = "unreadable"
 )
 
-// State is the final state of a request (protocol §1.5).
+// State is the final state of a request (docs/protocol.md §1).
 type State string
 
 // The final states.
