@@ -173,7 +173,7 @@ func (x *Executor) follow(ctx context.Context) error {
 	}
 	changedKeys, err := x.keys.Watch(ctx)
 	if err != nil {
-		return fmt.Errorf("cannot watch the keys: %w", err)
+		return err
 	}
 	tidy := time.NewTicker(x.o.Times.Tidy)
 	defer tidy.Stop()

@@ -2,135 +2,93 @@ package keys
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
-
+	"qvmremote/daemon/watch"
 	"qvmremote/queue"
 )
 
 const (
 	settle  = 20 * time.Millisecond // one operation writes several files
-	rewatch = time.Second           // how often a lost folder is looked for
 	maxTold = 256                   // names held for a slow reader before "rescan"
 )
 
 // Watch tells the name of each qube whose key or meta may have changed, and ""
 // when everything must be read again: events were lost, or the folder was
-// removed and made anew. Names are gathered while the reader is busy, each told
+// removed or made anew. Names are gathered while the reader is busy, each told
 // once. The channel is closed when ctx ends.
 func (s *Store) Watch(ctx context.Context) (<-chan string, error) {
-	w, err := fsnotify.NewWatcher()
+	changes, err := watch.Folder(ctx, s.dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch the keys: %w", err)
 	}
-	if err := w.Add(s.dir); err != nil {
-		_ = w.Close()
-		return nil, fmt.Errorf("cannot watch the keys: %w", err)
-	}
-	v := &watch{dir: s.dir, w: w, out: make(chan string), changed: map[string]bool{}}
-	go v.run(ctx)
-	return v.out, nil
+	f := &follower{out: make(chan string), changed: map[string]bool{}}
+	go f.run(changes)
+	return f.out, nil
 }
 
-type watch struct {
-	dir     string
-	w       *fsnotify.Watcher
+// follower makes names of qubes of the changes in the folder.
+type follower struct {
 	out     chan string
-	changed map[string]bool
+	changed map[string]bool  // not told yet
 	ready   <-chan time.Time // fires when what changed has settled
-	settled bool
-	lost    <-chan time.Time // fires while the folder is not watched
+	settled bool             // changed may be told
 }
 
-func (v *watch) run(ctx context.Context) {
-	defer close(v.out)
-	defer func() { _ = v.w.Close() }()
+func (f *follower) run(changes <-chan watch.Change) {
+	defer close(f.out)
 	for {
 		var out chan string
 		var name string
-		if v.settled {
-			out, name = v.out, v.first()
+		if f.settled {
+			out, name = f.out, f.first()
 		}
 		select {
-		case <-ctx.Done():
-			return
-		case e, ok := <-v.w.Events:
+		case c, ok := <-changes:
 			if !ok {
 				return
 			}
-			v.event(e)
-		case err, ok := <-v.w.Errors:
-			if !ok {
-				return
-			}
-			v.note("")
-			if !errors.Is(err, fsnotify.ErrEventOverflow) {
-				v.lose()
-			}
-		case <-v.lost:
-			v.find()
-		case <-v.ready:
-			v.ready, v.settled = nil, true
+			f.change(c)
+		case <-f.ready:
+			f.ready, f.settled = nil, true
 		case out <- name:
-			delete(v.changed, name)
-			v.settled = len(v.changed) > 0
+			delete(f.changed, name)
+			f.settled = len(f.changed) > 0
 		}
 	}
 }
 
-func (v *watch) event(e fsnotify.Event) {
-	if e.Name == v.dir {
-		if e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename) {
-			v.note("")
-			v.lose()
-		}
+func (f *follower) change(c watch.Change) {
+	if c.Name == "" {
+		f.note("")
 		return
 	}
-	base := filepath.Base(e.Name)
 	for _, suffix := range []string{nextSuffix, keySuffix, metaSuffix} {
-		if vm, ok := strings.CutSuffix(base, suffix); ok && queue.ValidQube(vm) {
-			v.note(vm)
+		if vm, ok := strings.CutSuffix(c.Name, suffix); ok && queue.ValidQube(vm) {
+			f.note(vm)
 			return
 		}
 	}
 }
 
-func (v *watch) note(vm string) {
-	if vm == "" || len(v.changed) >= maxTold {
-		clear(v.changed)
+func (f *follower) note(vm string) {
+	if vm == "" || len(f.changed) >= maxTold {
+		clear(f.changed)
 		vm = ""
 	}
-	if !v.changed[""] {
-		v.changed[vm] = true
+	if !f.changed[""] {
+		f.changed[vm] = true
 	}
-	if v.ready == nil && !v.settled {
-		v.ready = time.After(settle)
+	if f.ready == nil && !f.settled {
+		f.ready = time.After(settle)
 	}
 }
 
-func (v *watch) first() string {
-	for vm := range v.changed {
+func (f *follower) first() string {
+	for vm := range f.changed {
 		return vm
 	}
 	return ""
-}
-
-func (v *watch) lose() {
-	_ = v.w.Remove(v.dir) // fails when the kernel dropped it, which is as well
-	v.lost = time.After(rewatch)
-}
-
-// find watches the folder again as soon as it is there.
-func (v *watch) find() {
-	if err := v.w.Add(v.dir); err != nil {
-		v.lost = time.After(rewatch)
-		return
-	}
-	v.lost = nil
-	v.note("")
 }

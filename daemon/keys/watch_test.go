@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
-
+	"qvmremote/daemon/watch"
 	"qvmremote/queue"
 )
 
@@ -75,25 +73,24 @@ func TestWatchSurvivesTheFolder(t *testing.T) {
 
 func TestWatchAsksForARescanWhenEventsWereLost(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	w, err := fsnotify.NewWatcher()
-	must(t, err)
-	v := &watch{dir: s.dir, w: w, out: make(chan string), changed: map[string]bool{}}
-	go v.run(t.Context())
-	w.Errors <- fsnotify.ErrEventOverflow
-	told(t, v.out, "")
+	f := &follower{out: make(chan string), changed: map[string]bool{}}
+	changes := make(chan watch.Change)
+	defer close(changes)
+	go f.run(changes)
+	changes <- watch.Change{}
+	told(t, f.out, "")
 }
 
 func TestWatchHoldsFewNamesForASlowReader(t *testing.T) {
 	t.Parallel()
-	v := &watch{dir: "/d", changed: map[string]bool{}}
+	f := &follower{changed: map[string]bool{}}
 	for i := range 10 * maxTold {
-		v.event(fsnotify.Event{Name: filepath.Join("/d", fmt.Sprintf("q%d.key", i)), Op: fsnotify.Create})
-		if len(v.changed) > maxTold {
-			t.Fatalf("%d names held", len(v.changed))
+		f.change(watch.Change{Name: fmt.Sprintf("q%d.key", i)})
+		if len(f.changed) > maxTold {
+			t.Fatalf("%d names held", len(f.changed))
 		}
 	}
-	if len(v.changed) != 1 || !v.changed[""] {
-		t.Errorf("no rescan is asked for: %d names", len(v.changed))
+	if len(f.changed) != 1 || !f.changed[""] {
+		t.Errorf("no rescan is asked for: %d names", len(f.changed))
 	}
 }

@@ -7,13 +7,10 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
+	"qvmremote/daemon/watch"
 )
 
-const (
-	settle  = 50 * time.Millisecond // an editor removes the file and puts a new one
-	rewatch = time.Second           // how often a lost folder is looked for
-)
+const settle = 50 * time.Millisecond // an editor removes the file and puts a new one
 
 // Update is what a change of the file comes to.
 type Update struct {
@@ -27,100 +24,68 @@ type Update struct {
 // file can be read. A reader that is slow gets the newest only. The channel is
 // closed when ctx ends.
 func (src Source) Watch(ctx context.Context, last Settings) (<-chan Update, error) {
-	w, err := fsnotify.NewWatcher()
+	// The folder, for the file is replaced, not written.
+	changes, err := watch.Folder(ctx, filepath.Dir(src.Path))
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch the settings: %w", err)
 	}
-	src.Path = filepath.Clean(src.Path)
-	// The folder, for the file is replaced, not written.
-	if err := w.Add(filepath.Dir(src.Path)); err != nil {
-		_ = w.Close()
-		return nil, fmt.Errorf("cannot watch the settings: %w", err)
-	}
-	v := &watch{src: src, dir: filepath.Dir(src.Path), w: w, out: make(chan Update), told: Update{Settings: last}}
-	v.load() // it may have changed before it was watched
-	go v.run(ctx)
-	return v.out, nil
+	f := &follower{src: src, out: make(chan Update), told: Update{Settings: last}}
+	f.load() // it may have changed before it was watched
+	go f.run(changes)
+	return f.out, nil
 }
 
-type watch struct {
+// follower makes updates of the changes in the file's folder.
+type follower struct {
 	src   Source
-	dir   string
-	w     *fsnotify.Watcher
 	out   chan Update
-	told  Update // what the reader knows
-	next  Update // what it should know, when news is set
-	news  bool
+	told  Update           // what the reader knows
+	next  Update           // what it should know, when news is set
+	news  bool             // next differs from told
 	ready <-chan time.Time // fires when the change has settled
-	lost  <-chan time.Time // fires while the folder is not watched
 }
 
-func (v *watch) run(ctx context.Context) {
-	defer close(v.out)
-	defer func() { _ = v.w.Close() }()
+func (f *follower) run(changes <-chan watch.Change) {
+	defer close(f.out)
 	for {
 		var out chan Update
-		if v.news {
-			out = v.out
+		if f.news {
+			out = f.out
 		}
 		select {
-		case <-ctx.Done():
-			return
-		case e, ok := <-v.w.Events:
+		case c, ok := <-changes:
 			if !ok {
 				return
 			}
-			v.event(e)
-		case _, ok := <-v.w.Errors:
-			if !ok {
-				return
-			}
-			v.lose() // events may be missing: watch anew, and read
-		case <-v.lost:
-			v.find()
-		case <-v.ready:
-			v.ready = nil
-			v.load()
-		case out <- v.next:
-			v.told, v.news = v.next, false
+			f.change(c)
+		case <-f.ready:
+			f.ready = nil
+			f.load()
+		case out <- f.next:
+			f.told, f.news = f.next, false
 		}
 	}
 }
 
-func (v *watch) event(e fsnotify.Event) {
-	switch {
-	case e.Name == v.dir && (e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)):
-		v.lose()
-	case e.Name == v.src.Path && v.ready == nil:
-		v.ready = time.After(settle)
+// change has the file read. A folder that went away tells nothing: what is in
+// it may be on its way back.
+func (f *follower) change(c watch.Change) {
+	if !c.Lost && (c.Name == "" || c.Name == filepath.Base(f.src.Path)) && f.ready == nil {
+		f.ready = time.After(settle)
 	}
 }
 
-func (v *watch) lose() {
-	_ = v.w.Remove(v.dir) // fails when the kernel dropped it, which is as well
-	v.lost = time.After(rewatch)
-}
-
-func (v *watch) find() {
-	if err := v.w.Add(v.dir); err != nil {
-		v.lost = time.After(rewatch)
-		return
-	}
-	v.lost = nil
-	v.load()
-}
-
-func (v *watch) load() {
-	s, warnings, err := v.src.Load()
+func (f *follower) load() {
+	s, warnings, err := f.src.Load()
 	if err != nil {
-		good := v.told.Settings
-		if v.news {
-			good = v.next.Settings
+		good := f.told.Settings
+		if f.news {
+			good = f.next.Settings
 		}
 		s, warnings = good, nil
 	}
-	v.next = Update{Settings: s, Warnings: warnings, Err: err}
-	v.news = !reflect.DeepEqual(s, v.told.Settings) || errorText(err) != errorText(v.told.Err)
+	f.next = Update{Settings: s, Warnings: warnings, Err: err}
+	f.news = !reflect.DeepEqual(s, f.told.Settings) || errorText(err) != errorText(f.told.Err)
 }
 
 func errorText(err error) string {

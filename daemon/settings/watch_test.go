@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
+	"qvmremote/daemon/watch"
 )
 
 // until reads updates until one is as wanted.
@@ -82,10 +82,10 @@ func TestWatchSurvivesTheFolderAndAnOverflow(t *testing.T) {
 	must(t, err)
 	until(t, updates, "the new folder's file", names("b"))
 
-	w, err := fsnotify.NewWatcher()
-	must(t, err)
-	v := &watch{src: src, dir: dir, w: w, out: make(chan Update), told: Update{Settings: Default()}}
-	go v.run(t.Context())
-	w.Errors <- fsnotify.ErrEventOverflow
-	until(t, v.out, "read again after events were lost", names("b"))
+	f := &follower{src: src, out: make(chan Update), told: Update{Settings: Default()}}
+	changes := make(chan watch.Change)
+	defer close(changes)
+	go f.run(changes)
+	changes <- watch.Change{}
+	until(t, f.out, "read again after events were lost", names("b"))
 }

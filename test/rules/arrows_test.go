@@ -18,7 +18,7 @@ type arrow struct {
 var arrows = []arrow{
 	{Folder: "queue"},
 	{Folder: "client", Ours: []string{"queue"},
-		Theirs: []string{"github.com/fsnotify/fsnotify", "golang.org/x/sys", "golang.org/x/term"}},
+		Theirs: []string{"golang.org/x/sys", "golang.org/x/term"}},
 	{Folder: "daemon", Ours: []string{"queue"},
 		Theirs: []string{"github.com/coreos/go-systemd/v22", "github.com/fsnotify/fsnotify",
 			"golang.org/x/mod", "golang.org/x/sys"}},
