@@ -48,9 +48,8 @@ type Executor struct {
 	tools   *qubes.Tools
 	mirror  *mirror.Mirror
 	runner  *run.Runner
-	copies  chan audit.Record // on the way to the mirror
-	copied  chan struct{}     // closed when all of them are there
-	stream  transport.Stream  // but for the account, which may change: see dial
+	copies  *copies          // of the log, for people
+	stream  transport.Stream // but for the account, which may change: see dial
 	status  *status
 	number  atomic.Int64  // highest number given to a request
 	reading chan struct{} // has room for as many scripts as may be in memory at once
@@ -112,8 +111,7 @@ func open(ctx context.Context, o Options) (x *Executor, err error) {
 	x.slots = slots.New(x.slotLimits())
 	x.mirror = mirror.New(o.Root.Log(), o.Root.Real())
 	x.status = newStatus(x)
-	x.copies, x.copied = make(chan audit.Record, 1024), make(chan struct{})
-	go x.copy()
+	x.copies = newCopies(x.mirror.Write, x.mirrorFailed)
 	return x, x.openRunner(ctx)
 }
 
@@ -222,8 +220,7 @@ func (x *Executor) close() error {
 		errs = append(errs, x.log.Close())
 	}
 	if x.copies != nil {
-		close(x.copies)
-		<-x.copied
+		x.copies.close()
 	}
 	if x.lock != nil {
 		errs = append(errs, x.lock.Close())

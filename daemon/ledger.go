@@ -72,18 +72,9 @@ func (x *Executor) write(ctx context.Context, up update, build func(*audit.Tx) (
 		return nil, "", err
 	}
 	for _, r := range written {
-		x.copies <- r
+		x.copies.add(r)
 	}
 	return written, commit.Head, nil
-}
-
-// copy writes the log's copies for people, which nothing waits for: a journal
-// that is stuck holds up no command. It ends when the log is closed.
-func (x *Executor) copy() {
-	defer close(x.copied)
-	for r := range x.copies {
-		x.mirrorFailed(x.mirror.Write(r))
-	}
 }
 
 // tell records what happened; that it could not be recorded is told in the
