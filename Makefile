@@ -12,6 +12,10 @@ BUILD       := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-s 
 # test results knows nothing.
 TEST := $(GO) test -count=1
 
+# Test programs start themselves again as tools and daemons; under the race
+# detector each would wait a second at its end for reports of other goroutines.
+export GORACE := atexit_sleep_ms=20 $(GORACE)
+
 # Folders whose tests stop the daemon at its crash points. Those points are in
 # no normal build, so these tests run with their tag, once more.
 CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
