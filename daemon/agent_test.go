@@ -75,5 +75,9 @@ func (q *testQube) fetch(m *queue.Fetch) queue.Message {
 		return &queue.Failure{Code: queue.CodeGone, Text: "no such file"}
 	}
 	rest := b[min(m.Offset, int64(len(b))):]
-	return &queue.Data{Size: int64(len(b)), Bytes: bytes.Clone(rest[:min(len(rest), queue.Chunk)])}
+	chunk := queue.Chunk
+	if q.trickle && m.Part == queue.PartBody {
+		chunk = 1
+	}
+	return &queue.Data{Size: int64(len(b)), Bytes: bytes.Clone(rest[:min(len(rest), chunk)])}
 }

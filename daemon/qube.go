@@ -22,6 +22,8 @@ type qube struct {
 	uuid    atomic.Value  // string: the qube's, asked for at each connection; a qube is not re-created under one
 	refused refusals
 
+	preparing atomic.Bool // a supervisor was started for a request that did not end yet
+
 	unsure bool // the loop's own: a name of the last answer may be on its way out, so it is asked for once more
 
 	mu       sync.Mutex

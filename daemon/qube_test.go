@@ -39,6 +39,7 @@ type testQube struct {
 	parts    []queue.Fetch
 	refuse   func(queue.Message) *queue.Failure // what the agent says it cannot do
 	stubborn bool                               // removes nothing from pending or cancel
+	trickle  bool                               // gives scripts byte by byte
 	conns    []net.Conn
 	mute     int // so many connections end before the magic line
 }

@@ -205,8 +205,10 @@ func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, head
 	}
 	prepared := q.prepare(req, d)
 	r, d2, err := q.claimIt(ctx, id, header, req, key, held, d)
-	if err != nil || d2 != nil {
+	if err != nil || d2 != nil || r.ready != nil { // r is denied if it is ready
 		go prepared.discard(q.x)
+	} else {
+		r.prepared = prepared
 	}
 	switch {
 	case errors.Is(err, errClaimed):
@@ -218,7 +220,6 @@ func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, head
 		q.burn(header)
 		return false, q.refuse(ctx, conn, id, header, key, notReady(err))
 	}
-	r.prepared = prepared
 	q.x.begin(r)
 	return true, nil
 }
