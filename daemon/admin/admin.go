@@ -254,13 +254,18 @@ func (l *ledger) close() error {
 	return nil
 }
 
-// record writes records about something that was done already.
-func (a *Admin) record(ctx context.Context, records ...audit.Record) (warnings []string, err error) {
+// unlocked opens the audit log for what changes no key, without their lock.
+func (a *Admin) unlocked(ctx context.Context) (*ledger, error) {
 	s, err := keys.Open(a.Root.Keys())
 	if err != nil {
 		return nil, err
 	}
-	l, err := a.ledger(ctx, s)
+	return a.ledger(ctx, s)
+}
+
+// record writes records about something that was done already.
+func (a *Admin) record(ctx context.Context, records ...audit.Record) (warnings []string, err error) {
+	l, err := a.unlocked(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,6 @@ import (
 	"qvmremote/daemon"
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/claim"
-	"qvmremote/daemon/keys"
 	"qvmremote/daemon/qubes"
 	"qvmremote/daemon/settings"
 	"qvmremote/queue"
@@ -165,17 +164,14 @@ func (x *examination) log(ctx context.Context) {
 		x.say(Info, "", "there is no audit log yet; the first change begins it")
 		return
 	}
-	s, err := keys.Open(x.a.Root.Keys())
-	if err != nil {
-		x.say(Bad, "", "the keys cannot be read: %v", err)
-		return
-	}
-	l, err := x.a.ledger(ctx, s)
+	l, err := x.a.unlocked(ctx)
 	if err != nil {
 		x.say(Bad, "", "the audit log cannot be opened, so nothing runs: %v", err)
 		return
 	}
+	good := true
 	for _, f := range l.log.Findings() {
+		good = good && f.Kind.Severity() != audit.Error
 		level, next := Level(f.Kind.Severity()), "qvm-remote-dom0 audit verify"
 		switch f.Kind {
 		case audit.TornTail, audit.TreeGone, audit.New:
@@ -190,7 +186,9 @@ func (x *examination) log(ctx context.Context) {
 		x.say(level, next, "audit log: %s: %s", f.Kind, f.Detail)
 	}
 	x.floors(l.book)
-	x.say(Good, "", "audit log: it can be read and written")
+	if good {
+		x.say(Good, "", "audit log: it can be read and written")
+	}
 	if err := l.close(); err != nil {
 		x.say(Bad, "", "%v", err)
 	}

@@ -11,7 +11,6 @@ import (
 
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/claim"
-	"qvmremote/daemon/keys"
 	"qvmremote/daemon/qubes"
 	"qvmremote/daemon/transport"
 	"qvmremote/queue"
@@ -198,11 +197,7 @@ func (q *QueueReport) take(list queue.Entries) {
 
 // book reads what is known of requests now.
 func (a *Admin) book(ctx context.Context) (*claim.Book, error) {
-	s, err := keys.Open(a.Root.Keys())
-	if err != nil {
-		return nil, err
-	}
-	l, err := a.ledger(ctx, s)
+	l, err := a.unlocked(ctx)
 	if err != nil {
 		return nil, err
 	}

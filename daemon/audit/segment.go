@@ -120,6 +120,15 @@ func readSmall(path string, limit int64) ([]byte, error) {
 // span is the records from, from+1 … to-1.
 type span struct{ from, to int64 }
 
+// appendSpan adds sp, to the last one where it goes on right behind it.
+func appendSpan(spans []span, sp span) []span {
+	if k := len(spans); k > 0 && spans[k-1].to == sp.from {
+		spans[k-1].to = sp.to
+		return spans
+	}
+	return append(spans, sp)
+}
+
 func (s span) String() string {
 	if s.to-s.from == 1 {
 		return fmt.Sprintf("record %d", s.from)

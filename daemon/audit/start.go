@@ -216,13 +216,7 @@ func (s *start) take(e entry, newest, loaded bool) {
 	}
 }
 
-func (s *start) lose(sp span) {
-	if k := len(s.lost); k > 0 && s.lost[k-1].to == sp.from {
-		s.lost[k-1].to = sp.to
-		return
-	}
-	s.lost = append(s.lost, sp)
-}
+func (s *start) lose(sp span) { s.lost = appendSpan(s.lost, sp) }
 
 // judge turns what was read into findings and into the records about them.
 func (s *start) judge(headErr error) {

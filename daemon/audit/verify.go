@@ -192,13 +192,7 @@ func (v *verification) miss(n int64) {
 	}
 }
 
-func (v *verification) hurt(sp span) {
-	if k := len(v.bad); k > 0 && v.bad[k-1].to == sp.from {
-		v.bad[k-1].to = sp.to
-		return
-	}
-	v.bad = append(v.bad, sp)
-}
+func (v *verification) hurt(sp span) { v.bad = appendSpan(v.bad, sp) }
 
 // match looks whether a delivered record is behind one of the checkpoints.
 func (v *verification) match(r Record) {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"qvmremote/daemon/qubes"
 )
 
 // Bounds of a meta file.
@@ -90,7 +92,7 @@ func (m *Meta) set(name, value string) (err error) {
 		m.Authorised, err = parseNumber(name, value)
 	case "uuid":
 		m.UUID = value
-		if !validUUID(value) {
+		if !qubes.ValidUUID(value) {
 			err = errors.New("uuid is not a uuid")
 		}
 	case "legacy":
@@ -114,22 +116,6 @@ func parseNumber(name, s string) (int64, error) {
 		return 0, fmt.Errorf("%s is not a number", name)
 	}
 	return n, nil
-}
-
-// validUUID reports whether s is 8-4-4-4-12 lower-case hex digits.
-func validUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (s[i] == '-') {
-			return false
-		}
-		if s[i] != '-' && !strings.ContainsRune("0123456789abcdef", rune(s[i])) {
-			return false
-		}
-	}
-	return true
 }
 
 // Encode gives the file's content. What it gives, [ParseMeta] reads as m; a

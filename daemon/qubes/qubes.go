@@ -126,7 +126,7 @@ func parseLine(line string, fields int) (Qube, error) {
 		}
 	}
 	if fields == 5 && f[4] != "" && f[4] != "-" {
-		if !validUUID(f[4]) {
+		if !ValidUUID(f[4]) {
 			return Qube{}, fmt.Errorf("%s has the uuid %s", queue.Quote(q.Name, 40), queue.Quote(f[4], 40))
 		}
 		q.UUID = f[4]
@@ -140,8 +140,9 @@ func plainWord(s string) bool {
 	return len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.- ") == ""
 }
 
-// validUUID reports whether s is 8-4-4-4-12 lower-case hex digits.
-func validUUID(s string) bool {
+// ValidUUID reports whether s is a uuid as Qubes OS writes one: 8-4-4-4-12
+// lower-case hex digits.
+func ValidUUID(s string) bool {
 	parts := strings.Split(s, "-")
 	if len(parts) != 5 {
 		return false
@@ -165,7 +166,7 @@ func (t *Tools) UUID(ctx context.Context, vm string) (string, error) {
 		return "", err
 	}
 	uuid := strings.TrimSuffix(string(out), "\n")
-	if !validUUID(uuid) {
+	if !ValidUUID(uuid) {
 		return "", fmt.Errorf("qvm-prefs %s uuid answered %s", vm, queue.Quote(uuid, 40))
 	}
 	return uuid, nil

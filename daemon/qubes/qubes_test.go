@@ -218,7 +218,7 @@ func FuzzParseList(f *testing.F) {
 			if !strings.Contains("\n"+string(b), "\n"+q.Name+"|"+string(q.State)+"|") {
 				t.Fatalf("%+v is not a line of %q", q, b)
 			}
-			if q.Name == "dom0" || q.UUID != "" && !validUUID(q.UUID) {
+			if q.Name == "dom0" || q.UUID != "" && !ValidUUID(q.UUID) {
 				t.Fatalf("%+v", q)
 			}
 		}
