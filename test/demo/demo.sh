@@ -2,6 +2,7 @@
 # Shows the main job in a simulated dom0 with two qubes: what works, what is
 # refused, and the record of it. Everything lives in one folder below /tmp and
 # is gone at the end, processes included.
+# shellcheck disable=SC2016,SC2317 # scripts for other shells; functions that show calls
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -11,7 +12,6 @@ bin=$PWD/bin
 sim=$world/qubes-sim
 daemon=
 
-# shellcheck disable=SC2317 # called by the trap
 finish() {
 	local code=$?
 	trap - EXIT
@@ -119,7 +119,8 @@ work qvm-remote hostname
 show '[user@personal]$' 'qvm-remote hostname' "$sim" in personal qvm-remote hostname
 
 say "The record of all that, and what proves it."
-kill "$daemon" && wait "$daemon" || true
+kill "$daemon"
+wait "$daemon" || true
 daemon=
 show '[root@dom0]#' 'qvm-remote-dom0 audit show -n 14 | cut -c 1-110' record
 checkpoint=$(sed -n 's/^checkpoint //p' "$past/result")
