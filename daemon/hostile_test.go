@@ -5,8 +5,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"qvmremote/daemon/audit"
+	"qvmremote/queue"
 )
 
 // supervisors is how many run folders there are: one for each supervisor.
@@ -41,4 +43,56 @@ func TestOneSupervisorWaitsForAQube(t *testing.T) {
 	q.change(func() { q.trickle = false })
 	w.eventually("all of them are answered", func() bool { return w.count(audit.Delivered, "") == 10 })
 	w.eventually("no supervisor is left", func() bool { return w.supervisors() == 0 })
+}
+
+// TestRefusalsArePaced: a qube that always has new names to refuse costs dom0
+// so many questions a second, not a processor. Only an upper bound of what is
+// done in a time is asserted.
+func TestRefusalsArePaced(t *testing.T) {
+	t.Parallel()
+	for name, lie := range map[string]func(queue.Message) *queue.Failure{
+		"forged": nil,
+		"gone": func(m queue.Message) *queue.Failure {
+			if _, ok := m.(*queue.Fetch); ok {
+				return &queue.Failure{Code: queue.CodeGone}
+			}
+			return nil
+		},
+		"takes no denial": func(m queue.Message) *queue.Failure {
+			if _, ok := m.(*queue.Deny); ok {
+				return &queue.Failure{Code: queue.CodeFailed, Text: "no"}
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := newTestQube(t)
+			w := newWorld(t, q)
+			q.stubborn = true
+			q.setRefuse(lie)
+			var began time.Time
+			looks := 0
+			q.fresh = func() (ids []string) { // called with each answer to wait
+				if looks++; looks == 1 {
+					began = time.Now()
+				}
+				for i := range 200 {
+					ids = append(ids, fmt.Sprintf("l%d-%d", looks, i))
+				}
+				return ids
+			}
+			w.start()
+			q.until("ten looks", func() bool { return looks >= 10 })
+			q.mu.Lock()
+			took := time.Since(began)
+			q.mu.Unlock()
+			if least := 9 * 200 * time.Second / maxIdle; took < least {
+				t.Errorf("1800 names were refused in %s, less than %s", took, least)
+			}
+			if n := strings.Count(w.said.String(), "did not take a denial"); n > 40 {
+				t.Errorf("%d lines in the journal", n)
+			}
+		})
+	}
 }

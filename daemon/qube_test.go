@@ -40,6 +40,7 @@ type testQube struct {
 	refuse   func(queue.Message) *queue.Failure // what the agent says it cannot do
 	stubborn bool                               // removes nothing from pending or cancel
 	trickle  bool                               // gives scripts byte by byte
+	fresh    func() []string                    // further names, other ones in each answer
 	conns    []net.Conn
 	mute     int // so many connections end before the magic line
 }
@@ -227,6 +228,11 @@ func (q *testQube) names(w queue.Wait) *queue.Names {
 		}
 		for id := range q.cancels {
 			n.Cancels = append(n.Cancels, id)
+		}
+		if q.fresh != nil {
+			q.number++
+			n.Number = q.number
+			n.IDs = append(n.IDs, q.fresh()...)
 		}
 		changed := q.changed
 		q.mu.Unlock()

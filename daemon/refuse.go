@@ -32,7 +32,7 @@ func (q *qube) refuse(ctx context.Context, conn *transport.Conn, id string, head
 	if d.Reason == queue.Replayed {
 		event = audit.Replayed
 	}
-	q.refused.count(q, audit.Record{Event: event, Qube: q.name, ID: id, Reason: string(d.Reason), Detail: d.Detail, Request: digestText(header)})
+	told := q.refused.count(q, audit.Record{Event: event, Qube: q.name, ID: id, Reason: string(d.Reason), Detail: d.Detail, Request: digestText(header)})
 	var failure *queue.Failure
 	switch {
 	case err == nil:
@@ -40,7 +40,9 @@ func (q *qube) refuse(ctx context.Context, conn *transport.Conn, id string, head
 		return nil
 	case errors.As(err, &failure):
 		q.skipFor(id) // it cannot take the denial; ask again in a while
-		q.x.info("the qube did not take a denial", "qube", q.name, "id", id, "error", failure.Error())
+		if told {
+			q.x.info("the qube did not take a denial", "qube", q.name, "id", id, "error", failure.Error())
+		}
 		return nil
 	default:
 		return err
@@ -107,7 +109,9 @@ type refusals struct {
 	total int64
 }
 
-func (f *refusals) count(q *qube, r audit.Record) {
+// count records r or counts it, and reports which: whoever tells more about r
+// elsewhere keeps to the same rate.
+func (f *refusals) count(q *qube, r audit.Record) (single bool) {
 	limit := q.x.settings().Refusals
 	f.mu.Lock()
 	if now := time.Now(); now.Sub(f.since) >= time.Minute {
@@ -115,7 +119,7 @@ func (f *refusals) count(q *qube, r audit.Record) {
 	}
 	f.n++
 	f.total++
-	single := f.n <= limit
+	single = f.n <= limit
 	if !single {
 		if f.more++; f.more == 1 {
 			time.AfterFunc(time.Until(f.since.Add(time.Minute)), func() { f.flush(q) })
@@ -126,6 +130,7 @@ func (f *refusals) count(q *qube, r audit.Record) {
 	if single {
 		q.x.tell(r)
 	}
+	return single
 }
 
 // flush writes the count of what was not recorded singly; also when the daemon

@@ -28,11 +28,17 @@ func (q *qube) serve(ctx context.Context, conn *transport.Conn) error {
 			return err
 		}
 		seen = names.Number
+		began := time.Now()
+		q.idle = 0
 		useful, err := q.look(ctx, conn, names, look)
 		if err != nil {
 			return err
 		}
-		if haste.note(time.Now(), useful) && !sleep(ctx, q.x.o.Times.Calm, nil) {
+		pause := time.Duration(q.idle)*time.Second/maxIdle - time.Since(began)
+		if haste.note(time.Now(), useful) {
+			pause = max(pause, q.x.o.Times.Calm)
+		}
+		if pause > 0 && !sleep(ctx, pause, nil) {
 			return context.Cause(ctx)
 		}
 	}
@@ -44,7 +50,10 @@ type haste struct {
 	count int
 }
 
-const maxHaste = 20 // useless answers a second
+const (
+	maxHaste = 20   // useless answers a second
+	maxIdle  = 1000 // questions a second about names that bring nothing
+)
 
 // note reports whether the qube must be asked more slowly.
 func (h *haste) note(now time.Time, useful bool) bool {
@@ -61,20 +70,29 @@ func (q *qube) look(ctx context.Context, conn *transport.Conn, names queue.Names
 	held, denial := q.holding()
 	q.forgetAnswered(look)
 	for _, id := range names.Cancels {
+		q.idle++
 		took, err := q.takeBack(ctx, conn, id, held, denial)
 		if err != nil {
 			return useful, err
 		}
-		useful = useful || took
+		useful = q.brought(took) || useful
 	}
 	for _, id := range names.IDs {
 		took, err := q.take(ctx, conn, id, look, held, denial)
 		if err != nil {
 			return useful, err
 		}
-		useful = useful || took
+		useful = q.brought(took) || useful
 	}
 	return useful, nil
+}
+
+// brought takes a name that brought something off those that did not.
+func (q *qube) brought(took bool) bool {
+	if took {
+		q.idle--
+	}
+	return took
 }
 
 // take looks at one name: it claims the request, refuses it, or leaves it.
@@ -85,6 +103,7 @@ func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look i
 	if q.skipped(id) || q.crowded() {
 		return false, nil
 	}
+	q.idle++
 	header, err := conn.ReadHeader(ctx, id, queue.PartHeader)
 	var failure *queue.Failure
 	switch {
@@ -115,6 +134,7 @@ func (q *qube) claimed(ctx context.Context, conn *transport.Conn, id string, loo
 		case told == nil:
 			return nil // its parts are still being read
 		case told != conn && status == claim.Open:
+			q.idle++
 			return withoutFailure(r.courier.repeat(ctx, conn))
 		case told != conn:
 			return nil // its delivery removes it
@@ -143,6 +163,7 @@ func withoutFailure(err error) error {
 // answer can believe the refusal; while the answer is still to come no client
 // may believe another.
 func (q *qube) replayed(ctx context.Context, conn *transport.Conn, id string, held keys.Held, status claim.Status) error {
+	q.idle++
 	var header []byte
 	if status == claim.Delivered {
 		var err error
