@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"qvmremote/daemon/audit"
@@ -212,11 +213,16 @@ func (x *Executor) reload(ctx context.Context, u settings.Update) {
 		x.warn("settings", "warning", w.String())
 	}
 	x.mu.Lock()
-	waiting := settings.Waiting(x.set, u.Settings)
+	waiting, changes := settings.Waiting(x.set, u.Settings), settings.Changes(x.set, u.Settings)
 	x.set = u.Settings
 	x.mu.Unlock()
 	for _, name := range waiting {
 		x.warn("the change of a setting counts from the daemon's next start on", "setting", name)
+	}
+	if len(changes) > 0 {
+		// Whoever edited the file by hand is not known; that it counts from
+		// now on is.
+		x.tell(audit.Record{Event: audit.Setting, Way: "file", Detail: strings.Join(changes, "; ")})
 	}
 	x.slots.SetLimits(x.slotLimits())
 	x.configure(ctx)

@@ -37,6 +37,7 @@ func TestSettingsAreFollowed(t *testing.T) {
 	other.mu.Unlock()
 	w.writeConfig("QVM_REMOTE_VMS='" + q.name + " " + other.name + "'\n")
 	other.result("a", other.submit("a", "true\n"))
+	w.eventually("the change is recorded", func() bool { return w.count(audit.Setting, "") == 1 })
 	w.writeConfig("QVM_REMOTE_CONCURRENT=many\n")
 	w.eventually("the bad file is complained of", func() bool { return strings.Contains(w.said.String(), "last good ones") })
 	q.result("b", q.submit("b", "true\n"))
