@@ -20,13 +20,16 @@ const maxBatch = 256
 // serve commits until Close.
 func (l *Log) serve() {
 	defer close(l.stopped)
-	calm := time.NewTimer(headCalm)
-	defer calm.Stop()
+	settle := time.NewTimer(headDelay)
+	settle.Stop()
+	armed := false
+	defer settle.Stop()
 	for {
 		select {
 		case <-l.closing:
 			return
-		case <-calm.C:
+		case <-settle.C:
+			armed = false
 			l.stand(Unsettled, l.settleHead())
 		case c := <-l.calls:
 			batch := append(make([]*call, 0, 16), c)
@@ -39,14 +42,17 @@ func (l *Log) serve() {
 				}
 			}
 			l.commit(batch)
-			calm.Reset(headCalm)
+			if l.unsettled && !armed {
+				armed = true
+				settle.Reset(headDelay)
+			}
 		}
 	}
 }
 
-// headCalm is how long nothing must have been appended before the head is
-// synced to the disk.
-const headCalm = time.Second
+// headDelay is how long the head on the disk may be behind the records, however
+// many are appended meanwhile.
+const headDelay = time.Second
 
 // commit answers every call of the batch.
 func (l *Log) commit(batch []*call) {
