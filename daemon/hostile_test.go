@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -94,5 +95,45 @@ func TestRefusalsArePaced(t *testing.T) {
 				t.Errorf("%d lines in the journal", n)
 			}
 		})
+	}
+}
+
+// TestToldNotToRun: a request whose denial dom0 signed because it could not
+// tell whether the key still counts does not run once it can; also where a copy
+// of it is put back.
+func TestToldNotToRun(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	w.o.Times.Skip = 1
+	stop := w.start()
+	q.result("first", q.submit("first", "true\n")) // the key has its uuid now
+	if err := errors.Join(stop(), os.WriteFile(hiddenUUID(q.name), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	h := q.submit("a", "echo ran\n")
+	if r := q.denial("a", h); r.Reason != queue.NotReady {
+		t.Fatalf("%+v", r)
+	}
+	forged := append(h[:len(h)-2:len(h)-2], "0\n"...)
+	q.put("b", forged, "echo ran\n")
+	q.until("the forged one is refused", func() bool { return len(q.denies["b"]) == 1 })
+	if err := os.Remove(hiddenUUID(q.name)); err != nil {
+		t.Fatal(err)
+	}
+	q.put("a", h, "echo ran\n")
+	q.until("it is answered again", func() bool { return len(q.denies["a"]) == 2 || len(q.finishes["a"]) > 0 })
+	if n := w.count(audit.Run, "a"); n != 0 {
+		t.Fatal("it ran")
+	}
+	q.mu.Lock()
+	again := q.denies["a"][1].Auth
+	q.mu.Unlock()
+	if r := q.open("a", h, again); r.Reason != queue.Replayed {
+		t.Errorf("%+v", r)
+	}
+	if r := q.result("c", q.submit("c", "true\n")); r.State != queue.StateExit {
+		t.Errorf("%+v", r)
 	}
 }

@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 		case "qvm-ls":
 			os.Exit(list(sockets))
 		case "qvm-prefs":
+			if _, err := os.Stat(hiddenUUID(os.Args[1])); err == nil {
+				os.Exit(1)
+			}
 			fmt.Println(uuidOf(os.Args[1]))
 			os.Exit(0)
 		}
@@ -84,3 +87,6 @@ func list(sockets string) int {
 
 // uuidOf is the uuid of every qube of these tests.
 func uuidOf(string) string { return "11111111-2222-3333-4444-555555555555" }
+
+// hiddenUUID is the file that makes dom0's tools fail to tell a qube's uuid.
+func hiddenUUID(qube string) string { return os.Getenv(socketsEnv) + "-hidden-" + qube }

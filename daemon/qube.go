@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"qvmremote/daemon/transport"
+	"qvmremote/queue"
 )
 
 // qube is dom0's side of one configured qube: it drives the transport and
@@ -28,20 +29,21 @@ type qube struct {
 	idle   int  // the loop's own: names that this look asked about for nothing
 
 	mu       sync.Mutex
-	conn     *transport.Conn      // nil while there is none
-	changed  chan struct{}        // closed, and replaced, when conn changes
-	active   map[string]*request  // by id: claimed, and not delivered yet
-	answered map[string]int64     // ids delivered lately, with the look that was the latest then
-	skip     map[string]time.Time // ids refused lately, until when they are not looked at
-	burnt    map[string]bool      // by digest: headers refused with a good MAC but without a claim
-	state    string               // for people: what the qube is, or why it is not connected
-	since    time.Time            // of state
+	conn     *transport.Conn        // nil while there is none
+	changed  chan struct{}          // closed, and replaced, when conn changes
+	active   map[string]*request    // by id: claimed, and not delivered yet
+	answered map[string]int64       // ids delivered lately, with the look that was the latest then
+	skip     map[string]time.Time   // ids refused lately, until when they are not looked at
+	burnt    map[queue.Digest]int64 // headers refused with a good MAC but without a claim: when they were issued
+	ashes    int64                  // nothing issued before this moment is taken, for burnt was full
+	state    string                 // for people: what the qube is, or why it is not connected
+	since    time.Time              // of state
 }
 
 func newQube(x *Executor, name string) *qube {
 	return &qube{
 		x: x, name: name, kick: make(chan struct{}, 1), settled: make(chan struct{}, 1), changed: make(chan struct{}),
-		active: map[string]*request{}, answered: map[string]int64{}, skip: map[string]time.Time{}, burnt: map[string]bool{},
+		active: map[string]*request{}, answered: map[string]int64{}, skip: map[string]time.Time{}, burnt: map[queue.Digest]int64{},
 		state: "not looked at yet", since: x.now(),
 	}
 }

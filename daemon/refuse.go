@@ -83,20 +83,26 @@ func (q *qube) skipped(id string) bool {
 	return ok
 }
 
-// burn remembers a header whose MAC was good but which dom0 could not claim:
-// its client was told that it did not run, so it must not run later.
-func (q *qube) burn(header []byte) {
+// burn remembers a header whose MAC was good but which dom0 did not claim: its
+// client was told that it did not run, so it must not run later. Beyond so many
+// it remembers the latest issue time of those it forgets instead.
+func (q *qube) burn(header []byte, issued int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.burnt) < maxBurnt {
-		q.burnt[queue.DigestOf(header).String()] = true
+	if len(q.burnt) >= maxBurnt {
+		for _, issued := range q.burnt {
+			q.ashes = max(q.ashes, issued+1)
+		}
+		clear(q.burnt)
 	}
+	q.burnt[queue.DigestOf(header)] = issued
 }
 
-func (q *qube) isBurnt(header []byte) bool {
+func (q *qube) isBurnt(header []byte, issued int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.burnt[queue.DigestOf(header).String()] || len(q.burnt) >= maxBurnt
+	_, burnt := q.burnt[queue.DigestOf(header)]
+	return burnt || issued < q.ashes
 }
 
 // refusals records what an unauthenticated qube makes dom0 refuse, without

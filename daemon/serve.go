@@ -116,6 +116,9 @@ func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look i
 	case err != nil:
 		return false, err
 	case denial != nil:
+		if req, _, d := (queue.Check{}).Request(header, held.Current, held.Next); d == nil || d.Authentic {
+			q.burn(header, req.Issued)
+		}
 		return false, q.refuse(ctx, conn, id, header, held.Current, denial)
 	}
 	return q.decide(ctx, conn, id, header, held)
@@ -217,11 +220,11 @@ func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, head
 	case d != nil && !d.Authentic:
 		return false, q.refuse(ctx, conn, id, header, held.Current, d)
 	case adopted != nil:
-		q.burn(header)
+		q.burn(header, req.Issued)
 		return false, q.refuse(ctx, conn, id, header, key, notReady(adopted))
 	case d != nil && d.Reason == queue.Stale:
 		return false, q.refuse(ctx, conn, id, header, key, d)
-	case q.isBurnt(header):
+	case q.isBurnt(header, req.Issued):
 		return false, q.refuse(ctx, conn, id, header, key, &queue.Denial{Reason: queue.Replayed})
 	}
 	prepared := q.prepare(req, d)
@@ -235,10 +238,11 @@ func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, head
 	case errors.Is(err, errClaimed):
 		return false, nil // by this very process, a moment ago
 	case d2 != nil:
+		q.burn(header, req.Issued)
 		return false, q.refuse(ctx, conn, id, header, key, d2)
 	case err != nil:
 		q.x.warn("cannot take a request", "qube", q.name, "id", id, "error", err)
-		q.burn(header)
+		q.burn(header, req.Issued)
 		return false, q.refuse(ctx, conn, id, header, key, notReady(err))
 	}
 	q.x.begin(r)

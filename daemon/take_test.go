@@ -180,19 +180,28 @@ func TestRefusedNamesAreSkippedForAWhile(t *testing.T) {
 	}
 }
 
-// TestBurntHeadersNeverCount: when there are too many to remember, none does.
+// TestBurntHeadersNeverCount: when there are too many to remember, nothing
+// issued before the latest of them does, and what is issued later still counts.
 func TestBurntHeadersNeverCount(t *testing.T) {
 	t.Parallel()
 	q := newQube(&Executor{o: Options{Now: time.Now}}, "work")
-	q.burn([]byte("a"))
-	if !q.isBurnt([]byte("a")) || q.isBurnt([]byte("b")) {
+	q.burn([]byte("a"), 7)
+	if !q.isBurnt([]byte("a"), 7) || q.isBurnt([]byte("b"), 7) {
 		t.Error("the wrong header is burnt")
 	}
-	for i := range maxBurnt {
-		q.burn([]byte{byte(i), byte(i >> 8), 'x'})
+	for i := range 3 * maxBurnt {
+		q.burn([]byte{byte(i), byte(i >> 8), 'x'}, int64(i))
+		if len(q.burnt) > maxBurnt {
+			t.Fatalf("%d are remembered", len(q.burnt))
+		}
 	}
-	if !q.isBurnt([]byte("never seen")) || len(q.burnt) > maxBurnt {
-		t.Errorf("%d are remembered, and others accepted", len(q.burnt))
+	for i := range 3 * maxBurnt {
+		if !q.isBurnt([]byte{byte(i), byte(i >> 8), 'x'}, int64(i)) {
+			t.Fatalf("%d is accepted", i)
+		}
+	}
+	if q.isBurnt([]byte("later"), 3*maxBurnt) {
+		t.Error("nothing is accepted any more")
 	}
 }
 
