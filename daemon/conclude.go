@@ -30,6 +30,9 @@ func (r *request) conclude(e end) {
 	x := r.q.x
 	r.courier.stop()
 	record := r.final(e)
+	if err := r.release(); err != nil { // the qube may be gone for days
+		x.warn("cannot close an output", "qube", r.q.name, "id", r.claim.ID, "error", err)
+	}
 	var head string
 	err := x.persist(x.lasting, "record the end of a request", func() (err error) {
 		head, err = x.appendFinal(x.lasting, record)

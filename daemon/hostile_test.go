@@ -137,3 +137,45 @@ func TestToldNotToRun(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestDescriptorsOfTheUndelivered: a qube that goes away after it asked for much
+// does not leave dom0 with the open outputs of all of it.
+func TestDescriptorsOfTheUndelivered(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	w.start()
+	gone := t.TempDir() + "/gone"
+	for i := range 3 {
+		q.submit(fmt.Sprint("a", i), "until [ -e "+gone+" ]; do sleep 0.02; done; echo out; echo err >&2\n")
+	}
+	q.until("all of them run", func() bool {
+		n := 0
+		for _, word := range q.running {
+			if word == queue.WordRunning {
+				n++
+			}
+		}
+		return n == 3
+	})
+	q.halt()
+	if err := os.WriteFile(gone, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("all of them ended", func() bool { return w.count(audit.Final, "") == 3 })
+	w.eventually("no output is open", func() bool { return w.openBelow(w.o.Root.Spool()) == 0 })
+}
+
+// openBelow is how many files below dir this process has open.
+func (w *world) openBelow(dir string) (n int) {
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(to, dir+"/") {
+			n++
+		}
+	}
+	return n
+}
