@@ -188,6 +188,7 @@ func (b *Book) Apply(r audit.Record) {
 		b.claim(r)
 	case audit.Run:
 		if o := b.qube(r.Qube).open[r.ID]; o != nil {
+			r.Command, r.Detail = "", "" // long, and of no use but in the log
 			o.Run = &r
 		}
 	case audit.Final:

@@ -32,6 +32,26 @@ func TestClaimsFitIntoMemory(t *testing.T) {
 	runtime.KeepAlive(b)
 }
 
+// TestOpenRequestsHoldNoScripts: what a qube does not take the answer of is
+// open for a week; its script is in the log, and nothing here needs it.
+func TestOpenRequestsHoldNoScripts(t *testing.T) {
+	b := NewBook()
+	for i := range int64(100) {
+		r := claimOf("work", "id"+strconv.FormatInt(i, 10), "f", 1000, i)
+		b.Apply(r)
+		run := after(r, audit.Run)
+		run.Command = strings.Repeat("x", 8<<10)
+		b.Apply(run)
+	}
+	state, _ := b.Carry()
+	if each := len(state) / 100; each > 1<<10 {
+		t.Errorf("an open request takes %d bytes of a carry", each)
+	}
+	if err := b.Load(state); err != nil || b.All()[0].Run == nil {
+		t.Errorf("that it ran is forgotten: %v", err)
+	}
+}
+
 func heap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
