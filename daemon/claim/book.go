@@ -59,6 +59,7 @@ type qube struct {
 	floors map[string]int64 // by fingerprint
 	claims map[digest]held
 	open   map[string]*Request // by id
+	unsaid map[string]bool     // fingerprints whose floor rose by forgetting; perhaps no record says so
 }
 
 // digest stands for an id: claims are held by the ten thousand.
@@ -83,7 +84,7 @@ func NewBook() *Book {
 func (b *Book) qube(name string) *qube {
 	q := b.qubes[name]
 	if q == nil {
-		q = &qube{floors: map[string]int64{}, claims: map[digest]held{}, open: map[string]*Request{}}
+		q = &qube{floors: map[string]int64{}, claims: map[digest]held{}, open: map[string]*Request{}, unsaid: map[string]bool{}}
 		b.qubes[name] = q
 	}
 	return q
@@ -199,6 +200,9 @@ func (b *Book) Apply(r audit.Record) {
 		delete(b.qube(r.Qube).open, r.ID)
 	case audit.Floor, audit.Authorized, audit.Rotating:
 		b.raise(r.Qube, r.Key, r.Floor)
+		if q := b.qube(r.Qube); q.floors[r.Key] == r.Floor {
+			delete(q.unsaid, r.Key)
+		}
 	case audit.Loss:
 		b.lose(r)
 	case audit.CarryEvent:
@@ -270,7 +274,7 @@ func (b *Book) Forget(now time.Time) {
 
 // drop forgets the claims that old picks and raises the floors above them. All
 // claims of a key below its new floor go with them: the floor covers those.
-func (b *Book) drop(name string, q *qube, old func(held) bool) (raised []string) {
+func (b *Book) drop(name string, q *qube, old func(held) bool) {
 	floors := map[unique.Handle[string]]int64{}
 	for _, h := range q.claims {
 		if old(h) {
@@ -279,7 +283,7 @@ func (b *Book) drop(name string, q *qube, old func(held) bool) (raised []string)
 	}
 	for key, floor := range floors {
 		b.raise(name, key.Value(), floor)
-		raised = append(raised, key.Value())
+		q.unsaid[key.Value()] = true
 	}
 	for d, h := range q.claims {
 		if h.issued < floors[h.key] {
@@ -287,7 +291,6 @@ func (b *Book) drop(name string, q *qube, old func(held) bool) (raised []string)
 			b.total--
 		}
 	}
-	return raised
 }
 
 // giveUp makes room: the qube that holds most claims forgets its oldest, a
@@ -377,13 +380,16 @@ func (b *Book) merge(c carry) {
 }
 
 // Prune makes the book independent of the records before upTo: claims made
-// there are forgotten. It returns the floors this raises, for the log.
+// there are forgotten. It returns the floors that stand for claims no longer
+// held, of those forgotten earlier too: the state at the beginning of the newest
+// segment may be older than their forgetting.
 func (b *Book) Prune(upTo int64) []audit.Record {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var records []audit.Record
 	for name, q := range b.qubes {
-		for _, key := range b.drop(name, q, func(h held) bool { return h.seq < upTo }) {
+		b.drop(name, q, func(h held) bool { return h.seq < upTo })
+		for key := range q.unsaid {
 			records = append(records, audit.Record{Event: audit.Floor, Qube: name, Key: key, Floor: q.floors[key],
 				Way: "daemon", Detail: "raised before old segments were removed"})
 		}

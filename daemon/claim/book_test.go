@@ -177,6 +177,10 @@ func TestPruneTellsTheFloorsItRaised(t *testing.T) {
 	if _, oldest := b.Carry(); oldest != -1 {
 		t.Errorf("a start must read from %d although nothing is held", oldest)
 	}
+	if again := b.Prune(4); len(again) != 1 {
+		t.Errorf("a floor that no record says yet is told %d times", len(again))
+	}
+	b.Apply(records[0])
 	if again := b.Prune(4); len(again) != 0 {
 		t.Errorf("pruning again raises %+v", again)
 	}
