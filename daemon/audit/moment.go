@@ -40,6 +40,8 @@ func beforeRecord(e Event) {
 		disk.Point("audit.connected:before-record")
 	case Disconnected:
 		disk.Point("audit.disconnected:before-record")
+	case Cleaned:
+		disk.Point("audit.cleaned:before-record")
 	case Setting:
 		disk.Point("audit.setting:before-record")
 	case Started:
@@ -96,6 +98,8 @@ func afterRecord(e Event) {
 		disk.Point("audit.connected:after-record")
 	case Disconnected:
 		disk.Point("audit.disconnected:after-record")
+	case Cleaned:
+		disk.Point("audit.cleaned:after-record")
 	case Setting:
 		disk.Point("audit.setting:after-record")
 	case Started:
