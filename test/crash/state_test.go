@@ -1,9 +1,6 @@
 package crash
 
 import (
-	"go/ast"
-	"go/token"
-	"strconv"
 	"testing"
 
 	"qvmremote/test/rules"
@@ -15,7 +12,7 @@ import (
 func TestEveryRecordHasPoints(t *testing.T) {
 	t.Parallel()
 	tree, points := listed(t)
-	events := auditEvents(t, tree)
+	events := auditEvents(tree)
 	if len(events) < 20 {
 		t.Fatalf("only %d events were found; does this test still read daemon/audit rightly?", len(events))
 	}
@@ -85,29 +82,10 @@ func listed(t *testing.T) (*rules.Tree, map[string]bool) {
 
 // auditEvents lists the events that can be in a log: the constants of type
 // Event, less the one that is never written.
-func auditEvents(t *testing.T, tree *rules.Tree) (events []string) {
-	t.Helper()
-	for _, f := range tree.Files {
-		if f.Dir() != "daemon/audit" || f.Test() {
-			continue
-		}
-		for _, d := range f.AST.Decls {
-			g, ok := d.(*ast.GenDecl)
-			if !ok || g.Tok != token.CONST {
-				continue
-			}
-			for _, s := range g.Specs {
-				v := s.(*ast.ValueSpec)
-				of, ok := v.Type.(*ast.Ident)
-				if !ok || of.Name != "Event" || v.Names[0].Name == "Unreadable" {
-					continue
-				}
-				text, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
-				if err != nil {
-					t.Fatal(err)
-				}
-				events = append(events, text)
-			}
+func auditEvents(tree *rules.Tree) (events []string) {
+	for name, event := range tree.Texts("daemon/audit", "Event") {
+		if name != "Unreadable" {
+			events = append(events, event)
 		}
 	}
 	return events

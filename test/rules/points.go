@@ -162,22 +162,43 @@ func (t *Tree) constants() map[string]map[string]string {
 		if all[f.Dir()] == nil {
 			all[f.Dir()] = map[string]string{}
 		}
-		for _, d := range f.AST.Decls {
-			g, ok := d.(*ast.GenDecl)
-			if !ok || g.Tok != token.CONST {
-				continue
-			}
-			for _, s := range g.Specs {
-				v := s.(*ast.ValueSpec)
-				for i, value := range v.Values {
-					if text, ok := constantText(value, nil); ok && i < len(v.Names) {
-						all[f.Dir()][v.Names[i].Name] = text
-					}
+		f.eachConstant(func(v *ast.ValueSpec) {
+			for i, value := range v.Values {
+				if text, ok := constantText(value, nil); ok && i < len(v.Names) {
+					all[f.Dir()][v.Names[i].Name] = text
 				}
+			}
+		})
+	}
+	return all
+}
+
+// Texts maps the names of the constants of type typ in the package of dir to
+// the texts they stand for.
+func (t *Tree) Texts(dir, typ string) map[string]string {
+	all := map[string]string{}
+	for _, f := range t.Files {
+		if f.Dir() != dir || f.Test() {
+			continue
+		}
+		f.eachConstant(func(v *ast.ValueSpec) {
+			if of, ok := v.Type.(*ast.Ident); ok && of.Name == typ && len(v.Values) == 1 {
+				all[v.Names[0].Name], _ = constantText(v.Values[0], nil)
+			}
+		})
+	}
+	return all
+}
+
+// eachConstant visits what the file declares as constants at its top.
+func (f *File) eachConstant(visit func(*ast.ValueSpec)) {
+	for _, d := range f.AST.Decls {
+		if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.CONST {
+			for _, s := range g.Specs {
+				visit(s.(*ast.ValueSpec))
 			}
 		}
 	}
-	return all
 }
 
 func constantText(e ast.Expr, constants map[string]string) (string, bool) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"qvmremote/daemon/audit"
 	"qvmremote/queue"
 )
 
@@ -78,24 +79,17 @@ func eachConstant(t *Tree, visit func(name string, value ast.Expr)) {
 		if f.Dir() != "queue" || f.Test() {
 			continue
 		}
-		for _, d := range f.AST.Decls {
-			g, ok := d.(*ast.GenDecl)
-			if !ok || g.Tok != token.CONST {
-				continue
-			}
-			for _, s := range g.Specs {
-				v := s.(*ast.ValueSpec)
-				for i, n := range v.Names {
-					var value ast.Expr
-					if i < len(v.Values) {
-						value = v.Values[i]
-					}
-					if n.IsExported() {
-						visit(n.Name, value)
-					}
+		f.eachConstant(func(v *ast.ValueSpec) {
+			for i, n := range v.Names {
+				var value ast.Expr
+				if i < len(v.Values) {
+					value = v.Values[i]
+				}
+				if n.IsExported() {
+					visit(n.Name, value)
 				}
 			}
-		}
+		})
 	}
 }
 
@@ -104,27 +98,36 @@ func TestProtocolExplainsEveryReason(t *testing.T) {
 	t.Parallel()
 	tree := load(t)
 	text := readText(t, tree.Root, "docs/protocol.md")
-	count := 0
-	for _, f := range tree.Files {
-		if f.Path != "queue/reason.go" {
-			continue
+	reasons := tree.Texts("queue", "Reason")
+	for _, reason := range reasons {
+		if !strings.Contains(text, "\n| `"+reason+"` |") {
+			t.Errorf("docs/protocol.md has no row for the refusal %s", reason)
 		}
-		ast.Inspect(f.AST, func(n ast.Node) bool {
-			v, ok := n.(*ast.ValueSpec)
-			if !ok || len(v.Values) != 1 {
-				return true
-			}
-			if id, ok := v.Type.(*ast.Ident); ok && id.Name == "Reason" {
-				reason, _ := constantText(v.Values[0], nil)
-				count++
-				if !strings.Contains(text, "\n| `"+reason+"` |") {
-					t.Errorf("docs/protocol.md has no row for the refusal %s", reason)
-				}
-			}
-			return true
-		})
 	}
-	if count == 0 {
-		t.Error("no reasons found in queue/reason.go")
+	if len(reasons) == 0 {
+		t.Error("no reasons found in package queue")
+	}
+}
+
+// TestAuditPageExplainsTheLog: docs/audit.md names each event, and has a row
+// for each finding with how bad it is.
+func TestAuditPageExplainsTheLog(t *testing.T) {
+	t.Parallel()
+	tree := load(t)
+	text := readText(t, tree.Root, "docs/audit.md")
+	events, findings := tree.Texts("daemon/audit", "Event"), tree.Texts("daemon/audit", "FindingKind")
+	if len(events) == 0 || len(findings) == 0 {
+		t.Error("no events or findings found in daemon/audit")
+	}
+	for name, event := range events {
+		if name != "Unreadable" && !strings.Contains(text, "`"+event+"`") {
+			t.Errorf("docs/audit.md does not say what the event %s is", event)
+		}
+	}
+	for _, kind := range findings {
+		row := "\n| `" + kind + "` | " + string(audit.FindingKind(kind).Severity()) + " |"
+		if !strings.Contains(text, row) {
+			t.Errorf("docs/audit.md has no row that begins with %q", row[1:])
+		}
 	}
 }
