@@ -2,8 +2,8 @@ package queue
 
 import "time"
 
-// Limits of the protocol (docs/protocol.md §6). Those a dom0 may change are
-// defaults here; the daemon's settings hold the values in force.
+// Limits of the protocol (docs/protocol.md §10). Some of them a dom0 may lower;
+// the daemon's settings hold the values in force.
 const (
 	MaxHeader   = 1 << 10  // bytes of a request, cancel or result header
 	MaxScript   = 1 << 20  // bytes of a script
@@ -23,7 +23,7 @@ const (
 	ClockSlack     = 60 * time.Second // how far ahead of dom0 a qube's clock may be
 )
 
-// Exit codes of a request's end and of the client (docs/protocol.md §7).
+// Exit codes of a request's end and of the client (docs/protocol.md §11).
 const (
 	ExitUsage       = 1
 	ExitTimeout     = 124

@@ -14,7 +14,7 @@ const (
 // AnyQube stands in a request for a qube that does not know its own name.
 const AnyQube = "-"
 
-// Request is the header <id>.auth that a qube publishes (docs/protocol.md §3).
+// Request is the header <id>.auth that a qube publishes (docs/protocol.md §4).
 type Request struct {
 	Kind    string
 	ID      string

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// State is how a request ended (docs/protocol.md §1.5).
+// State is how a request ended (docs/protocol.md §1, 5).
 type State string
 
 // The final states.

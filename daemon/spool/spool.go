@@ -1,7 +1,10 @@
 // Package spool holds what dom0 has of the requests it took: one folder a
 // request, named by dom0's own number. It guarantees that nothing a qube chose
-// becomes part of a path, that what was written is on the disk before the
-// function that wrote it returns, and that the spool stays within its quotas.
+// becomes part of a path, that what a request's answer needs (the key that signs
+// it, the signed answer, the outputs once synced) is on the disk before the
+// function that put it there returns, and that the spool stays within its
+// quotas. Script and stdin may be lost with the power: no one reads them after
+// a crash.
 package spool
 
 import (

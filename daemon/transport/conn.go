@@ -34,7 +34,7 @@ type Times struct {
 	Shutdown time.Duration // for the transport's process to go by itself
 }
 
-// DefaultTimes are those of docs/protocol.md §5.
+// DefaultTimes are those of docs/protocol.md §7.
 func DefaultTimes() Times {
 	return Times{Magic: 20 * time.Second, Frame: 30 * time.Second, Answer: 30 * time.Second, Shutdown: 2 * time.Second}
 }
