@@ -30,7 +30,7 @@ const (
 	Disconnected Event = "disconnected"
 	Cleaned      Event = "cleaned"   // an administrator removed Count files of the queue
 	Recovered    Event = "recovered" // an administrator had a request settled that was left running in the qube
-	Setting      Event = "setting"   // remote.conf changed; Detail says how
+	Setting      Event = "setting"   // remote.conf changed, by hand where Way is "file"; Detail says how
 	Started      Event = "started"   // the executor began
 	Stopped      Event = "stopped"   // the executor ended cleanly
 	Enabled      Event = "enabled"   // start at boot
