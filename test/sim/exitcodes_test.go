@@ -8,7 +8,7 @@ import (
 	"qvmremote/test/sim"
 )
 
-// The exit codes of qvm-run: qubes.md §1.3.
+// The exit codes of qvm-run.
 func TestQvmRunExitCodes(t *testing.T) {
 	t.Parallel()
 	w := sim.New(t)
@@ -57,7 +57,7 @@ func TestQvmRunExitCodes(t *testing.T) {
 	}
 }
 
-// §1.3, 0: "local qrexec-client killed by a signal (max(0,-N))".
+// 0: "local qrexec-client killed by a signal (max(0,-N))".
 func TestKilledClientIsSuccess(t *testing.T) {
 	t.Parallel()
 	w := sim.New(t)
@@ -68,7 +68,7 @@ func TestKilledClientIsSuccess(t *testing.T) {
 	expect(t, "exit code", code(t, r), 0)
 }
 
-// §1.3, 130-ish: "KeyboardInterrupt forwards SIGINT to the client".
+// 130-ish: "KeyboardInterrupt forwards SIGINT to the client".
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	w := sim.New(t)
@@ -79,7 +79,7 @@ func TestInterrupt(t *testing.T) {
 	expect(t, "exit code", code(t, r), 130)
 }
 
-// §1.3, 255: "data vchan closed early": the qube goes down under the call.
+// 255: "data vchan closed early": the qube goes down under the call.
 func TestQubeGoesDownUnderCall(t *testing.T) {
 	t.Parallel()
 	for _, how := range isolations {

@@ -7,7 +7,7 @@ import (
 	"qvmremote/test/sim"
 )
 
-// The arguments of qvm-run: qubes.md §1.2, row by row.
+// The arguments of qvm-run, one by one.
 func TestQvmRunOptions(t *testing.T) {
 	t.Parallel()
 	w := sim.New(t)
@@ -81,7 +81,7 @@ func TestQvmRunWithoutVMExecFeature(t *testing.T) {
 	expect(t, "service", service[len(service)-1], "DEFAULT:QUBESRPC qubes.VMShell+ dom0")
 }
 
-// What goes wrong with COMMAND as shell source: §1.2, pitfalls.
+// What goes wrong with COMMAND as shell source.
 func TestShellStringPitfalls(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"inherit", "copy"} {

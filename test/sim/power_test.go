@@ -10,7 +10,7 @@ import (
 	"qvmremote/test/sim/proctree"
 )
 
-// qvm-check: qubes.md §1.5.
+// qvm-check and its exit codes.
 func TestQvmCheck(t *testing.T) {
 	t.Parallel()
 	w := sim.New(t)
@@ -50,7 +50,7 @@ func TestQvmCheck(t *testing.T) {
 	expect(t, "-v goes to stderr", tool(t, w, "", "qvm-check", "-v", "run"), result{"", "run: Running\n", 0})
 }
 
-// Starting and not starting: qubes.md §1.2 -a/-n, §1.3, §1.5.
+// Starting and not starting: -a, -n and what they cannot prevent.
 func TestAutostart(t *testing.T) {
 	t.Parallel()
 	w := sim.New(t)
@@ -69,7 +69,7 @@ func TestAutostart(t *testing.T) {
 	expect(t, "boots", q.Boots(), 1)
 }
 
-// §1.5: "--no-autostart is only a pre-check": a qube that goes down between it
+// "--no-autostart is only a pre-check": a qube that goes down between it
 // and the call is started again.
 func TestAutostartRace(t *testing.T) {
 	t.Parallel()

@@ -2,7 +2,7 @@
 // and its kin, and qubes with homes and processes of their own.
 //
 // It guarantees that a world touches nothing outside its folder, that its tools
-// behave as qubes.md describes (its own tests go through that statement by
+// behave as the real ones do (its own tests go through that statement by
 // statement), and that Close leaves no process behind.
 package sim
 

@@ -31,7 +31,7 @@ func each(t *testing.T, f func(t *testing.T, w *sim.World, q *sim.Qube)) {
 	}
 }
 
-// §1.4: stdout raw; stderr passed separately; no total size limit.
+// Stdout raw; stderr passed separately; no total size limit.
 func TestStreamsAreRawAndApart(t *testing.T) {
 	each(t, func(t *testing.T, w *sim.World, q *sim.Qube) {
 		data := make([]byte, 3<<20)
@@ -49,7 +49,7 @@ func TestStreamsAreRawAndApart(t *testing.T) {
 	})
 }
 
-// §1.4: "stdin EOF is propagated", long after the start and while output goes on.
+// "stdin EOF is propagated", long after the start and while output goes on.
 func TestStdinEndReachesProcess(t *testing.T) {
 	each(t, func(t *testing.T, w *sim.World, q *sim.Qube) {
 		r := stream(t, w, "work", "while read a; do echo got $a; done; echo end")
@@ -63,7 +63,7 @@ func TestStdinEndReachesProcess(t *testing.T) {
 	})
 }
 
-// §1.4: "EOF on VM stdout likewise", before the process ends.
+// "EOF on VM stdout likewise", before the process ends.
 func TestStdoutEndReachesCaller(t *testing.T) {
 	t.Parallel()
 	w := sim.New(t)
@@ -76,7 +76,7 @@ func TestStdoutEndReachesCaller(t *testing.T) {
 	expect(t, "exit code", code(t, r), 3)
 }
 
-// §1.4: "qvm-run -p drains the caller's stdin".
+// "qvm-run -p drains the caller's stdin".
 func TestCallersStdinIsDrained(t *testing.T) {
 	each(t, func(t *testing.T, w *sim.World, q *sim.Qube) {
 		loop := `printf '1\n2\n3\n' | { read a; qvm-run -p work "echo $a"; cat; }`
@@ -86,7 +86,7 @@ func TestCallersStdinIsDrained(t *testing.T) {
 	})
 }
 
-// §1.4: "every holder of its stdout and stderr closed them": a child that
+// "every holder of its stdout and stderr closed them": a child that
 // keeps one of them holds the call, one that keeps none does not.
 func TestBackgroundChildHoldsCall(t *testing.T) {
 	t.Parallel()
@@ -118,7 +118,7 @@ func TestBackgroundChildHoldsCall(t *testing.T) {
 	}
 }
 
-// §1.4: "Killing the dom0 side does not kill the VM process; it gets
+// "Killing the dom0 side does not kill the VM process; it gets
 // EOF/SIGPIPE". "Killing only qvm-run leaves qrexec-client as an orphan".
 func TestKillingDom0Side(t *testing.T) {
 	each(t, func(t *testing.T, w *sim.World, q *sim.Qube) {
@@ -146,7 +146,7 @@ func TestKillingDom0Side(t *testing.T) {
 	})
 }
 
-// §1.4: the environment of the process is "setsid, cwd = $HOME", sockets for
+// The environment of the process is "setsid, cwd = $HOME", sockets for
 // streams, no tty; a login shell's profile makes noise first.
 func TestProcessSurroundings(t *testing.T) {
 	t.Parallel()
@@ -168,7 +168,7 @@ func TestProcessSurroundings(t *testing.T) {
 	expect(t, "noise knob", run("echo hi"), "\x1b[2Jnoise\x00\nwelcome\nhi\n")
 }
 
-// §1.4: "Long-lived: no idle timeout", "Chunks ≤ 64 KiB": a conversation goes
+// "Long-lived: no idle timeout", "Chunks ≤ 64 KiB": a conversation goes
 // on as long as both want, and what is written arrives without more.
 func TestLongConversation(t *testing.T) {
 	each(t, func(t *testing.T, w *sim.World, q *sim.Qube) {

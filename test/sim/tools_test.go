@@ -58,7 +58,7 @@ func TestQvmPrefs(t *testing.T) {
 	expect(t, "was set", tool(t, w, "", "qvm-prefs", "work", "label").out, "green\n")
 }
 
-// qrexec-client: qubes.md §1.5.
+// qrexec-client and its exit codes.
 func TestQrexecClient(t *testing.T) {
 	t.Parallel()
 	w := sim.New(t)
