@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
-	"syscall"
-	"time"
 	"unicode/utf8"
 
 	"qvmremote/daemon/audit"
@@ -125,8 +121,11 @@ func (r *request) noteLoss(f audit.Record) {
 	if saved, ok, err := r.entry.Result(); err == nil && ok && len(saved) > 0 {
 		return // an answer was made from it before it was lost; it stays as it is
 	}
-	_, err := r.err.Write([]byte("qvm-remote: dom0 lost a part of the output\n"))
-	r.q.x.warn("an output is not what the log says", "qube", r.q.name, "id", r.claim.ID, "error", err)
+	x := r.q.x
+	x.warn("an output is not what the log says", "qube", r.q.name, "id", r.claim.ID)
+	if _, err := r.err.Write([]byte("qvm-remote: dom0 lost a part of the output\n")); err != nil {
+		x.warn("cannot tell the qube that output was lost", "qube", r.q.name, "id", r.claim.ID, "error", err)
+	}
 }
 
 // abandon closes a request whose spool is gone: it has a final state in the
@@ -207,34 +206,3 @@ func digest(s string) queue.Digest {
 	}
 	return d
 }
-
-// lockWait is how long a start waits for the lock of an executor that was
-// killed: a child that it was about to start holds the lock, too, until it has
-// become the program it is to be.
-const lockWait = time.Second
-
-// lockExecutor makes sure that one executor works below a root. The lock file
-// is never unlinked.
-func lockExecutor(ctx context.Context, path string) (io.Closer, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the executor's lock: %w", err)
-	}
-	for deadline := time.Now().Add(lockWait); ; {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) || !sleep(ctx, 10*time.Millisecond, nil) {
-			break
-		}
-	}
-	if err != nil {
-		_ = f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, ErrRunning
-		}
-		return nil, fmt.Errorf("cannot take the executor's lock: %w", err)
-	}
-	return f, nil
-}
-
-// ErrRunning says that another executor works here.
-var ErrRunning = errors.New("the daemon is already running; stop it first, or see: qvm-remote-dom0 status")

@@ -23,13 +23,13 @@ type courier struct {
 	quit  context.CancelFunc
 	done  chan struct{}
 
-	mu      sync.Mutex
-	word    queue.Word      // the latest one
-	told    *transport.Conn // whose agent last removed the request's files; nil before that
-	spooled int64           // the look that was the latest then
+	mu     sync.Mutex
+	word   queue.Word      // the latest one
+	told   *transport.Conn // whose agent last removed the request's files; nil before that
+	atLook int64           // the look that was the latest then
 
-	conn           *transport.Conn // for which the offsets hold
-	sentOut, sentE int64
+	conn             *transport.Conn // for which the offsets hold
+	sentOut, sentErr int64
 }
 
 func newCourier(q *qube, id string, out, err *spool.Output) *courier {
@@ -98,7 +98,7 @@ func (c *courier) removed(conn *transport.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.told != conn {
-		c.told, c.spooled = conn, c.q.looks.Load()
+		c.told, c.atLook = conn, c.q.looks.Load()
 	}
 }
 
@@ -107,7 +107,7 @@ func (c *courier) removed(conn *transport.Conn) {
 func (c *courier) removedBy() (*transport.Conn, int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.told, c.spooled
+	return c.told, c.atLook
 }
 
 // startOver makes the next rest send all of the output again.
@@ -118,12 +118,12 @@ func (c *courier) startOver() { c.conn = nil }
 // harm.
 func (c *courier) rest(ctx context.Context, conn *transport.Conn) error {
 	if c.conn != conn {
-		c.conn, c.sentOut, c.sentE = conn, 0, 0
+		c.conn, c.sentOut, c.sentErr = conn, 0, 0
 	}
 	if err := c.send(ctx, conn, queue.Stdout, c.out, &c.sentOut); err != nil {
 		return err
 	}
-	return c.send(ctx, conn, queue.Stderr, c.err, &c.sentE)
+	return c.send(ctx, conn, queue.Stderr, c.err, &c.sentErr)
 }
 
 func (c *courier) send(ctx context.Context, conn *transport.Conn, s queue.Stream, o *spool.Output, sent *int64) error {

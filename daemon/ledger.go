@@ -77,10 +77,13 @@ func (x *Executor) write(ctx context.Context, up update, build func(*audit.Tx) (
 	return written, commit.Head, nil
 }
 
+// tellWait is how long a record that nothing depends on may take.
+const tellWait = 10 * time.Second
+
 // tell records what happened; that it could not be recorded is told in the
 // journal and in the log's findings.
 func (x *Executor) tell(r audit.Record) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), tellWait)
 	defer cancel()
 	if err := x.append(ctx, r); err != nil {
 		x.warn("cannot record", "event", string(r.Event), "qube", r.Qube, "id", r.ID, "error", err)

@@ -21,7 +21,7 @@ func (x *Executor) loadSettings() (settings.Settings, error) {
 		return set, fmt.Errorf("cannot use the settings: %w", err)
 	}
 	for _, w := range warnings {
-		x.warn("settings", "warning", w.String())
+		x.warn("the settings are odd", "warning", w.String())
 	}
 	return set, nil
 }

@@ -185,9 +185,9 @@ func (q *qube) note(state string, err error) {
 	if changed {
 		q.x.status.touch()
 		if err != nil {
-			q.x.info("qube", "qube", q.name, "state", state, "error", err)
+			q.x.info("a qube's connection changed", "qube", q.name, "state", state, "error", err)
 		} else {
-			q.x.info("qube", "qube", q.name, "state", state)
+			q.x.info("a qube's connection changed", "qube", q.name, "state", state)
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	maxSkipped = 1000 // refused names remembered a qube
-	maxBurnt   = 10_000
+	maxSkipped = 1000   // refused names remembered a qube
+	maxBurnt   = 10_000 // headers remembered a qube; beyond it none counts any more until a restart
 )
 
 // refuse answers what is no claimed request and was not made one, signed with
@@ -109,10 +109,10 @@ func (q *qube) isBurnt(header []byte, issued int64) bool {
 // letting it fill the log: single records up to a rate, then a count.
 type refusals struct {
 	mu    sync.Mutex
-	since time.Time
-	n     int64
-	more  int64
-	total int64
+	since time.Time // the minute's begin
+	n     int64     // in this minute
+	more  int64     // of those, counted and not recorded yet
+	total int64     // since the executor started
 }
 
 // count records r or counts it, and reports which: whoever tells more about r
