@@ -57,7 +57,7 @@ func run(args []string) int {
 	switch {
 	case err != nil:
 		return p.fail(err)
-	case opt.help:
+	case opt.help, verbs[opt.verb()] != nil && asksHelp(opt.words[1:]):
 		return p.print(usage)
 	case opt.version:
 		return p.print("qvm-remote " + queue.Version + "\n")
@@ -130,6 +130,9 @@ func (p *program) fail(err error) int {
 		return code
 	}
 	p.say("qvm-remote: %v", plain(err.Error()))
+	if errors.As(err, new(usageError)) {
+		p.say("hint: qvm-remote --help")
+	}
 	return code
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,6 +99,12 @@ func (o *options) set(arg string, rest []string) (used int, err error) {
 	}
 	*seconds = time.Duration(n) * time.Second
 	return used, nil
+}
+
+// asksHelp reports whether the arguments of one of the program's own commands
+// ask for help. None of these commands takes such a word for anything else.
+func asksHelp(args []string) bool {
+	return slices.Contains(args, "-h") || slices.Contains(args, "--help")
 }
 
 const usage = `usage: qvm-remote [OPTIONS] COMMAND [ARG…]
