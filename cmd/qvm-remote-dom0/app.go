@@ -78,9 +78,9 @@ func group(use, short string, sub ...*cobra.Command) *cobra.Command {
 	return c
 }
 
-func unknownCommand(_ *cobra.Command, args []string) error {
+func unknownCommand(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("unknown command: %s", args[0])
+		return fmt.Errorf("unknown command: %s\n%s", queue.Escape(args[0], maxLine), helpHint(c))
 	}
 	return nil
 }
@@ -96,17 +96,22 @@ func between(least, most int) cobra.PositionalArgs {
 }
 
 // badFlag words an option's error as the first implementation did.
-func badFlag(_ *cobra.Command, err error) error {
+func badFlag(c *cobra.Command, err error) error {
 	text := err.Error()
 	if name, ok := strings.CutPrefix(text, "unknown flag: "); ok {
-		return fmt.Errorf("unknown option: %s", name)
+		return fmt.Errorf("unknown option: %s\n%s", queue.Escape(name, maxLine), helpHint(c))
 	}
 	if rest, ok := strings.CutPrefix(text, "unknown shorthand flag: '"); ok {
 		name, _, _ := strings.Cut(rest, "'")
-		return fmt.Errorf("unknown option: -%s", name)
+		return fmt.Errorf("unknown option: -%s\n%s", queue.Escape(name, maxLine), helpHint(c))
+	}
+	if what, _, ok := strings.Cut(text, " flag: strconv."); ok {
+		return errors.New(what) // the rest names a function of Go
 	}
 	return err
 }
+
+func helpHint(c *cobra.Command) string { return "hint: " + c.CommandPath() + " --help" }
 
 // asRoot runs do if it can work: in a real dom0 only root may.
 func (a *app) asRoot(do func(context.Context, *admin.Admin, []string) error) func(*cobra.Command, []string) error {

@@ -35,7 +35,7 @@ func (a *app) authorize() *cobra.Command {
 			a.authorized(ch)
 			return nil
 		})}
-	c.Flags().BoolVar(&replace, "replace", false, "replace another key of this qube without asking; `rotate` is the gentle way")
+	c.Flags().BoolVar(&replace, "replace", false, "replace another key of this qube without asking; 'rotate' is the gentle way")
 	return c
 }
 
