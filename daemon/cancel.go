@@ -66,6 +66,9 @@ func (q *qube) cancelIt(ctx context.Context, conn *transport.Conn, c queue.Cance
 			r.cancel(run.ErrCancelled)
 		}
 	case claim.Unknown:
+		if loud := q.tooLoud(); loud != nil {
+			return false, q.dropCancel(ctx, conn, c.ID, loud.Reason)
+		}
 		if q.crowded() {
 			return false, nil // it stays where it is until there is room
 		}

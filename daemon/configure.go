@@ -25,6 +25,7 @@ func (x *Executor) follow(ctx context.Context) error {
 	}
 	tidy := time.NewTicker(x.o.Times.Tidy)
 	defer tidy.Stop()
+	x.tidy(ctx)
 	x.configure(ctx)
 	for {
 		select {
@@ -155,12 +156,4 @@ func (x *Executor) uuid(ctx context.Context, name string) string {
 		return ""
 	}
 	return uuid
-}
-
-// tidy forgets and prunes what is old.
-func (x *Executor) tidy(ctx context.Context) {
-	x.book.Forget(x.now())
-	if err := x.log.Prune(ctx); err != nil {
-		x.warn("cannot prune the audit log", "error", err)
-	}
 }

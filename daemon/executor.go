@@ -51,8 +51,9 @@ type Executor struct {
 	copies  *copies          // of the log, for people
 	stream  transport.Stream // but for the account, which may change: see dial
 	status  *status
-	number  atomic.Int64  // highest number given to a request
-	reading chan struct{} // has room for as many scripts as may be in memory at once
+	number  atomic.Int64           // highest number given to a request
+	loudest atomic.Pointer[string] // the qube that is denied because it filled the audit log, "" for none
+	reading chan struct{}          // has room for as many scripts as may be in memory at once
 
 	accepting context.Context // ends when the daemon begins to stop
 	hard      context.Context // ends when running commands must

@@ -227,6 +227,10 @@ func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, head
 	case q.isBurnt(header, req.Issued):
 		return false, q.refuse(ctx, conn, id, header, key, &queue.Denial{Reason: queue.Replayed})
 	}
+	if loud := q.tooLoud(); loud != nil {
+		q.burn(header, req.Issued)
+		return false, q.refuse(ctx, conn, id, header, key, loud)
+	}
 	prepared := q.prepare(req, d)
 	r, d2, err := q.claimIt(ctx, id, header, req, key, held, d)
 	if err != nil || d2 != nil || r.ready != nil { // r is denied if it is ready
