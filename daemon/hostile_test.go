@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"qvmremote/daemon/audit"
+	"qvmremote/daemon/keys"
 	"qvmremote/queue"
 )
 
@@ -178,4 +179,47 @@ func (w *world) openBelow(dir string) (n int) {
 		}
 	}
 	return n
+}
+
+// TestAnotherQubeGetsNoAnswers: what ran for a qube that was removed is not
+// delivered to another one that was given its name.
+func TestAnotherQubeGetsNoAnswers(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	q.setRefuse(noFinish)
+	stop := w.start()
+	h := q.submit("a", "echo secret\n")
+	w.eventually("it ran", func() bool { return w.count(audit.Final, "a") == 1 })
+	store, err := keys.Open(w.o.Root.Keys())
+	authorise := func(uuid string) {
+		if err == nil {
+			err = store.PutMeta(q.name, keys.Meta{UUID: uuid})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	authorise(strings.ReplaceAll(uuidOf(q.name), "1", "9"))
+	q.change(func() { clear(q.out) })
+	q.setRefuse(nil)
+	w.start()
+	for _, id := range []string{"b", "c"} {
+		if r := q.denial(id, q.submit(id, "true\n")); r.Reason != queue.OtherQube {
+			t.Errorf("%+v", r)
+		}
+	}
+	q.mu.Lock()
+	if len(q.finishes) > 0 || len(q.out) > 0 {
+		t.Errorf("it was told %v, output %q", q.finishes, q.out)
+	}
+	q.mu.Unlock()
+	authorise(uuidOf(q.name)) // it is the right one after all
+	q.submit("d", "true\n")
+	if r := q.result("a", h); r.State != queue.StateExit {
+		t.Errorf("%+v", r)
+	}
 }

@@ -43,7 +43,8 @@ func (x *Executor) lookOnce(ctx context.Context, q *qube) error {
 		return err
 	}
 	q.uuid.Store(x.uuid(ctx, q.name))
-	q.setConn(conn)
+	held, _ := q.holding()
+	q.admit(conn, held)
 	err = x.seeThrough(ctx, q, conn)
 	if ctx.Err() != nil {
 		context.AfterFunc(x.lasting, conn.Close) // the last results go over it

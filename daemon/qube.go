@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"qvmremote/daemon/keys"
 	"qvmremote/daemon/transport"
 	"qvmremote/queue"
 )
@@ -29,7 +30,7 @@ type qube struct {
 	idle   int  // the loop's own: names that this look asked about for nothing
 
 	mu       sync.Mutex
-	conn     *transport.Conn        // nil while there is none
+	conn     *transport.Conn        // nil while there is none to the qube that was authorised
 	changed  chan struct{}          // closed, and replaced, when conn changes
 	active   map[string]*request    // by id: claimed, and not delivered yet
 	answered map[string]int64       // ids delivered lately, with the look that was the latest then
@@ -95,7 +96,8 @@ func (q *qube) loop(ctx context.Context) {
 // connection stays open for the last deliveries.
 func (q *qube) serveConn(ctx context.Context, conn *transport.Conn) error {
 	q.uuid.Store(q.x.uuid(ctx, q.name))
-	q.setConn(conn)
+	held, _ := q.holding()
+	q.admit(conn, held)
 	q.note("connected", nil)
 	err := q.serve(ctx, conn)
 	if q.x.accepting.Err() != nil {
@@ -189,6 +191,22 @@ func (q *qube) note(state string, err error) {
 		} else {
 			q.x.info("a qube's connection changed", "qube", q.name, "state", state)
 		}
+	}
+}
+
+// admit makes conn the one that scripts, output and answers go over, unless the
+// qube behind it is not the one that was authorised: what ran for a qube that
+// was removed is not for another that was given its name.
+func (q *qube) admit(conn *transport.Conn, held keys.Held) {
+	own := held.Meta.UUID == "" || held.Meta.UUID == q.currentUUID()
+	q.mu.Lock()
+	admitted := q.conn == conn
+	q.mu.Unlock()
+	switch {
+	case own && !admitted:
+		q.setConn(conn)
+	case !own && admitted:
+		q.setConn(nil)
 	}
 }
 

@@ -68,6 +68,7 @@ func (h *haste) note(now time.Time, useful bool) bool {
 // connection's.
 func (q *qube) look(ctx context.Context, conn *transport.Conn, names queue.Names, look int64) (useful bool, err error) {
 	held, denial := q.holding()
+	q.admit(conn, held)
 	q.forgetAnswered(look)
 	for _, id := range names.Cancels {
 		q.idle++
