@@ -39,7 +39,7 @@ func (a *Admin) FetchKey(ctx context.Context, vm string) (queue.Key, error) {
 	command := "exec cat /home/" + set.VMUser + "/" + queue.FolderName + "/auth.key"
 	out, err := qubes.Output(ctx, fetchWait, path, "--no-gui", "--no-autostart", "--pass-io", vm, command)
 	if err != nil {
-		return queue.Key{}, fmt.Errorf("cannot read the key in %s; make one there: qvm-remote key gen: %w", vm, err)
+		return queue.Key{}, fmt.Errorf("cannot read the key in %s: %w; if it has none, make one there: qvm-remote key gen", vm, err)
 	}
 	if len(out) > maxFetched {
 		return queue.Key{}, fmt.Errorf("%s answered %d bytes instead of a key", vm, len(out))
@@ -66,6 +66,8 @@ func (a *Admin) mustRun(ctx context.Context, vm string) error {
 		return refused("dom0 knows no qube of the name %s; see qvm-ls", vm)
 	case err != nil:
 		return err
+	case state == qubes.Paused:
+		return refused("%s is paused; let it go on first: qvm-unpause %[1]s", vm)
 	case state != qubes.Running:
 		return refused("%s is not running; start it first: qvm-start %[1]s", vm)
 	}
