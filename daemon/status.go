@@ -36,7 +36,7 @@ type QubeStatus struct {
 
 // Health is something to know about how the executor is.
 type Health struct {
-	Code     string         `json:"code"` // names the cause: "mirror", "settings", "key-QUBE", "audit-" and the finding
+	Code     string         `json:"code"` // names the cause, such as "mirror", "key-QUBE", or "audit-" and the finding
 	Severity audit.Severity `json:"severity"`
 	Text     string         `json:"text"`
 }
