@@ -146,7 +146,7 @@ func (r *request) deliver(a answer) {
 		x.warn("cannot read back an answer", "qube", r.q.name, "id", r.claim.ID, "error", err)
 		return
 	}
-	err = x.persist(ctx, "deliver a result to "+r.q.name, func() error {
+	err = x.retry(ctx, func() error {
 		return r.q.withConn(ctx, func(c *transport.Conn) error {
 			err := errors.Join(r.courier.rest(ctx, c), r.release())
 			if err == nil {
@@ -160,6 +160,10 @@ func (r *request) deliver(a answer) {
 			r.q.answeredNow(r.claim.ID)
 			return nil
 		})
+	}, func(err error, pause time.Duration) {
+		if r.q.told.again() {
+			x.warn("cannot deliver a result to "+r.q.name+"; trying again", "id", r.claim.ID, "error", err, "pause", pause.String())
+		}
 	})
 	delivered := r.record(audit.Delivered)
 	delivered.Nonce, delivered.Head, delivered.Checkpoint = a.Nonce, a.Head, checkpointOf(a)

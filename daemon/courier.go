@@ -66,7 +66,9 @@ func (c *courier) run(ctx context.Context) {
 		}
 		var failure *queue.Failure
 		if errors.As(err, &failure) {
-			c.q.x.warn("the qube does not take live output", "qube", c.q.name, "id", c.id, "error", failure.Error())
+			if c.q.told.again() {
+				c.q.x.warn("the qube does not take live output", "qube", c.q.name, "id", c.id, "error", failure.Error())
+			}
 			return
 		}
 	}

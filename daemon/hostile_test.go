@@ -223,3 +223,21 @@ func TestAnotherQubeGetsNoAnswers(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestAFailedDeliveryIsToldNowAndThen: one that takes no answer of the many that wait for
+// it is tried again and again, and told of so many times a minute.
+func TestAFailedDeliveryIsToldNowAndThen(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	q.setRefuse(noFinish)
+	w.start()
+	for i := range 20 {
+		id := fmt.Sprint("a", i)
+		q.put(id, q.header(id, "", func(r *queue.Request) { r.Kind = queue.KindPing }), "")
+	}
+	q.until("two hundred tries", func() bool { return q.asked[queue.FrameFinish] > 200 })
+	if n := strings.Count(w.said.String(), "cannot deliver a result"); n == 0 || n > 2*maxTold {
+		t.Errorf("%d lines in the journal", n)
+	}
+}

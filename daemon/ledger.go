@@ -93,12 +93,19 @@ func (x *Executor) tell(r audit.Record) {
 // persist tries to do what must be done until it is, ctx ends, or the log is
 // broken for good.
 func (x *Executor) persist(ctx context.Context, what string, do func() error) error {
+	return x.retry(ctx, do, func(err error, pause time.Duration) {
+		x.warn("cannot "+what+"; trying again", "error", err, "pause", pause.String())
+	})
+}
+
+// retry is persist for whoever tells in another way that it did not work.
+func (x *Executor) retry(ctx context.Context, do func() error, tell func(error, time.Duration)) error {
 	for pause := x.o.Times.Retry; ; pause = min(2*pause, x.o.Times.MaxRetry) {
 		err := do()
 		if err == nil || ctx.Err() != nil || errors.Is(err, audit.ErrBroken) || errors.Is(err, audit.ErrClosed) || errors.Is(err, errStopping) {
 			return err
 		}
-		x.warn("cannot "+what+"; trying again", "error", err, "pause", pause.String())
+		tell(err, pause)
 		if !sleep(ctx, pause, nil) {
 			return context.Cause(ctx)
 		}

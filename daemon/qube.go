@@ -26,6 +26,8 @@ type qube struct {
 
 	preparing atomic.Bool // a supervisor was started for a request that did not end yet
 
+	told told // what the qube does not take
+
 	unsure bool // the loop's own: a name of the last answer may be on its way out, so it is asked for once more
 	idle   int  // the loop's own: names that this look asked about for nothing
 

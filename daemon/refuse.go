@@ -105,6 +105,28 @@ func (q *qube) isBurnt(header []byte, issued int64) bool {
 	return burnt || issued < q.ashes
 }
 
+// maxTold is how many lines a minute a qube can cause in the journal by not
+// taking what dom0 brings.
+const maxTold = 20
+
+// told counts them.
+type told struct {
+	mu    sync.Mutex
+	since time.Time
+	n     int
+}
+
+// again reports whether one more may be told.
+func (t *told) again() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := time.Now(); now.Sub(t.since) >= time.Minute {
+		t.since, t.n = now, 0
+	}
+	t.n++
+	return t.n <= maxTold
+}
+
 // refusals records what an unauthenticated qube makes dom0 refuse, without
 // letting it fill the log: single records up to a rate, then a count.
 type refusals struct {
