@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"qvmremote/daemon/audit"
+	"qvmremote/daemon/claim"
 	"qvmremote/daemon/keys"
 	"qvmremote/queue"
 )
@@ -239,5 +241,53 @@ func TestAFailedDeliveryIsToldNowAndThen(t *testing.T) {
 	q.until("two hundred tries", func() bool { return q.asked[queue.FrameFinish] > 200 })
 	if n := strings.Count(w.said.String(), "cannot deliver a result"); n == 0 || n > 2*maxTold {
 		t.Errorf("%d lines in the journal", n)
+	}
+}
+
+// TestAnOldCancelIsNoAnswer: one that a stray process kept and puts back, when
+// the claim of the request it ended is forgotten, gives that id no second end.
+func TestAnOldCancelIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	var ahead atomic.Int64
+	w.o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	x, err := open(t.Context(), w.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.close()
+	x.accepting, x.hard, x.lasting = t.Context(), t.Context(), t.Context()
+	conn, err := x.dial(t.Context(), q.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	dom0 := x.qubeOf(q.name)
+	dom0.setConn(conn)
+	h := q.submit("a", "true\n")
+	r, err := queue.ReadOwnRequest(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := int64(0)
+	sees := func(n queue.Names) {
+		t.Helper()
+		look++
+		if _, err := dom0.look(t.Context(), conn, n, look); err != nil {
+			t.Fatal(err)
+		}
+		x.loops.Wait()
+	}
+	sees(queue.Names{IDs: []string{"a"}})
+	c := queue.Cancel{ID: "a", Qube: q.name, Issued: r.Issued + 100, Expires: r.Expires, Request: queue.DigestOf(h)}
+	for _, later := range []time.Duration{time.Hour, claim.Keep + time.Minute, claim.Keep + 4*time.Minute, claim.Keep + time.Hour, 2 * claim.Keep, 3 * claim.Keep} {
+		ahead.Store(int64(later))
+		x.book.Forget(x.now())
+		q.change(func() { q.cancels["a"] = c.Sign(q.key.RequestKey()) })
+		sees(queue.Names{Cancels: []string{"a"}})
+		if n := w.count(audit.Final, "a"); n != 1 {
+			t.Fatalf("%d final states after %s", n, later)
+		}
 	}
 }

@@ -48,7 +48,9 @@ func (c Check) Request(b []byte, keys ...Key) (Request, Key, *Denial) {
 // may come after the request expired, for that request may be running. Its
 // expires is at most 24 h + 60 s after its issued: that is how long a claim is
 // kept, so a request that was cancelled unseen has expired before its claim is
-// forgotten. (A client whose clock fell back dates the cancel as the request.)
+// forgotten. A day after that it counts no more: its request may have been
+// answered, and that answer's claim be forgotten. (A client whose clock fell
+// back dates the cancel as the request.)
 func (c Check) Cancel(b []byte, keys ...Key) (Cancel, Key, *Denial) {
 	x, e, err := parseCancel(b)
 	if err != nil {
@@ -62,7 +64,7 @@ func (c Check) Cancel(b []byte, keys ...Key) (Cancel, Key, *Denial) {
 		return x, k, d
 	}
 	switch now := c.Now.Unix(); {
-	case x.Issued < c.floor(k):
+	case x.Issued < c.floor(k), now > x.Expires+int64((MaxWithin+ClockSlack)/time.Second):
 		return x, k, c.late(Stale)
 	case x.Issued > now+int64(ClockSlack/time.Second), x.Expires > now+int64((MaxWithin+ClockSlack)/time.Second):
 		return x, k, c.late(Future)

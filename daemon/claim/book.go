@@ -24,8 +24,8 @@ import (
 // gives up its oldest.
 const MaxClaims = 200_000
 
-// Keep is how long after its issue time a claim is held: as long as a request
-// may be valid, with the clocks' slack.
+// Keep is how long after its request expired a claim is held: as long as a
+// request may be valid, with the clocks' slack, and as long as a cancel counts.
 const Keep = queue.MaxWithin + queue.ClockSlack
 
 // Status is what became of a claimed id.
@@ -67,6 +67,7 @@ type digest [16]byte
 
 type held struct {
 	issued int64
+	until  int64 // when the request expired
 	seq    int64
 	key    unique.Handle[string] // fingerprint; a word long, however many claims name it
 }
@@ -231,7 +232,7 @@ func (b *Book) claim(r audit.Record) {
 	if _, known := q.floors[r.Key]; !known {
 		q.floors[r.Key] = 0
 	}
-	q.claims[d] = held{issued: r.Issued, seq: r.Seq, key: unique.Make(r.Key)}
+	q.claims[d] = held{issued: r.Issued, until: max(r.Issued, r.Expires), seq: r.Seq, key: unique.Make(r.Key)}
 	for before := b.total + 1; b.total > b.limit && b.total < before; {
 		before = b.total
 		b.giveUp()
@@ -260,21 +261,21 @@ func (b *Book) lose(r audit.Record) {
 	}
 }
 
-// Forget drops the claims that no valid request can repeat any more, and
-// raises their floors. Calling it with a clock that is wrong may refuse a late
+// Forget drops the claims that no valid request can repeat any more, nor a
+// cancel give a second end, and raises their floors. Calling it with a clock that is wrong may refuse a late
 // request, never admit a repeated one.
 func (b *Book) Forget(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	limit := now.Add(-Keep).Unix()
 	for name, q := range b.qubes {
-		b.drop(name, q, func(h held) bool { return h.issued < limit })
+		b.drop(name, q, false, func(h held) bool { return h.until < limit })
 	}
 }
 
-// drop forgets the claims that old picks and raises the floors above them. All
-// claims of a key below its new floor go with them: the floor covers those.
-func (b *Book) drop(name string, q *qube, old func(held) bool) {
+// drop forgets the claims that old picks and raises the floors above them; with
+// covered, all claims below the new floors, too.
+func (b *Book) drop(name string, q *qube, covered bool, old func(held) bool) {
 	floors := map[unique.Handle[string]]int64{}
 	for _, h := range q.claims {
 		if old(h) {
@@ -286,7 +287,7 @@ func (b *Book) drop(name string, q *qube, old func(held) bool) {
 		q.unsaid[key.Value()] = true
 	}
 	for d, h := range q.claims {
-		if h.issued < floors[h.key] {
+		if old(h) || covered && h.issued < floors[h.key] {
 			delete(q.claims, d)
 			b.total--
 		}
@@ -305,7 +306,7 @@ func (b *Book) giveUp() {
 	}
 	q := b.qubes[name]
 	cut := nthOldest(q.claims, most/16)
-	b.drop(name, q, func(h held) bool { return h.issued <= cut })
+	b.drop(name, q, true, func(h held) bool { return h.issued <= cut })
 }
 
 // carry is what a new segment begins with.
@@ -388,7 +389,7 @@ func (b *Book) Prune(upTo int64) []audit.Record {
 	defer b.mu.Unlock()
 	var records []audit.Record
 	for name, q := range b.qubes {
-		b.drop(name, q, func(h held) bool { return h.seq < upTo })
+		b.drop(name, q, true, func(h held) bool { return h.seq < upTo })
 		for key := range q.unsaid {
 			records = append(records, audit.Record{Event: audit.Floor, Qube: name, Key: key, Floor: q.floors[key],
 				Way: "daemon", Detail: "raised before old segments were removed"})
