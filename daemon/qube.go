@@ -78,16 +78,20 @@ func (q *qube) loop(ctx context.Context) {
 			if time.Since(started) > t.MaxPause {
 				pause = t.Backoff
 			}
-			q.note("connection lost", err)
+			if ctx.Err() != nil { // closed on purpose
+				q.note("closed", nil)
+				return
+			}
+			q.note(stateLost, err)
 			if !sleep(ctx, t.Quiet, nil) {
 				return
 			}
 		case errors.Is(err, transport.ErrNoAgent):
-			q.note("no qvm-remote in the qube", err)
+			q.note(StateNoAgent, err)
 			q.awaitAgent(ctx)
 			continue
 		default:
-			q.note("cannot connect", err)
+			q.note(stateRefused, err)
 		}
 		sleep(ctx, pause, q.kick)
 		pause = min(2*pause, t.MaxPause)
@@ -100,7 +104,7 @@ func (q *qube) serveConn(ctx context.Context, conn *transport.Conn) error {
 	q.uuid.Store(q.x.uuid(ctx, q.name))
 	held, _ := q.holding()
 	q.admit(conn, held)
-	q.note("connected", nil)
+	q.note(StateConnected, nil)
 	err := q.serve(ctx, conn)
 	if q.x.accepting.Err() != nil {
 		select {
@@ -124,7 +128,7 @@ func (q *qube) awaitRunning(ctx context.Context) bool {
 		case ctx.Err() != nil:
 			return false
 		case err != nil:
-			q.note("cannot ask for its state", err)
+			q.note(stateUnasked, err)
 		case state == running:
 			return true
 		default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,21 @@ type QubeStatus struct {
 	Running int       `json:"running"` // commands that hold a slot
 	Open    int       `json:"open"`    // requests not delivered yet
 	Refused int64     `json:"refused"` // since the executor started
+}
+
+// What QubeStatus.State says of a qube that runs; of another one it is the
+// state that dom0 tells, such as Halted.
+const (
+	StateConnected = "connected"
+	StateNoAgent   = "no qvm-remote in the qube"
+	stateLost      = "connection lost"
+	stateRefused   = "cannot connect"
+	stateUnasked   = "cannot ask for its state"
+)
+
+// Failing reports whether the qube should be connected and is not.
+func (q QubeStatus) Failing() bool {
+	return slices.Contains([]string{StateNoAgent, stateLost, stateRefused, stateUnasked}, q.State)
 }
 
 // Health is something to know about how the executor is.

@@ -241,7 +241,27 @@ func (x *examination) executor(ctx context.Context) {
 	for _, h := range told.Health {
 		x.say(Level(h.Severity), "", "the daemon says: %s: %s", h.Code, h.Text)
 	}
+	for _, q := range told.Qubes {
+		x.connection(q)
+	}
 	x.limits(pid)
+}
+
+// connection says how the daemon reaches a qube.
+func (x *examination) connection(q daemon.QubeStatus) {
+	switch {
+	case q.State == "": // not looked at yet
+	case q.State == daemon.StateConnected:
+		x.say(Good, "", "%s is connected", q.Name)
+	case q.State == daemon.StateNoAgent:
+		x.say(Warning, "install qvm-remote in the template of "+q.Name, "%s has no qvm-remote that dom0 could call", q.Name)
+	case q.Failing():
+		x.say(Warning, "see why: journalctl -u "+Service, "%s is not connected: %s, since %s", q.Name, q.State, q.Since.Local().Format(time.DateTime))
+	case q.State == string(qubes.Paused):
+		x.say(Info, "qvm-unpause "+q.Name, "%s is paused: dom0 answers it when it goes on", q.Name)
+	default:
+		x.say(Info, "qvm-start "+q.Name, "%s is not running (%s): dom0 answers it when it runs", q.Name, q.State)
+	}
 }
 
 func orUnknown(s string) string {
