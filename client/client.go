@@ -36,6 +36,7 @@ type Waits struct {
 	Cancel time.Duration // for the final state after a cancel
 	Ping   time.Duration // for the answer to a ping
 	Tick   time.Duration // between two calls of Events.Tick
+	Early  time.Duration // until the first one where dom0 does not look into the queue
 	Name   time.Duration // for qubesdb-read
 	Brief  time.Duration // from the beginning of a wait, before it sets up a watch
 	Settle time.Duration // after the queue vanished, before it is made again
@@ -45,7 +46,7 @@ type Waits struct {
 // DefaultWaits are the protocol's.
 func DefaultWaits() Waits {
 	return Waits{Take: time.Minute, Answer: time.Minute, Cancel: 2 * time.Second, Ping: 10 * time.Second,
-		Tick: 30 * time.Second, Name: 2 * time.Second, Brief: 100 * time.Millisecond,
+		Tick: 30 * time.Second, Early: 3 * time.Second, Name: 2 * time.Second, Brief: 100 * time.Millisecond,
 		Settle: 250 * time.Millisecond, Pace: 50 * time.Millisecond}
 }
 

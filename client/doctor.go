@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -34,7 +35,13 @@ type Finding struct {
 // It asks dom0 only when all in the qube is in order.
 func (c *Client) Doctor(ctx context.Context) []Finding {
 	var list []Finding
-	add := func(f Finding) { list = append(list, f) }
+	name := c.QubeName(ctx)
+	add := func(f Finding) {
+		if name != queue.AnyQube {
+			f.Next = strings.ReplaceAll(f.Next, "NAME", name)
+		}
+		list = append(list, f)
+	}
 	account := c.checkAccount()
 	add(account)
 	if account.Severity == Problem {

@@ -51,7 +51,7 @@ func TestDoctorInTheQube(t *testing.T) {
 	if err := os.Remove(c.Layout.Key()); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, finding(t, c, "key"), client.Problem, "key gen")
+	expect(t, finding(t, c, "key"), client.Problem, "qvm-remote-dom0 authorize work")
 	if err := os.WriteFile(c.Layout.Name(), []byte("former"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,8 @@ type Events struct {
 	// content; see [queue.Escape].
 	Word func(queue.Word)
 	// Tick is called every Waits.Tick with the time waited and the longest
-	// time Wait may take.
+	// time Wait may take, and once after Waits.Early if dom0 is not connected
+	// then: whoever waits in vain should not have to wait long to learn it.
 	Tick           func(waited, limit time.Duration)
 	Stdout, Stderr io.Writer // the command's output, raw, as it comes
 }
@@ -104,6 +105,8 @@ func (w *waiter) close() {
 func (w *waiter) run(ctx context.Context) (Outcome, error) {
 	tick := time.NewTicker(w.c.Waits.Tick)
 	defer tick.Stop()
+	early := time.NewTimer(w.c.Waits.Early)
+	defer early.Stop()
 	for begun := time.Now(); ; {
 		pause, err := w.watch(ctx, time.Since(begun))
 		if err != nil {
@@ -129,12 +132,21 @@ func (w *waiter) run(ctx context.Context) (Outcome, error) {
 			return Outcome{}, ctx.Err()
 		case <-w.changed():
 		case <-deadline.C:
-		case <-tick.C: // looks once more, should a change have gone unseen
-			if w.e.Tick != nil {
-				w.e.Tick(time.Since(w.t.since), w.limit())
+		case <-early.C:
+			if connected, _ := w.c.Connected(); !connected {
+				w.tell()
 			}
+		case <-tick.C: // looks once more, should a change have gone unseen
+			w.tell()
 		}
 		deadline.Stop()
+	}
+}
+
+// tell says how long it waits.
+func (w *waiter) tell() {
+	if w.e.Tick != nil {
+		w.e.Tick(time.Since(w.t.since), w.limit())
 	}
 }
 
