@@ -37,7 +37,7 @@ build: ## build bin/qvm-remote and bin/qvm-remote-dom0, static and without cgo
 	$(BUILD) -o bin/qvm-remote-dom0 ./cmd/qvm-remote-dom0
 
 demo: setup build ## show the main job in a simulated dom0 with two qubes
-	@test/demo/demo.sh
+	@GO=$(GO) test/demo/demo.sh
 
 test: setup-test test-core ## set up and run every test
 

@@ -65,7 +65,7 @@ until_connected() {
 	return 1
 }
 
-go build -o "$sim" ./test/sim/cmd/qubes-sim
+"${GO:-go}" build -o "$sim" ./test/sim/cmd/qubes-sim
 "$sim" new "$SIM_WORLD" --qube work:red --qube personal:yellow >/dev/null
 "$sim" install work "$bin/qvm-remote"
 "$sim" install personal "$bin/qvm-remote"
