@@ -242,13 +242,18 @@ func (x *examination) executor(ctx context.Context) {
 		x.say(Level(h.Severity), "", "the daemon says: %s: %s", h.Code, h.Text)
 	}
 	for _, q := range told.Qubes {
-		x.connection(q)
+		x.connection(ctx, q)
 	}
 	x.limits(pid)
 }
 
-// connection says how the daemon reaches a qube.
-func (x *examination) connection(q daemon.QubeStatus) {
+// connection says how the daemon reaches a qube. Whether it runs is asked anew:
+// the daemon may not have looked since the connection broke.
+func (x *examination) connection(ctx context.Context, q daemon.QubeStatus) {
+	state, err := x.a.Tools.State(ctx, q.Name, 5*time.Second)
+	if err == nil && state != "" && state != qubes.Running {
+		q.State = string(state)
+	}
 	switch {
 	case q.State == "": // not looked at yet
 	case q.State == daemon.StateConnected:

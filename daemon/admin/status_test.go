@@ -111,11 +111,12 @@ func TestDoctorFinds(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	ctx := context.Background()
-	l.executorRuns(daemon.Status{Pid: os.Getpid(), DryRun: true, Health: []daemon.Health{{Code: "mirror", Severity: "warning", Text: "behind"}},
-		Qubes: []daemon.QubeStatus{{Name: "well", State: daemon.StateConnected}, {Name: "off", State: "Halted"}, {Name: "held", State: "Paused"},
-			{Name: "new"}, {Name: "plain", State: daemon.StateNoAgent}, {Name: "lost", State: "connection lost"}}})
 	future, rotating, bad, recreated, gone, bare := l.qube("future", "Running"), l.qube("rot", "Running"), l.qube("bad", "Running"),
 		l.qube("new", "Running"), l.qube("gone", "Running"), l.qube("bare", "Running")
+	l.executorRuns(daemon.Status{Pid: os.Getpid(), DryRun: true, Health: []daemon.Health{{Code: "mirror", Severity: "warning", Text: "behind"}},
+		Qubes: []daemon.QubeStatus{{Name: "well", State: daemon.StateConnected}, {Name: "off", State: "Halted"}, {Name: "held", State: "Paused"},
+			{Name: "new"}, {Name: "plain", State: daemon.StateNoAgent}, {Name: "lost", State: "connection lost"}, {Name: rotating, State: "connection lost"}}})
+	l.set(rotating, "state", "Halted")
 	key := l.authorizeNew(future)
 	for _, vm := range []string{rotating, bad, recreated, gone, bare} {
 		l.authorizeNew(vm)
@@ -145,7 +146,7 @@ func TestDoctorFinds(t *testing.T) {
 		{Level: Warning, Text: "only pretends"}, {Level: Warning, Text: "mirror: behind"}, {Level: Warning, Text: "limit of pids is set but not in force"},
 		{Level: Warning, Text: "QVM_REMOTE_LEGACY is no setting"}, {Level: Warning, Text: "QVM_REMOTE_OTHER is no setting"}, {Level: Good, Text: "the daemon runs"},
 		{Level: Good, Text: "well is connected"}, {Level: Info, Text: "off is not running (Halted)"}, {Level: Info, Text: "held is paused"},
-		{Level: Warning, Text: "plain has no qvm-remote"}, {Level: Warning, Text: "lost is not connected: connection lost, since"},
+		{Level: Info, Text: rotating + " is not running (Halted)"}, {Level: Warning, Text: "plain has no qvm-remote"}, {Level: Warning, Text: "lost is not connected: connection lost, since"},
 	} {
 		if !finds(found, want.Level, want.Text) {
 			t.Errorf("nothing says %q as %s", want.Text, want.Level)
