@@ -27,12 +27,15 @@ func (q *qube) refuse(ctx context.Context, conn *transport.Conn, id string, head
 	if !key.IsZero() {
 		m.Auth = res.Sign(key.ResultKey())
 	}
+	told := q.refused.note(q) // before the answer: a client that has it may find it counted
 	err := conn.Deny(ctx, m)
 	event := audit.Refused
 	if d.Reason == queue.Replayed {
 		event = audit.Replayed
 	}
-	told := q.refused.count(q, audit.Record{Event: event, Qube: q.name, ID: id, Reason: string(d.Reason), Detail: d.Detail, Request: digestText(header)})
+	if told {
+		q.x.tell(audit.Record{Event: event, Qube: q.name, ID: id, Reason: string(d.Reason), Detail: d.Detail, Request: digestText(header)})
+	}
 	var failure *queue.Failure
 	switch {
 	case err == nil:
@@ -137,9 +140,16 @@ type refusals struct {
 	total int64     // since the executor started
 }
 
-// count records r or counts it, and reports which: whoever tells more about r
-// elsewhere keeps to the same rate.
-func (f *refusals) count(q *qube, r audit.Record) (single bool) {
+// count records r or only counts it.
+func (f *refusals) count(q *qube, r audit.Record) {
+	if f.note(q) {
+		q.x.tell(r)
+	}
+}
+
+// note counts one more and reports whether it is to be recorded singly: whoever
+// tells more about it elsewhere keeps to the same rate.
+func (f *refusals) note(q *qube) (single bool) {
 	limit := q.x.settings().Refusals
 	f.mu.Lock()
 	if now := time.Now(); now.Sub(f.since) >= time.Minute {
@@ -155,9 +165,6 @@ func (f *refusals) count(q *qube, r audit.Record) (single bool) {
 	}
 	f.mu.Unlock()
 	q.x.status.touch()
-	if single {
-		q.x.tell(r)
-	}
 	return single
 }
 
