@@ -46,15 +46,11 @@ func (t *tally) wait(d time.Duration) {
 	}
 }
 
-// farewell gives connected qubes a moment to take their last results, and
-// records the refusals that were only counted.
+// farewell gives connected qubes a moment to take their last results.
 func (x *Executor) farewell() {
 	until := time.Now().Add(x.o.Times.Farewell)
 	for time.Now().Before(until) && x.delivering() {
 		time.Sleep(10 * time.Millisecond) // bounded by Farewell; only at the very end
-	}
-	for _, q := range x.all() {
-		q.refused.flush(q)
 	}
 }
 

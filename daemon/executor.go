@@ -183,9 +183,12 @@ func (x *Executor) serve(ctx context.Context) error {
 	stopHard(errStopping)
 	x.working.wait(x.o.Times.Farewell + run.DefaultGrace)
 	x.farewell()
-	x.tell(audit.Record{Event: audit.Stopped, Who: account(), Way: x.way()})
 	stopLasting()
 	x.loops.Wait()
+	for _, q := range x.all() {
+		q.refused.flush(q) // only now nobody refuses any more
+	}
+	x.tell(audit.Record{Event: audit.Stopped, Who: account(), Way: x.way()})
 	return err
 }
 
