@@ -25,6 +25,9 @@ type Outcome struct {
 	Started    time.Time    // on dom0's clock; zero if the shell never began
 	Duration   time.Duration
 	Checkpoint string // commitment to dom0's audit log, to keep
+	// CutOut and CutErr say after how many bytes dom0 cut stdout and stderr and
+	// put a note in place of the rest; 0 if they are whole.
+	CutOut, CutErr int64
 }
 
 // ErrBadResult says that an answer is not what dom0 signed for this request.
@@ -104,16 +107,18 @@ func (c *Client) verify(t *Ticket, out, err *tail) (Outcome, error) {
 	if r.State == queue.StateDenied {
 		return c.denied(t, r)
 	}
-	for _, o := range []struct {
+	o := outcome(r)
+	for _, part := range []struct {
 		what string
 		tail *tail
 		sum  queue.Sum
 	}{{"stdout", out, r.Out}, {"stderr", err, r.Err}} {
-		if err := o.tail.finish(o.sum); err != nil {
-			return Outcome{}, fmt.Errorf("%s: %w", o.what, err)
+		if err := part.tail.finish(part.sum); err != nil {
+			return Outcome{}, fmt.Errorf("%s: %w", part.what, err)
 		}
 	}
-	return outcome(r), nil
+	o.CutOut, o.CutErr = out.cut(), err.cut()
+	return o, nil
 }
 
 // onlyDenied reports whether the mark of the end is a denial and nothing else.

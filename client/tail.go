@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -33,7 +34,11 @@ type tail struct {
 	n    int64
 	h    hash.Hash
 	buf  []byte
+	last []byte // the newest bytes, up to noteMax
 }
+
+// noteMax bounds the note that an output was cut.
+const noteMax = 64
 
 func newTail(open func() (*os.File, error), to io.Writer) *tail {
 	return &tail{open: open, to: to, h: sha256.New()}
@@ -61,6 +66,8 @@ func (t *tail) copy(limit int64) error {
 		if n > 0 {
 			t.n += int64(n)
 			t.h.Write(t.buf[:n])
+			t.last = append(t.last, t.buf[max(0, n-noteMax):n]...)
+			t.last = append(t.last[:0], t.last[max(0, len(t.last)-noteMax):]...)
 			if t.to != nil {
 				if _, werr := t.to.Write(t.buf[:n]); werr != nil {
 					return &OutputError{werr}
@@ -101,6 +108,22 @@ func (t *tail) finish(sum queue.Sum) error {
 		return fmt.Errorf("%w: it is not what dom0 signed", ErrBadResult)
 	}
 	return nil
+}
+
+// cut says after how many bytes dom0 cut the output: its note is there, right
+// behind as many. It is 0 for a whole one.
+func (t *tail) cut() int64 {
+	i := bytes.LastIndex(t.last, []byte("\n[truncated at "))
+	if i < 0 {
+		return 0
+	}
+	var most int64
+	note := string(t.last[i:])
+	_, err := fmt.Sscanf(note, "\n[truncated at %d bytes]\n", &most)
+	if err != nil || note != fmt.Sprintf("\n[truncated at %d bytes]\n", most) || t.n != most+int64(len(note)) {
+		return 0
+	}
+	return most
 }
 
 func (t *tail) close() {

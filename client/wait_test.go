@@ -270,26 +270,6 @@ func TestDom0ThatTakesAndDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// TestWaitTellsEarlyWhereNobodyLooks: and only there; a command that takes its
-// time is nothing to talk about.
-func TestWaitTellsEarlyWhereNobodyLooks(t *testing.T) {
-	t.Parallel()
-	for _, connected := range []bool{false, true} {
-		c := newQube(t)
-		c.Waits.Early, c.Waits.Tick = time.Millisecond, time.Hour
-		if connected {
-			serve(t, c, &dom0test.Dom0{Ignore: true})
-		}
-		told := 0
-		ticket := submit(t, c, client.Request{Script: []byte("x"), Within: time.Second})
-		_, err := c.Wait(limited(t), ticket, client.Events{Tick: func(_, _ time.Duration) { told++ }})
-		wantError(t, err, client.ErrNotTaken)
-		if told == 1 == connected {
-			t.Errorf("connected %v: told %d times", connected, told)
-		}
-	}
-}
-
 func TestCancelStopsTheCommand(t *testing.T) {
 	t.Parallel()
 	c := newQube(t)

@@ -144,6 +144,11 @@ func (p *program) report(o client.Outcome, t *client.Ticket) {
 	if text := ending(o, t.Timeout); text != "" {
 		p.say("qvm-remote: %s (id=%s)", text, t.ID)
 	}
+	for i, most := range []int64{o.CutOut, o.CutErr} {
+		if most > 0 {
+			p.say("qvm-remote: %s is incomplete: dom0 delivers %d bytes of it at most (id=%s)", []string{"stdout", "stderr"}[i], most, t.ID)
+		}
+	}
 }
 
 func ending(o client.Outcome, timeout int64) string {

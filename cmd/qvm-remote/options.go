@@ -114,6 +114,7 @@ const usage = `usage: qvm-remote [OPTIONS] COMMAND [ARG…]
 Execute commands in dom0, from a qube that dom0 has authorised.
 One argument is a line for dom0's shell, as with ssh; several are a command and
 exactly its arguments. Without a command the script is read from standard input.
+Of each output the first 10 MiB come back (dom0's settings can say less).
 
 Options (before the command):
   -t, --timeout SEC  stop the command after SEC seconds (1 to 86400; default 300)
