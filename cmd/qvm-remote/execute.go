@@ -19,7 +19,7 @@ import (
 // execute runs a command in dom0.
 func (p *program) execute() (int, error) {
 	if p.json {
-		return 0, usageError{"--json goes with status, queue or history"}
+		return 0, errNoJSON
 	}
 	script, err := p.script()
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"sync/atomic"
 	"syscall"
 
@@ -76,6 +77,9 @@ func run(args []string) int {
 		return p.fail(err)
 	}
 	if verb := verbs[opt.verb()]; verb != nil {
+		if asksJSON(opt) && !slices.Contains(jsonVerbs, opt.verb()) {
+			return p.fail(errNoJSON)
+		}
 		return p.finish(verb(p, opt.words[1:]))
 	}
 	return p.finish(p.execute())

@@ -107,9 +107,17 @@ func asksHelp(args []string) bool {
 	return slices.Contains(args, "-h") || slices.Contains(args, "--help")
 }
 
+// jsonVerbs can print JSON. For the others --json is refused: a program that
+// reads their output should not find out by failing.
+var jsonVerbs = []string{"status", "queue", "history", "doctor"}
+
+var errNoJSON = usageError{"--json goes with " + strings.Join(jsonVerbs, ", ")}
+
+func asksJSON(o options) bool { return o.json || slices.Contains(o.words[1:], "--json") }
+
 const usage = `usage: qvm-remote [OPTIONS] COMMAND [ARG…]
        qvm-remote [OPTIONS] < SCRIPT
-       qvm-remote [--json] key|ping|status|queue|log|history|wait|cancel|doctor …
+       qvm-remote key|ping|status|queue|log|history|wait|cancel|doctor …
 
 Execute commands in dom0, from a qube that dom0 has authorised.
 One argument is a line for dom0's shell, as with ssh; several are a command and
@@ -124,7 +132,7 @@ Options (before the command):
       --detach       print the request's id and do not wait
   -v, --verbose      tell the id and each step
   -q, --quiet        do not tell progress
-      --json         status, queue, history: print JSON
+      --json         status, queue, history, doctor: print JSON
   -h, --help         this text
       --version      the version
   --                 what follows is a command for dom0, even if it is named below

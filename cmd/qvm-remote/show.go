@@ -50,6 +50,13 @@ type jsonPast struct {
 	Signed     bool        `json:"signed"`
 }
 
+type jsonFinding struct {
+	Check    string          `json:"check"`
+	Severity client.Severity `json:"severity"` // ok, warning or problem
+	Cause    string          `json:"cause"`
+	Next     string          `json:"next"` // "" when nothing is to be done
+}
+
 // encode prints v as one line of JSON. Control characters are escaped there.
 func (p *program) encode(v any) int {
 	b, err := json.Marshal(v)
@@ -287,7 +294,9 @@ func (p *program) doctor(args []string) (int, error) {
 	defer p.catch()()
 	var b strings.Builder
 	code := 0
+	list := []jsonFinding{}
 	for _, f := range p.c.Doctor(p.ctx) {
+		list = append(list, jsonFinding(f))
 		fmt.Fprintf(&b, "%-8s %-11s %s\n", f.Severity, f.Check, plain(f.Cause))
 		if f.Next != "" {
 			fmt.Fprintf(&b, "%-8s %-11s → %s\n", "", "", plain(f.Next))
@@ -295,6 +304,9 @@ func (p *program) doctor(args []string) (int, error) {
 		if f.Severity == client.Problem {
 			code = queue.ExitUsage
 		}
+	}
+	if p.json {
+		return max(p.encode(map[string]any{"findings": list}), code), nil
 	}
 	return max(p.print(b.String()), code), nil
 }
