@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,6 +56,7 @@ func (c *Client) folders() []struct {
 // Files lists the queue: at most max files, and how many more there are.
 func (c *Client) Files(max int) (list []File, more int, err error) {
 	for _, f := range c.folders() {
+		first := len(list)
 		err := c.each(f.Folder, f.Dir, cleanMargin, func(f File) {
 			if len(list) < max {
 				list = append(list, f)
@@ -65,6 +67,7 @@ func (c *Client) Files(max int) (list []File, more int, err error) {
 		if err != nil {
 			return nil, 0, fmt.Errorf("cannot read the queue: %w", err)
 		}
+		slices.SortFunc(list[first:], func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return list, more, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,15 @@ func TestCleanAllTakesEverything(t *testing.T) {
 		if err := queue.Publish(path, nil); err != nil {
 			t.Fatal(err)
 		}
+	}
+	files, _, err := c.Files(100)
+	if err != nil || len(files) != 6 || !slices.IsSortedFunc(files, func(x, y client.File) int {
+		if x.Folder != y.Folder {
+			return 0 // the folders keep their own order
+		}
+		return strings.Compare(x.Name, y.Name)
+	}) {
+		t.Fatalf("%+v, %v", files, err)
 	}
 	if n, err := c.Clean(true); err != nil || n != 6 {
 		t.Fatalf("cleaned %d, %v", n, err)

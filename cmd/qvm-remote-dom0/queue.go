@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -137,6 +139,9 @@ func (a *app) debug(q admin.QueueReport) {
 	if q.Note != "" {
 		a.say("  (%s)", plain(q.Note))
 	}
+	slices.SortFunc(q.Entries, func(x, y queue.Entry) int {
+		return cmp.Or(cmp.Compare(x.Folder, y.Folder), cmp.Compare(x.Name, y.Name))
+	})
 	for _, e := range q.Entries {
 		word := ""
 		if e.Word != "" {

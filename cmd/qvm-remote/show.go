@@ -202,7 +202,8 @@ func (p *program) queueDebug() (int, error) {
 		if f.Stale {
 			note += " STALE"
 		}
-		fmt.Fprintf(&b, "  %-44s %9dB %8ds %s\n", plain(f.Name), f.Size, int64(f.Age/time.Second), strings.TrimSpace(note))
+		line := fmt.Sprintf("  %-44s %9dB %8ds %s", plain(f.Name), f.Size, int64(f.Age/time.Second), strings.TrimSpace(note))
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
 		if f.Folder == queue.FolderPending && f.Name == f.ID && f.Size < 500 { // never a header
 			if text, err := queue.ReadSmall(p.c.Layout.Body(f.ID), 500); err == nil {
 				fmt.Fprintf(&b, "    %s\n", plain(strings.TrimSpace(string(text))))
