@@ -158,7 +158,7 @@ func (a *app) showKeys(list []admin.Key) {
 			when = k.Authorised.Local().Format("2006-01-02 15:04")
 		}
 		state := k.State
-		if !k.Configured {
+		if !k.Configured && !k.Unsure {
 			state += ", not configured"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.VM, orDash(k.Fingerprint), when, state)

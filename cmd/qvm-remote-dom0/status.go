@@ -55,9 +55,13 @@ func (a *app) showStatus(st admin.Status) {
 			authorized = append(authorized, q.Name)
 		}
 	}
+	vms := orDash(strings.Join(configured, " "))
+	if st.Unsure {
+		vms = "unknown: the settings are broken"
+	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{{"Service", service}, {"Autostart", orUnknown(st.Autostart)}, {"Config", st.Config}, {"Keys dir", st.KeysDir},
-		{"Log", st.Log}, {"Audit", st.Audit}, {"Configured VMs", orDash(strings.Join(configured, " "))}, {"Authorized VMs", orDash(strings.Join(authorized, " "))}} {
+		{"Log", st.Log}, {"Audit", st.Audit}, {"Configured VMs", vms}, {"Authorized VMs", orDash(strings.Join(authorized, " "))}} {
 		fmt.Fprintf(w, "%s:\t%s\n", line[0], line[1])
 	}
 	_ = w.Flush()
@@ -105,7 +109,7 @@ func (a *app) showProblems(st admin.Status) {
 			lines = append(lines, fmt.Sprintf("WARNING: '%s' is configured but has no key: its requests are denied", q.Name))
 		case q.Key == admin.KeyBad:
 			lines = append(lines, fmt.Sprintf("WARNING: the key of '%s' cannot be used; see: qvm-remote-dom0 doctor", q.Name))
-		case !q.Configured && q.Key != admin.KeyNone:
+		case !q.Configured && !st.Unsure && q.Key != admin.KeyNone:
 			lines = append(lines, fmt.Sprintf("INFO: '%s' has a key but is not configured: dom0 does not look at it", q.Name))
 		}
 	}

@@ -38,10 +38,11 @@ type Finding struct {
 
 // examination is one Doctor under way.
 type examination struct {
-	a     *Admin
-	set   settings.Settings
-	keys  []Key
-	found []Finding
+	a      *Admin
+	set    settings.Settings
+	broken bool // the settings; set is the default then
+	keys   []Key
+	found  []Finding
 }
 
 func (x *examination) say(l Level, next, format string, args ...any) {
@@ -56,7 +57,9 @@ func (a *Admin) Doctor(ctx context.Context) []Finding {
 	x.settings()
 	x.tools()
 	x.storedKeys(ctx)
-	x.configured()
+	if !x.broken { // else nobody knows which qubes are configured
+		x.configured()
+	}
 	x.log(ctx)
 	x.clock(ctx)
 	x.space()
@@ -73,7 +76,7 @@ func (x *examination) account() {
 func (x *examination) settings() {
 	set, warnings, err := x.a.source().Load()
 	if err != nil {
-		x.set = settings.Default()
+		x.set, x.broken = settings.Default(), true
 		x.say(Bad, "mend that line; a running daemon goes on with the last good settings", "the settings are broken: %v", err)
 		return
 	}

@@ -28,6 +28,7 @@ type Key struct {
 	Next        string    `json:"next,omitempty"`      // fingerprint of the second key
 	Authorised  time.Time `json:"authorised,omitzero"` // not known for a key placed by hand
 	Configured  bool      `json:"configured"`          // dom0 looks at the qube
+	Unsure      bool      `json:"unsure,omitempty"`    // the settings are broken: Configured says nothing
 	Problem     string    `json:"problem,omitempty"`   // and how to mend it
 	UUID        string    `json:"uuid,omitempty"`      // of the qube that was authorised
 	ByHand      bool      `json:"by_hand,omitempty"`   // placed without authorize, and not seen by the daemon yet
@@ -43,11 +44,11 @@ func (a *Admin) Keys(context.Context) ([]Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	vms := a.usable().VMs
+	set, _, broken := a.source().Load()
 	list := make([]Key, 0, len(names))
 	for _, vm := range names {
 		k := describe(s, vm)
-		k.Configured = slices.Contains(vms, vm)
+		k.Configured, k.Unsure = broken == nil && slices.Contains(set.VMs, vm), broken != nil
 		list = append(list, k)
 	}
 	return list, nil
@@ -99,6 +100,7 @@ type Status struct {
 	KeysDir   string          `json:"keys_dir"`
 	Log       string          `json:"log"`
 	Audit     string          `json:"audit"`
+	Unsure    bool            `json:"unsure,omitempty"` // the settings are broken: nobody knows which qubes are configured
 	Qubes     []QubeLine      `json:"qubes"`
 	Problems  []string        `json:"problems,omitempty"` // of settings and keys
 	Health    []daemon.Health `json:"health,omitempty"`   // as the daemon says
@@ -110,7 +112,7 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 		Autostart: a.Autostart(ctx)}
 	_, warnings, err := a.source().Load()
 	if err != nil {
-		st.Problems = append(st.Problems, err.Error())
+		st.Problems, st.Unsure = append(st.Problems, err.Error()), true
 	}
 	for _, w := range warnings {
 		st.Problems = append(st.Problems, w.String())

@@ -173,6 +173,9 @@ func TestDoctorFindsDamage(t *testing.T) {
 	l.Now = func() time.Time { return time.Now().Add(-48 * time.Hour) } // dom0's clock is behind now
 	l.must(os.WriteFile(l.Root.Config(), []byte("QVM_REMOTE_VMS=work work2 $x\n"), 0o600))
 	found := l.Doctor(ctx)
+	if finds(found, Info, "not configured") {
+		t.Error("settings that cannot be read are taken for settings that name no qube")
+	}
 	if !finds(found, Bad, "audit log: ") || !finds(found, Bad, "settings are broken") {
 		t.Errorf("%+v", found)
 	}
