@@ -60,7 +60,7 @@ func (x *Executor) settle(ctx context.Context, name string, held keys.Held) erro
 	if !must {
 		return nil
 	}
-	floor := x.now().Add(queue.ClockSlack).Unix()
+	floor := x.book.FloorAfterLoss(x.now())
 	var records []audit.Record
 	for _, k := range []queue.Key{held.Current, held.Next} {
 		if k.IsZero() {

@@ -175,7 +175,7 @@ func (l *ledger) raiseFloors(ctx context.Context, s *keys.Store, f audit.Finding
 	if err != nil {
 		return err
 	}
-	floor := l.a.Now().Add(queue.ClockSlack).Unix()
+	floor := l.book.FloorAfterLoss(l.a.Now())
 	var records []audit.Record
 	for _, name := range names {
 		held, err := s.Get(name)

@@ -52,6 +52,7 @@ type Book struct {
 	qubes  map[string]*qube
 	total  int   // claims held
 	number int64 // highest number seen
+	newest int64 // Unix seconds: the latest time of a record
 	limit  int
 }
 
@@ -185,6 +186,7 @@ func (b *Book) LastNumber() int64 {
 func (b *Book) Apply(r audit.Record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.newest = max(b.newest, r.Time.Unix())
 	switch r.Event {
 	case audit.Claim:
 		b.claim(r)
@@ -249,21 +251,9 @@ func (b *Book) raise(name, fingerprint string, floor int64) {
 	}
 }
 
-// lose raises every floor above what a lost record could have claimed: the
-// loss may have been found, and the log signed anew, by another program than
-// the one that claims.
-func (b *Book) lose(r audit.Record) {
-	floor := r.Time.Add(queue.ClockSlack).Unix()
-	for name, q := range b.qubes {
-		for key := range q.floors {
-			b.raise(name, key, floor)
-		}
-	}
-}
-
 // Forget drops the claims that no valid request can repeat any more, nor a
-// cancel give a second end, and raises their floors. Calling it with a clock that is wrong may refuse a late
-// request, never admit a repeated one.
+// cancel give a second end, and raises their floors. Calling it with a clock
+// that is wrong may refuse a late request, never admit a repeated one.
 func (b *Book) Forget(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
