@@ -17,7 +17,10 @@ finish() {
 	trap - EXIT
 	[[ -z $daemon ]] || { kill "$daemon" && wait "$daemon"; } 2>/dev/null || true
 	[[ ! -x $sim ]] || "$sim" down >/dev/null 2>&1 || true
-	((code == 0)) || { echo "the demo failed; the daemon said:" >&2; cat "$world/daemon.log" >&2; } 2>/dev/null || true
+	if ((code != 0 && code != 130)); then
+		echo "the demo failed (exit $code)" >&2
+		[[ ! -s $world/daemon.log ]] || { echo "the daemon said:" && cat "$world/daemon.log"; } >&2
+	fi
 	rm -rf "$world"
 	exit "$code"
 }
@@ -73,7 +76,7 @@ queue=$SIM_WORLD/qubes/work/home/.qvm-remote
 
 say "A qube makes a key. Nobody else knows it yet."
 show '[user@work]$' 'qvm-remote key gen' bash -c '"$0" in work qvm-remote key gen >"$1"' "$sim" "$world/key"
-echo "$(head -c 6 "$world/key")…  (all 64 digits, in your terminal)"
+echo "$(head -c 6 "$world/key")…  (shortened here; it prints all 64 digits)"
 
 say "dom0 authorises the qube; the key is pasted there. Then the daemon starts."
 show '[root@dom0]#' 'qvm-remote-dom0 authorize work' authorise work "$world/key"
