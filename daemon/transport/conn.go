@@ -63,6 +63,7 @@ type Conn struct {
 	inFile deadliner
 	out    io.WriteCloser
 	end    func() // ends the process behind the streams; idempotent
+	await  func() // waits for what end began; nil where there is nothing to wait for
 
 	slots chan struct{} // open questions
 	fetch chan struct{} // one large answer at a time
@@ -165,8 +166,14 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
-// Close ends the conversation and the process behind it.
-func (c *Conn) Close() { c.fail(errClosed) }
+// Close ends the conversation and waits, within Times.Shutdown and a second,
+// for the process behind it.
+func (c *Conn) Close() {
+	c.fail(errClosed)
+	if c.await != nil {
+		c.await()
+	}
+}
 
 func (c *Conn) fail(err error) {
 	c.mu.Lock()

@@ -46,11 +46,13 @@ func (s *Stream) Dial(ctx context.Context, qube string) (*Conn, error) {
 	hello := queue.Hello{Version: s.Version, Qube: qube, Time: s.Now().Unix()}
 	c, err := newConn(ctx, p.out, p.in, p.end, hello, s.Times, s.Budget)
 	if err != nil {
+		p.await()
 		if said := p.stderr(); said != "" {
 			err = fmt.Errorf("%w (qvm-run said: %s)", err, said)
 		}
 		return nil, err
 	}
+	c.await = p.await
 	return c, nil
 }
 
@@ -61,7 +63,8 @@ type process struct {
 	errs     *tail
 	patience time.Duration
 	once     sync.Once
-	gone     chan struct{}
+	gone     chan struct{} // closed when it was waited for
+	ended    chan struct{} // closed when end has done all it does
 }
 
 // start runs path in a process group of its own, so that killing it takes what
@@ -76,7 +79,7 @@ func start(path string, patience time.Duration, args ...string) (*process, error
 		_, _ = inR.Close(), inW.Close()
 		return nil, err
 	}
-	p := &process{cmd: exec.Command(path, args...), in: inW, out: outR, errs: &tail{}, patience: patience, gone: make(chan struct{})}
+	p := &process{cmd: exec.Command(path, args...), in: inW, out: outR, errs: &tail{}, patience: patience, gone: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = inR, outW, p.errs
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.WaitDelay = patience
@@ -111,8 +114,20 @@ func (p *process) end() {
 			}
 			<-p.gone
 			_ = p.out.Close()
+			close(p.ended)
 		}()
 	})
+}
+
+// await waits until end, which was called, has ended the program: a daemon that
+// stops must not leave one behind. Only one that cannot even be killed is left.
+func (p *process) await() {
+	timer := time.NewTimer(p.patience + time.Second)
+	defer timer.Stop()
+	select {
+	case <-p.ended:
+	case <-timer.C:
+	}
 }
 
 func (p *process) stderr() string {

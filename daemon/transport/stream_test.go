@@ -219,3 +219,22 @@ func left() [2]int {
 	fds, _ := os.ReadDir("/proc/self/fd")
 	return [2]int{runtime.NumGoroutine(), len(fds)}
 }
+
+// TestCloseOutlivesNoProgram: what qvm-run is when Close returns is gone, also
+// if it does not mind that its stdin has ended; a daemon that stops leaves none.
+func TestCloseOutlivesNoProgram(t *testing.T) {
+	t.Parallel()
+	s, dir := stream(t, `echo $$ >"${0%/*}/pid"; `+greet()+`exec sleep 600`)
+	c, err := s.Dial(t.Context(), "work")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	b, err := os.ReadFile(filepath.Join(dir, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("/proc/" + strings.TrimSpace(string(b))); err == nil {
+		t.Error("qvm-run is still there")
+	}
+}
