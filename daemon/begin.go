@@ -23,7 +23,7 @@ type finished struct {
 func (x *Executor) newRequest(q *qube, c audit.Record, header queue.Request, entry *spool.Entry) *request {
 	r := &request{q: q, claim: c, header: header, entry: entry, out: entry.Output(queue.Stdout), err: entry.Output(queue.Stderr)}
 	r.ctx, r.cancel = context.WithCancelCause(x.hard)
-	r.courier = newCourier(q, c.ID, r.out, r.err)
+	r.courier = newCourier(q, c.ID, c.UUID, r.out, r.err)
 	q.remember(r)
 	return r
 }

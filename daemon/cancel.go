@@ -105,7 +105,7 @@ func (q *qube) claimCancelled(ctx context.Context, c queue.Cancel, key queue.Key
 	// that one was issued before its expiry, whatever the cancel's own date.
 	none := queue.SumOf(nil).String()
 	records := []audit.Record{
-		{Event: audit.Claim, Qube: q.name, ID: c.ID, Number: number, Key: key.Fingerprint(), Kind: "cancel", Version: 2,
+		{Event: audit.Claim, Qube: q.name, UUID: q.knownUUID(), ID: c.ID, Number: number, Key: key.Fingerprint(), Kind: "cancel", Version: 2,
 			Request: c.Request.String(), Issued: max(c.Issued, c.Expires), Expires: c.Expires},
 		{Event: audit.Final, Qube: q.name, ID: c.ID, Number: number, Key: key.Fingerprint(),
 			State: audit.Cancelled, Exit: &exit, Out: none, Err: none},

@@ -147,7 +147,7 @@ func (r *request) deliver(a answer) {
 		return
 	}
 	err = x.retry(ctx, func() error {
-		return r.q.withConn(ctx, func(c *transport.Conn) error {
+		return r.q.withConn(ctx, r.claim.UUID, func(c *transport.Conn) error {
 			err := errors.Join(r.courier.rest(ctx, c), r.release())
 			if err == nil {
 				err = c.Finish(ctx, &finish)

@@ -17,6 +17,7 @@ import (
 type courier struct {
 	q     *qube
 	id    string
+	uuid  string // of the qube that asked, "" where it was not known
 	out   *spool.Output
 	err   *spool.Output
 	words chan queue.Word
@@ -32,9 +33,9 @@ type courier struct {
 	sentOut, sentErr int64
 }
 
-func newCourier(q *qube, id string, out, err *spool.Output) *courier {
+func newCourier(q *qube, id, uuid string, out, err *spool.Output) *courier {
 	ctx, quit := context.WithCancel(q.x.lasting)
-	c := &courier{q: q, id: id, out: out, err: err, words: make(chan queue.Word, 4), quit: quit, done: make(chan struct{})}
+	c := &courier{q: q, id: id, uuid: uuid, out: out, err: err, words: make(chan queue.Word, 4), quit: quit, done: make(chan struct{})}
 	go c.run(ctx)
 	return c
 }
@@ -58,11 +59,11 @@ func (c *courier) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case w := <-c.words:
-			err = c.q.withConn(ctx, func(conn *transport.Conn) error { return c.state(ctx, conn, w) })
+			err = c.q.withConn(ctx, c.uuid, func(conn *transport.Conn) error { return c.state(ctx, conn, w) })
 		case <-c.out.Grown():
-			err = c.q.withConn(ctx, func(conn *transport.Conn) error { return c.rest(ctx, conn) })
+			err = c.q.withConn(ctx, c.uuid, func(conn *transport.Conn) error { return c.rest(ctx, conn) })
 		case <-c.err.Grown():
-			err = c.q.withConn(ctx, func(conn *transport.Conn) error { return c.rest(ctx, conn) })
+			err = c.q.withConn(ctx, c.uuid, func(conn *transport.Conn) error { return c.rest(ctx, conn) })
 		}
 		var failure *queue.Failure
 		if errors.As(err, &failure) {

@@ -85,8 +85,16 @@ func list(sockets string) int {
 	return 0
 }
 
-// uuidOf is the uuid of every qube of these tests.
-func uuidOf(string) string { return "11111111-2222-3333-4444-555555555555" }
+// uuidOf is the uuid of every qube of these tests that was not made anew.
+func uuidOf(qube string) string {
+	if _, err := os.Stat(anewFile(qube)); err == nil {
+		return "99999999-2222-3333-4444-555555555555"
+	}
+	return "11111111-2222-3333-4444-555555555555"
+}
+
+// anewFile is the file that makes a qube another one of the same name.
+func anewFile(qube string) string { return os.Getenv(socketsEnv) + "-anew-" + qube }
 
 // hiddenUUID is the file that makes dom0's tools fail to tell a qube's uuid.
 func hiddenUUID(qube string) string { return os.Getenv(socketsEnv) + "-hidden-" + qube }

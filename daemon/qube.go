@@ -224,11 +224,14 @@ func (q *qube) setConn(c *transport.Conn) {
 	q.changed = make(chan struct{})
 }
 
-// withConn calls fn with the qube's connection, waiting for one, and again on
-// the next one if the connection ended under it. fn must be harmless to repeat.
-func (q *qube) withConn(ctx context.Context, fn func(*transport.Conn) error) error {
+// withConn calls fn with a connection to the qube that has the uuid ("" where
+// that was never known), waiting for one, and again on the next one if the
+// connection ended under it: what was claimed for a qube that is gone is not
+// for another that was given its name, also when its key is gone by then. fn
+// must be harmless to repeat.
+func (q *qube) withConn(ctx context.Context, uuid string, fn func(*transport.Conn) error) error {
 	for {
-		conn, err := q.await(ctx)
+		conn, err := q.await(ctx, uuid)
 		if err != nil {
 			return err
 		}
@@ -248,12 +251,12 @@ func (q *qube) withConn(ctx context.Context, fn func(*transport.Conn) error) err
 
 // await returns a connection that has not ended. While the daemon stops there
 // will be no new one.
-func (q *qube) await(ctx context.Context) (*transport.Conn, error) {
+func (q *qube) await(ctx context.Context, uuid string) (*transport.Conn, error) {
 	for {
 		q.mu.Lock()
 		conn, changed := q.conn, q.changed
 		q.mu.Unlock()
-		if conn != nil && conn.Err() == nil {
+		if conn != nil && conn.Err() == nil && (uuid == "" || uuid == q.currentUUID()) {
 			return conn, nil
 		}
 		select {

@@ -112,7 +112,7 @@ func (r *request) fetch(ctx context.Context) (text string, err error) {
 		}
 		return "", nil
 	}
-	err = r.q.withConn(ctx, func(c *transport.Conn) error {
+	err = r.q.withConn(ctx, r.claim.UUID, func(c *transport.Conn) error {
 		err := r.entry.Script(r.header.Body, r.part(ctx, c, queue.PartBody, r.header.Body.Size))
 		if err == nil && r.header.Stdin.Present {
 			err = r.entry.Stdin(r.header.Stdin, r.part(ctx, c, queue.PartStdin, r.header.Stdin.Size))

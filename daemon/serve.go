@@ -297,7 +297,7 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 	if err != nil {
 		return nil, nil, err
 	}
-	record := claimRecord(q.name, id, number, header, req, key)
+	record := claimRecord(q, id, number, header, req, key)
 	records := []audit.Record{record}
 	if d != nil {
 		records = append(records, audit.Record{Event: audit.Final, Qube: q.name, ID: id, Number: number, Key: record.Key,
@@ -355,8 +355,8 @@ func (q *qube) stillGood(id string, req queue.Request, key queue.Key) (promote b
 	return promote, nil
 }
 
-func claimRecord(name, id string, number int64, header []byte, req queue.Request, key queue.Key) audit.Record {
-	return audit.Record{Event: audit.Claim, Qube: name, ID: id, Number: number, Key: key.Fingerprint(), Kind: req.Kind, Version: 2,
+func claimRecord(q *qube, id string, number int64, header []byte, req queue.Request, key queue.Key) audit.Record {
+	return audit.Record{Event: audit.Claim, Qube: q.name, UUID: q.knownUUID(), ID: id, Number: number, Key: key.Fingerprint(), Kind: req.Kind, Version: 2,
 		Request: queue.DigestOf(header).String(), Issued: req.Issued, Expires: req.Expires, Timeout: req.Timeout,
 		Body: req.Body.String(), Stdin: req.Stdin.String()}
 }

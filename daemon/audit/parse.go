@@ -82,6 +82,8 @@ func (r *Record) text(key []byte) *string {
 		return &r.Key
 	case "kind":
 		return &r.Kind
+	case "uuid":
+		return &r.UUID
 	case "request":
 		return &r.Request
 	case "body":

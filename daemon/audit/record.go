@@ -75,6 +75,7 @@ type Record struct {
 	Issued    int64  `json:"issued,omitempty"`  // Unix seconds, as the header says
 	Expires   int64  `json:"expires,omitempty"`
 	Timeout   int64  `json:"timeout,omitempty"` // seconds
+	UUID      string `json:"uuid,omitempty"`    // of the qube that asked, where dom0's tools tell it
 	Body      string `json:"body,omitempty"`    // "sha256:<hex> <bytes>"
 	Stdin     string `json:"stdin,omitempty"`   // the same, or "none"
 	Command   string `json:"command,omitempty"` // the script, cut at a bound and escaped where it is not UTF-8
