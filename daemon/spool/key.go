@@ -83,15 +83,11 @@ func (s *Spool) ForgetKeys(need map[string]bool) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	clear(s.kept) // a key that is used again is written again, which does no harm
 	var errs []error
 	for _, f := range entries {
 		if wanted[f.Name()] {
 			continue
-		}
-		for fingerprint := range s.kept {
-			if strings.ReplaceAll(fingerprint, " ", "") == f.Name() {
-				delete(s.kept, fingerprint)
-			}
 		}
 		errs = append(errs, disk.Remove("spool.forget-key", filepath.Join(dir, f.Name())))
 	}
