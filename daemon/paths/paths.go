@@ -28,6 +28,11 @@ func (r Root) Run() string          { return r.at("run/qvm-remote") }
 func (r Root) ExecutorLock() string { return r.at("run/qvm-remote/executor.lock") }
 func (r Root) Status() string       { return r.at("run/qvm-remote/status") }
 
+// Pause and Stop are there while the executor must take nothing new, and while
+// it must also end what runs. Whoever can write there may make them.
+func (r Root) Pause() string { return r.at("run/qvm-remote/pause") }
+func (r Root) Stop() string  { return r.at("run/qvm-remote/stop") }
+
 // Log is the mirror in the first implementation's line format.
 func (r Root) Log() string { return r.at("var/log/qubes/qvm-remote.log") }
 

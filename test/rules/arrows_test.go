@@ -21,11 +21,14 @@ var arrows = []arrow{
 		Theirs: []string{"golang.org/x/sys", "golang.org/x/term"}},
 	{Folder: "daemon", Ours: []string{"queue"},
 		Theirs: []string{"github.com/coreos/go-systemd/v22", "github.com/fsnotify/fsnotify",
-			"golang.org/x/mod", "golang.org/x/sys"}},
+			"github.com/godbus/dbus/v5", "golang.org/x/mod", "golang.org/x/sys"}},
+	{Folder: "dbus", Ours: []string{"queue"}, Theirs: []string{"github.com/godbus/dbus/v5"}},
+	{Folder: "dbus/service", Ours: []string{"queue", "dbus", "daemon"},
+		Theirs: []string{"github.com/godbus/dbus/v5", "golang.org/x/sys"}},
 	{Folder: "cmd/qvm-remote", Ours: []string{"queue", "client"},
 		Theirs: []string{"github.com/spf13/cobra", "golang.org/x/sys", "golang.org/x/term"}},
-	{Folder: "cmd/qvm-remote-dom0", Ours: []string{"queue", "daemon"},
-		Theirs: []string{"github.com/coreos/go-systemd/v22", "github.com/spf13/cobra", "golang.org/x/sys", "golang.org/x/term"}},
+	{Folder: "cmd/qvm-remote-dom0", Ours: []string{"queue", "daemon", "dbus"},
+		Theirs: []string{"github.com/godbus/dbus/v5", "github.com/coreos/go-systemd/v22", "github.com/spf13/cobra", "golang.org/x/sys", "golang.org/x/term"}},
 }
 
 func arrowOf(dir string) (arrow, bool) {
