@@ -21,7 +21,7 @@ type finished struct {
 
 // newRequest puts a claimed request together.
 func (x *Executor) newRequest(q *qube, c audit.Record, header queue.Request, entry *spool.Entry) *request {
-	r := &request{q: q, claim: c, header: header, entry: entry, out: entry.Output(queue.Stdout), err: entry.Output(queue.Stderr)}
+	r := &request{q: q, claim: c, header: header, entry: entry, over: make(chan struct{}), out: entry.Output(queue.Stdout), err: entry.Output(queue.Stderr)}
 	r.ctx, r.cancel = context.WithCancelCause(x.hard)
 	r.courier = newCourier(q, c.ID, c.UUID, r.out, r.err)
 	q.remember(r)
@@ -37,19 +37,24 @@ func (x *Executor) begin(r *request) {
 	go func() {
 		defer x.loops.Done()
 		if r.ready != nil {
+			r.enter(CommandDelivering)
 			r.courier.stop()
-			x.ended(r)
+			x.ended(r, r.ready.record.State)
 			r.settle(r.ready.record, r.ready.head)
 			return
 		}
-		r.conclude(r.execute())
+		e := r.execute()
+		r.enter(CommandDelivering)
+		r.conclude(e)
 	}()
 }
 
 // ended is called once for each request that begin was called for, when its
-// final record is written or will not be in this run.
-func (x *Executor) ended(r *request) {
+// final record is written or, with state "", will not be in this run.
+func (x *Executor) ended(r *request, state audit.State) {
 	r.cancel(nil)
+	r.state = state
+	close(r.over)
 	x.working.done()
 	x.status.touch()
 }

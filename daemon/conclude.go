@@ -38,10 +38,12 @@ func (r *request) conclude(e end) {
 		head, err = x.appendFinal(x.lasting, record)
 		return err
 	})
-	x.ended(r)
-	if err == nil {
-		r.settle(record, head)
+	if err != nil {
+		x.ended(r, "")
+		return
 	}
+	x.ended(r, record.State)
+	r.settle(record, head)
 }
 
 // settle keeps the answer and delivers it.
@@ -74,8 +76,23 @@ func (r *request) final(e end) audit.Record {
 	if err := errors.Join(r.out.Sync(), r.err.Sync()); err != nil && f.Detail == "" {
 		f.Detail = err.Error()
 	}
+	r.nameWho(&f)
 	f.Out, f.Err = r.out.Sum().String(), r.err.Sum().String()
 	return f
+}
+
+// nameWho says in the final record of a request that was cancelled in dom0 who
+// did it.
+func (r *request) nameWho(f *audit.Record) {
+	var here *cancelledHere
+	if f.State != audit.Cancelled || !errors.As(context.Cause(r.ctx), &here) {
+		return
+	}
+	f.Who, f.Way = here.who, here.way
+	if f.Detail != "" {
+		f.Detail = "; " + f.Detail
+	}
+	f.Detail = here.Error() + f.Detail
 }
 
 // answer returns the answer kept in the spool, or makes and keeps it: signed

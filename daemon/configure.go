@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ func (x *Executor) follow(ctx context.Context) error {
 	defer tidy.Stop()
 	x.tidy(ctx)
 	x.configure(ctx)
+	x.ready()
 	for {
 		select {
 		case <-ctx.Done():
@@ -37,6 +39,8 @@ func (x *Executor) follow(ctx context.Context) error {
 				continue
 			}
 			x.reload(ctx, u)
+		case answer := <-x.reloads:
+			answer <- x.rereadNow(ctx)
 		case name, ok := <-changedKeys:
 			if !ok {
 				changedKeys = nil
@@ -47,6 +51,39 @@ func (x *Executor) follow(ctx context.Context) error {
 			x.tidy(ctx)
 		}
 	}
+}
+
+// Reload reads remote.conf and all keys now instead of when the kernel tells
+// that they changed. The error is that of the settings: the last good ones stay
+// in force.
+func (x *Executor) Reload(ctx context.Context) error {
+	if x.o.Once {
+		return errors.New("with --once, settings and keys are read at the start only")
+	}
+	answer := make(chan error, 1)
+	select {
+	case x.reloads <- answer:
+	case <-x.accepting.Done():
+		return errStopping
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (x *Executor) rereadNow(ctx context.Context) error {
+	set, warnings, err := x.source().Load()
+	x.reload(ctx, settings.Update{Settings: set, Warnings: warnings, Err: err})
+	x.keyChanged("")
+	if err != nil {
+		return fmt.Errorf("the settings are not used; the last good ones stay in force: %w", err)
+	}
+	return nil
 }
 
 // reload takes new settings over, if they are good.

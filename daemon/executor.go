@@ -54,6 +54,9 @@ type Executor struct {
 	number  atomic.Int64           // highest number given to a request
 	loudest atomic.Pointer[string] // the qube that is denied because it filled the audit log, "" for none
 	reading chan struct{}          // has room for as many scripts as may be in memory at once
+	locked  bool                   // Front.Locked was called, and all was well
+	shown   atomic.Bool            // Front wants to hear of changes
+	reloads chan chan error        // asks follow to read the settings now
 
 	accepting context.Context // ends when the daemon begins to stop
 	hard      context.Context // ends when running commands must
@@ -73,15 +76,17 @@ type Executor struct {
 // everything that one look at each qube brought is done.
 func Run(ctx context.Context, o Options) error {
 	x, err := open(ctx, o)
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(x.serve(ctx), x.close())
 	}
-	return errors.Join(x.serve(ctx), x.close())
+	x.goodbye(ctx)
+	return err
 }
 
 // open takes the lock, reads the log and settles what an earlier run left.
 func open(ctx context.Context, o Options) (x *Executor, err error) {
-	x = &Executor{o: o, book: claim.NewBook(), reading: make(chan struct{}, 4),
+	o.Front = orNobody(o.Front)
+	x = &Executor{o: o, book: claim.NewBook(), reading: make(chan struct{}, 4), reloads: make(chan chan error),
 		qubes: map[string]*qube{}, leave: map[string]context.CancelFunc{}, unsettled: map[string]bool{}}
 	defer func() {
 		if err != nil {
@@ -94,6 +99,10 @@ func open(ctx context.Context, o Options) (x *Executor, err error) {
 	if x.lock, err = lockExecutor(ctx, o.Root.ExecutorLock()); err != nil {
 		return x, err
 	}
+	if err := o.Front.Locked(ctx); err != nil {
+		return x, err
+	}
+	x.locked = true
 	if x.set, err = x.loadSettings(); err != nil {
 		return x, err
 	}
@@ -174,11 +183,16 @@ func (x *Executor) serve(ctx context.Context) error {
 	go x.status.loop(lasting, &x.loops)
 	var err error
 	if x.o.Once {
+		x.ready()
 		err = x.once(ctx)
 	} else {
 		err = x.follow(ctx)
 	}
 	stopAccepting()
+	if x.shown.Load() {
+		x.o.Front.Stopping()
+		x.status.touch()
+	}
 	x.working.wait(time.Duration(x.settings().StopWait) * time.Second)
 	stopHard(errStopping)
 	x.working.wait(x.o.Times.Farewell + run.DefaultGrace)

@@ -19,6 +19,7 @@ type Options struct {
 	Path    string   // PATH of the commands
 	Now     func() time.Time
 	Times   Times
+	Front   Front        // told of the executor's life; nil is nobody
 	Log     *slog.Logger // for the journal; its handler must quote what it prints
 }
 

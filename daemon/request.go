@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"qvmremote/daemon/audit"
@@ -26,6 +27,11 @@ type request struct {
 	courier  *courier
 	ready    *finished // its end is recorded already
 	prepared *prepared // a supervisor that waits for it, or nil
+
+	phase     phase         // how far it is
+	startedAt atomic.Int64  // of the shell in this run, Unix nanoseconds; 0: not yet
+	over      chan struct{} // closed when its final record is written or will not be in this run
+	state     audit.State   // that record's, "" if there is none; to be read when over is closed
 }
 
 // end is a request's final state before it is recorded.
@@ -59,6 +65,7 @@ func (r *request) execute() end {
 	if err := r.q.x.slots.Acquire(before, r.q.name); err != nil {
 		return r.endBefore(err)
 	}
+	r.enter(CommandRunning)
 	defer r.q.x.slots.Release(r.q.name)
 	return r.run(before, text)
 }
@@ -173,7 +180,11 @@ func (r *request) run(before context.Context, text string) end {
 		Out:     &sink{o: r.out}, Err: &sink{o: r.err}, MaxOut: limit, MaxErr: limit,
 		Prepared:    r.prepared.get(),
 		BeforeStart: func() error { return r.recordStart(before, text) },
-		Started:     func() { r.courier.show(queue.WordRunning) },
+		Started: func() {
+			r.startedAt.Store(x.now().UnixNano())
+			r.courier.show(queue.WordRunning)
+			x.status.touch()
+		},
 	})
 	if !outcome.Began {
 		if outcome.State == run.Cancelled {

@@ -17,13 +17,24 @@ import (
 // the file paths.Root.Status. It is a snapshot for people; nothing is decided
 // by it.
 type Status struct {
-	Version string       `json:"version"`
-	Pid     int          `json:"pid"`
-	Since   time.Time    `json:"since"`
-	DryRun  bool         `json:"dry_run,omitempty"`
-	Qubes   []QubeStatus `json:"qubes"`
-	Health  []Health     `json:"health,omitempty"`
+	Version           string       `json:"version"`
+	Pid               int          `json:"pid"`
+	Since             time.Time    `json:"since"`
+	DryRun            bool         `json:"dry_run,omitempty"`
+	State             string       `json:"state"`                        // running, paused or stopping
+	StoppedEverything bool         `json:"stopped_everything,omitempty"` // what ran was ended, too; State is paused then, or stopping
+	Running           int          `json:"running"`                      // commands of all qubes
+	Waiting           int          `json:"waiting"`                      // claimed and not started, of all qubes
+	Qubes             []QubeStatus `json:"qubes"`
+	Health            []Health     `json:"health,omitempty"`
 }
+
+// What Status.State says.
+const (
+	StateRunning  = "running"
+	StatePaused   = "paused"   // nothing new is taken; what runs goes on, unless StoppedEverything
+	StateStopping = "stopping" // the executor is about to end
+)
 
 // QubeStatus is one configured qube's part of Status.
 type QubeStatus struct {
@@ -90,6 +101,9 @@ func (s *status) touch() {
 	case s.dirty <- struct{}{}:
 	default:
 	}
+	if s.x.shown.Load() {
+		s.x.o.Front.Changed()
+	}
 }
 
 // warnOf keeps a warning until it is lifted with an empty text, and reports
@@ -131,6 +145,10 @@ func (s *status) loop(ctx context.Context, done *sync.WaitGroup) {
 	}
 }
 
+// Snapshot is how the executor is now. It may be called by any goroutine
+// between Front.Ready and the end of Front.Closed.
+func (x *Executor) Snapshot() Status { return x.status.snapshot() }
+
 func (s *status) snapshot() Status {
 	x := s.x
 	out := Status{Version: queue.Version, Pid: os.Getpid(), Since: s.since, DryRun: x.o.DryRun, Qubes: []QubeStatus{}}
@@ -145,6 +163,7 @@ func (s *status) snapshot() Status {
 		one.Running = x.slots.Running(name)
 		out.Qubes = append(out.Qubes, one)
 	}
+	s.count(&out)
 	for _, f := range x.log.Findings() {
 		out.Health = append(out.Health, Health{Code: "audit-" + string(f.Kind), Severity: f.Kind.Severity(), Text: f.Detail})
 	}
@@ -154,6 +173,22 @@ func (s *status) snapshot() Status {
 		out.Health = append(out.Health, w)
 	}
 	return out
+}
+
+// count adds the state and what is under way.
+func (s *status) count(out *Status) {
+	out.State = StateRunning
+	if s.x.accepting.Err() != nil {
+		out.State = StateStopping
+	}
+	for _, r := range s.x.active() {
+		switch r.phase.name() {
+		case CommandRunning:
+			out.Running++
+		case CommandWaiting:
+			out.Waiting++
+		}
+	}
 }
 
 // complain shows a trouble and logs it once, until it is lifted with a nil error.
