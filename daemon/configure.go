@@ -90,10 +90,10 @@ func (x *Executor) rereadNow(ctx context.Context) error {
 func (x *Executor) reload(ctx context.Context, u settings.Update) {
 	if u.Err != nil {
 		x.warn("the settings are not used; the last good ones stay in force", "error", u.Err)
-		x.status.warnOf("settings", u.Err.Error())
+		x.status.warnOf(healthSettings, u.Err.Error())
 		return
 	}
-	x.status.warnOf("settings", "")
+	x.status.warnOf(healthSettings, "")
 	for _, w := range u.Warnings {
 		x.warn("the settings are odd", "warning", w.String())
 	}

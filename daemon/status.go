@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"qvmremote/daemon/audit"
 	"qvmremote/daemon/disk"
 	"qvmremote/queue"
 )
@@ -61,13 +60,6 @@ func (q QubeStatus) Failing() bool {
 	return slices.Contains([]string{StateNoAgent, stateLost, stateRefused, stateUnasked}, q.State)
 }
 
-// Health is something to know about how the executor is.
-type Health struct {
-	Code     string         `json:"code"` // names the cause, such as "mirror", "key-QUBE", or "audit-" and the finding
-	Severity audit.Severity `json:"severity"`
-	Text     string         `json:"text"`
-}
-
 // ReadStatus reads what a running executor wrote. A file left by one that died
 // has a Pid that is gone; whether one runs is told by its lock.
 func ReadStatus(path string) (Status, error) {
@@ -86,13 +78,13 @@ type status struct {
 	dirty chan struct{}
 
 	mu       sync.Mutex
-	warnings map[string]Health
+	warnings map[string]string // by code
 }
 
 const statusPause = 250 * time.Millisecond // changes within it are written once
 
 func newStatus(x *Executor) *status {
-	return &status{x: x, since: x.now(), dirty: make(chan struct{}, 1), warnings: map[string]Health{}}
+	return &status{x: x, since: x.now(), dirty: make(chan struct{}, 1), warnings: map[string]string{}}
 }
 
 // touch says that something changed.
@@ -111,13 +103,13 @@ func (s *status) touch() {
 func (s *status) warnOf(code, text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.warnings[code].Text == text {
+	if s.warnings[code] == text {
 		return false
 	}
 	if text == "" {
 		delete(s.warnings, code)
 	} else {
-		s.warnings[code] = Health{Code: code, Severity: audit.Warning, Text: text}
+		s.warnings[code] = text
 	}
 	s.touch()
 	return true
@@ -164,14 +156,7 @@ func (s *status) snapshot() Status {
 		out.Qubes = append(out.Qubes, one)
 	}
 	s.count(&out)
-	for _, f := range x.log.Findings() {
-		out.Health = append(out.Health, Health{Code: "audit-" + string(f.Kind), Severity: f.Kind.Severity(), Text: f.Detail})
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, w := range s.warnings {
-		out.Health = append(out.Health, w)
-	}
+	out.Health = s.health()
 	return out
 }
 
@@ -205,5 +190,5 @@ func (x *Executor) complain(code, what string, err error) {
 // mirrorFailed tells that the copies of the audit log for people are behind;
 // the log itself is not.
 func (x *Executor) mirrorFailed(err error) {
-	x.complain("mirror", "cannot write the copy of the log", err)
+	x.complain(healthMirror, "cannot write the copy of the log", err)
 }

@@ -32,10 +32,10 @@ func (x *Executor) findLoudest(ctx context.Context) {
 	}
 	x.loudest.Store(&name)
 	if name == "" {
-		x.complain("loudest", "", nil)
+		x.complain(healthLoudest, "", nil)
 		return
 	}
-	x.complain("loudest", "the audit log is full and too young to be pruned",
+	x.complain(healthLoudest, "the audit log is full and too young to be pruned",
 		fmt.Errorf("%s wrote most of it and is denied until it can be pruned; a larger QVM_REMOTE_AUDIT_BYTES helps too", name))
 }
 
