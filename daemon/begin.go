@@ -31,6 +31,9 @@ func (x *Executor) newRequest(q *qube, c audit.Record, header queue.Request, ent
 // begin takes a freshly claimed request on its way. One that was denied with
 // its claim only needs its answer.
 func (x *Executor) begin(r *request) {
+	if r.ready == nil && x.stopped() {
+		r.cancel(errStopped)
+	}
 	x.working.add()
 	x.loops.Add(1)
 	x.status.touch()

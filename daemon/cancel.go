@@ -69,14 +69,16 @@ func (q *qube) cancelIt(ctx context.Context, conn *transport.Conn, c queue.Cance
 		if loud := q.tooLoud(); loud != nil {
 			return false, q.dropCancel(ctx, conn, c.ID, loud.Reason)
 		}
-		if q.crowded() {
-			return false, nil // it stays where it is until there is room
+		if q.crowded() || q.paused() {
+			return false, nil // it stays where it is until there is room, or dom0 takes requests again
 		}
 		err := q.claimCancelled(ctx, c, key, held)
 		var d *queue.Denial
 		switch {
 		case errors.As(err, &d):
 			return false, q.dropCancel(ctx, conn, c.ID, d.Reason)
+		case errors.Is(err, errPaused):
+			return false, nil
 		case err != nil && !errors.Is(err, errClaimed):
 			q.x.warn("cannot take a cancel", "qube", q.name, "id", c.ID, "error", err)
 			return false, nil
@@ -111,6 +113,9 @@ func (q *qube) claimCancelled(ctx context.Context, c queue.Cancel, key queue.Key
 			State: audit.Cancelled, Exit: &exit, Out: none, Err: none},
 	}
 	written, head, err := x.claimUnderLock(ctx, records, func() (bool, error) {
+		if x.paused() {
+			return false, errPaused
+		}
 		promote, d := q.stillGood(c.ID, queue.Request{Issued: c.Issued}, key)
 		if d != nil {
 			return false, d

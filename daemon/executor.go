@@ -53,10 +53,11 @@ type Executor struct {
 	status  *status
 	number  atomic.Int64           // highest number given to a request
 	loudest atomic.Pointer[string] // the qube that is denied because it filled the audit log, "" for none
-	reading chan struct{}          // has room for as many scripts as may be in memory at once
-	locked  bool                   // Front.Locked was called, and all was well
-	shown   atomic.Bool            // Front wants to hear of changes
-	reloads chan chan error        // asks follow to read the settings now
+	brake   brake
+	reading chan struct{}   // has room for as many scripts as may be in memory at once
+	locked  bool            // Front.Locked was called, and all was well
+	shown   atomic.Bool     // Front wants to hear of changes
+	reloads chan chan error // asks follow to read the settings now
 
 	accepting context.Context // ends when the daemon begins to stop
 	hard      context.Context // ends when running commands must
@@ -175,13 +176,18 @@ func (x *Executor) serve(ctx context.Context) error {
 	defer stopHard(nil)
 	defer stopLasting()
 	x.accepting, x.hard, x.lasting = accepting, hard, lasting
-	if err := x.prepare(ctx); err != nil {
+	err := x.obeyBrake(lasting)
+	if err == nil {
+		err = x.prepare(ctx)
+	}
+	if err != nil {
+		stopLasting()
+		x.loops.Wait()
 		return err
 	}
 	x.tell(audit.Record{Event: audit.Started, Detail: x.describe(), Who: account(), Way: x.way()})
 	x.loops.Add(1)
 	go x.status.loop(lasting, &x.loops)
-	var err error
 	if x.o.Once {
 		x.ready()
 		err = x.once(ctx)

@@ -33,6 +33,7 @@ type Times struct {
 	MaxPause  time.Duration // longest pause after failures
 	NoAgent   time.Duration // until a qube without our client is tried again
 	Skip      time.Duration // a refused id is not looked at again
+	Paused    time.Duration // longest question for new names while nothing new is taken
 	Calm      time.Duration // between questions to a qube that answers in a hurry for nothing
 	Retry     time.Duration // between tries to write a record or to deliver, growing to MaxRetry
 	MaxRetry  time.Duration
@@ -52,6 +53,7 @@ func DefaultTimes() Times {
 		MaxPause:  5 * time.Minute,
 		NoAgent:   10 * time.Minute,
 		Skip:      time.Minute,
+		Paused:    time.Second,
 		Calm:      250 * time.Millisecond,
 		Retry:     time.Second,
 		MaxRetry:  time.Minute,

@@ -28,6 +28,7 @@ type qube struct {
 
 	told told // what the qube does not take
 
+	left   bool // the loop's own: names may have been left in the qube because nothing new was taken
 	unsure bool // the loop's own: a name of the last answer may be on its way out, so it is asked for once more
 	idle   int  // the loop's own: names that this look asked about for nothing
 

@@ -90,6 +90,8 @@ func (r *request) endBefore(err error) end {
 	switch {
 	case errors.As(err, &d):
 		return end{state: audit.Denied, denial: d}
+	case errors.Is(err, errStopped):
+		return end{state: audit.Denied, denial: &queue.Denial{Reason: queue.NotReady, Detail: errStopped.Error(), Authentic: true}}
 	case errors.Is(err, run.ErrCancelled):
 		return end{state: audit.Cancelled, exit: queue.ExitCancelled}
 	case errors.Is(err, errExpired):
@@ -196,8 +198,11 @@ func (r *request) run(before context.Context, text string) end {
 	if !outcome.StartedAt.IsZero() {
 		e.started = outcome.StartedAt.Unix()
 	}
-	if outcome.Err != nil {
+	switch {
+	case outcome.Err != nil:
 		e.detail = outcome.Err.Error()
+	case outcome.State == run.Interrupted && errors.Is(context.Cause(r.ctx), errStopped):
+		e.detail = errStopped.Error()
 	}
 	return e
 }
@@ -232,6 +237,9 @@ func (r *request) recordStart(before context.Context, text string) error {
 func (r *request) mayStart(before context.Context) error {
 	if err := context.Cause(before); err != nil {
 		return err
+	}
+	if r.q.x.stopped() {
+		return errStopped
 	}
 	if r.q.x.now().Unix() > r.header.Expires {
 		return errExpired

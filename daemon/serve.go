@@ -19,11 +19,18 @@ import (
 func (q *qube) serve(ctx context.Context, conn *transport.Conn) error {
 	var haste haste
 	for seen := int64(0); ; {
+		wait := q.x.o.Times.Wait
+		switch paused := q.x.paused(); {
+		case paused:
+			wait = min(wait, q.x.o.Times.Paused)
+		case q.left:
+			seen, q.left = 0, false // ask for what was left there
+		}
 		look := q.looks.Add(1)
 		if q.unsure {
 			seen, q.unsure = 0, false // ask for the same names once more
 		}
-		names, err := conn.Wait(ctx, seen, q.x.o.Times.Wait)
+		names, err := conn.Wait(ctx, seen, wait)
 		if err != nil {
 			return err
 		}
@@ -101,7 +108,7 @@ func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look i
 	if status := q.x.book.Lookup(q.name, id); status != claim.Unknown {
 		return false, q.claimed(ctx, conn, id, look, held, status)
 	}
-	if q.skipped(id) || q.crowded() {
+	if q.skipped(id) || q.crowded() || q.paused() {
 		return false, nil
 	}
 	q.idle++
@@ -240,6 +247,8 @@ func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, head
 		r.prepared = prepared
 	}
 	switch {
+	case errors.Is(err, errPaused):
+		return false, nil
 	case errors.Is(err, errClaimed):
 		return false, nil // by this very process, a moment ago
 	case d2 != nil:
@@ -278,7 +287,17 @@ func (q *qube) floor(fingerprint string) int64 {
 	return floor
 }
 
-var errClaimed = errors.New("claimed already")
+var (
+	errClaimed = errors.New("claimed already")
+	errPaused  = errors.New("nothing new is taken")
+)
+
+// paused reports whether what the qube has must be left there for now.
+func (q *qube) paused() bool {
+	paused := q.x.paused()
+	q.left = q.left || paused
+	return paused
+}
 
 // claimIt makes the claim: the point of no return. Everything that could have
 // changed since the header was read is checked once more under the log's lock.
@@ -312,6 +331,9 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 	}
 	var refused *queue.Denial
 	written, head, err := x.claimUnderLock(ctx, records, func() (promote bool, err error) {
+		if x.paused() {
+			return false, errPaused
+		}
 		promote, refused = q.stillGood(id, req, key)
 		if refused != nil {
 			return false, refused

@@ -162,7 +162,14 @@ func (s *status) snapshot() Status {
 
 // count adds the state and what is under way.
 func (s *status) count(out *Status) {
+	s.x.brake.mu.Lock()
+	paused := s.x.brake.paused
+	out.StoppedEverything = s.x.brake.stopped
+	s.x.brake.mu.Unlock()
 	out.State = StateRunning
+	if paused {
+		out.State = StatePaused
+	}
 	if s.x.accepting.Err() != nil {
 		out.State = StateStopping
 	}

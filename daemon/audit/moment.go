@@ -52,6 +52,12 @@ func beforeRecord(e Event) {
 		disk.Point("audit.enabled:before-record")
 	case Disabled:
 		disk.Point("audit.disabled:before-record")
+	case Paused:
+		disk.Point("audit.paused:before-record")
+	case Resumed:
+		disk.Point("audit.resumed:before-record")
+	case StoppedEverything:
+		disk.Point("audit.stopped-everything:before-record")
 	case Recovered:
 		disk.Point("audit.recovered:before-record")
 	case CarryEvent:
@@ -110,6 +116,12 @@ func afterRecord(e Event) {
 		disk.Point("audit.enabled:after-record")
 	case Disabled:
 		disk.Point("audit.disabled:after-record")
+	case Paused:
+		disk.Point("audit.paused:after-record")
+	case Resumed:
+		disk.Point("audit.resumed:after-record")
+	case StoppedEverything:
+		disk.Point("audit.stopped-everything:after-record")
 	case Recovered:
 		disk.Point("audit.recovered:after-record")
 	case CarryEvent:

@@ -35,6 +35,12 @@ const (
 	Stopped      Event = "stopped"   // the executor ended cleanly
 	Enabled      Event = "enabled"   // start at boot
 	Disabled     Event = "disabled"  // no start at boot
+	Paused       Event = "paused"    // the executor takes nothing new
+	Resumed      Event = "resumed"   // it does again
+
+	// StoppedEverything says that what ran was killed, what waited denied, and
+	// that the executor is paused.
+	StoppedEverything Event = "stopped-everything"
 
 	CarryEvent Event = "carry"  // first record of every segment
 	Torn       Event = "torn"   // bytes after the last LF were cut at start; Detail says how many
