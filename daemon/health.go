@@ -55,9 +55,9 @@ var registered = map[string]struct {
 	healthAudit + string(audit.Unsettled):  {audit.Unsettled.Severity(), "The audit log's signature is not on the disk yet"},
 }
 
-// health is one trouble of a registered code. A code that is not registered is
-// an error, so that nothing is hidden.
-func health(code, text string) Health {
+// NewHealth is one trouble of a registered code. A code that is not registered
+// is an error, so that nothing is hidden.
+func NewHealth(code, text string) Health {
 	known, ok := registered[code]
 	if !ok && strings.HasPrefix(code, healthKey) {
 		known, ok = registered[healthKey]
@@ -71,11 +71,11 @@ func health(code, text string) Health {
 // health lists what is to be known now, by code.
 func (s *status) health() (all []Health) {
 	for _, f := range s.x.log.Findings() {
-		all = append(all, health(healthAudit+string(f.Kind), f.Detail))
+		all = append(all, NewHealth(healthAudit+string(f.Kind), f.Detail))
 	}
 	s.mu.Lock()
 	for code, text := range s.warnings {
-		all = append(all, health(code, text))
+		all = append(all, NewHealth(code, text))
 	}
 	s.mu.Unlock()
 	slices.SortStableFunc(all, func(a, b Health) int { return cmp.Compare(a.Code, b.Code) })

@@ -44,15 +44,15 @@ func TestEachTroubleHasATitle(t *testing.T) {
 		t.Fatalf("found only the kinds %q", kinds)
 	}
 	for _, kind := range kinds {
-		h := health(healthAudit+kind, "text")
+		h := NewHealth(healthAudit+kind, "text")
 		if h.Title == "Something is wrong" || h.Severity != audit.FindingKind(kind).Severity() {
 			t.Errorf("%s has no title, or another severity than the finding: %+v", kind, h)
 		}
 	}
-	if h := health("key-work", "text"); h.Title != registered[healthKey].title {
+	if h := NewHealth("key-work", "text"); h.Title != registered[healthKey].title {
 		t.Errorf("a qube's key: %+v", h)
 	}
-	if h := health("never-heard-of", "text"); h.Severity != audit.Error || h.Title == "" {
+	if h := NewHealth("never-heard-of", "text"); h.Severity != audit.Error || h.Title == "" {
 		t.Errorf("an unknown trouble: %+v", h)
 	}
 	doc, err := os.ReadFile("../docs/architecture.md")

@@ -70,8 +70,30 @@ type Change struct {
 // failing at it.
 var ErrRefused = errors.New("refused")
 
+// Kinds of refusals, for those who must tell them apart.
+var (
+	ErrNoQube     = errors.New("dom0 knows no qube of this name")
+	ErrNotRunning = errors.New("the qube is not running")
+)
+
+// refusal is an ErrRefused of a kind, if kind is not nil.
+type refusal struct {
+	text string
+	kind error
+}
+
+func (r *refusal) Error() string { return ErrRefused.Error() + ": " + r.text }
+
+func (r *refusal) Is(target error) bool {
+	return target == ErrRefused || r.kind != nil && target == r.kind
+}
+
 func refused(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))
+	return refusedAs(nil, format, args...)
+}
+
+func refusedAs(kind error, format string, args ...any) error {
+	return &refusal{text: fmt.Sprintf(format, args...), kind: kind}
 }
 
 func (a *Admin) source() settings.Source {
@@ -101,9 +123,9 @@ func checkName(vm string) error {
 	}
 	switch vm {
 	case "dom0", "none":
-		return refused("%s is no qube that could ask dom0 for anything", vm)
+		return refusedAs(ErrNoQube, "%s is no qube that could ask dom0 for anything", vm)
 	}
-	return refused("%s: %v; dom0, none and names ending in -dm are not for qubes that ask", queue.Quote(vm, 40), keys.ErrName)
+	return refusedAs(ErrNoQube, "%s: %v; dom0, none and names ending in -dm are not for qubes that ask", queue.Quote(vm, 40), keys.ErrName)
 }
 
 // keystore opens the keys and keeps other administration out until unlock.

@@ -158,7 +158,7 @@ func (l *ledger) list(ctx context.Context, c *Change, add bool) error {
 // find asks dom0's tools for the qube. Where there is no qvm-ls, qvm-check
 // alone says whether there is such a qube, and no more is known of it.
 func (a *Admin) find(ctx context.Context, vm string) (qubes.Qube, error) {
-	unknown := refused("dom0 knows no qube of the name %s; see qvm-ls", vm)
+	unknown := refusedAs(ErrNoQube, "dom0 knows no qube of the name %s; see qvm-ls", vm)
 	list, err := a.Tools.List(ctx)
 	if errors.Is(err, qubes.ErrNoTool) {
 		return qubes.Qube{Name: vm, UUID: a.uuid(ctx, vm)}, a.exists(ctx, vm, unknown)

@@ -63,13 +63,13 @@ func (a *Admin) mustRun(ctx context.Context, vm string) error {
 	state, err := a.Tools.State(ctx, vm, stateMaxAge)
 	switch {
 	case errors.Is(err, qubes.ErrNoQube):
-		return refused("dom0 knows no qube of the name %s; see qvm-ls", vm)
+		return refusedAs(ErrNoQube, "dom0 knows no qube of the name %s; see qvm-ls", vm)
 	case err != nil:
 		return err
 	case state == qubes.Paused:
-		return refused("%s is paused; let it go on first: qvm-unpause %[1]s", vm)
+		return refusedAs(ErrNotRunning, "%s is paused; let it go on first: qvm-unpause %[1]s", vm)
 	case state != qubes.Running:
-		return refused("%s is not running; start it first: qvm-start %[1]s", vm)
+		return refusedAs(ErrNotRunning, "%s is not running; start it first: qvm-start %[1]s", vm)
 	}
 	return nil
 }

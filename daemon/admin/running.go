@@ -13,6 +13,9 @@ import (
 // maxLocks bounds what is read of the kernel's list of locks.
 const maxLocks = 1 << 20
 
+// Executor tells whether an executor runs here, and its process.
+func (a *Admin) Executor() (pid int, running bool) { return executor(a.Root.ExecutorLock()) }
+
 // executor tells whether an executor holds the lock at path, and its process.
 // It looks and does not try the lock: a try could make an executor that starts
 // at that moment believe that another one runs.

@@ -88,11 +88,19 @@ func KillGroup(cmd *exec.Cmd) error {
 // returns its stdout, at most 1 MiB. A failure's error wraps [*exec.ExitError]
 // where the program itself failed, and quotes the beginning of its stderr.
 func Output(ctx context.Context, limit time.Duration, path string, args ...string) ([]byte, error) {
+	return Feed(ctx, limit, nil, path, args...)
+}
+
+// Feed is [Output] with something for the program's stdin, nil for nothing.
+func Feed(ctx context.Context, limit time.Duration, stdin []byte, path string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	stop, kill := context.WithCancelCause(ctx)
 	defer kill(nil)
 	cmd := Command(stop, path, args...)
+	if stdin != nil {
+		cmd.Stdin = bytes.NewReader(stdin)
+	}
 	stdout := &bounded{max: maxOutput, full: func() {
 		kill(fmt.Errorf("more than %d bytes of output", maxOutput))
 	}}

@@ -91,6 +91,22 @@ const (
 // Load reads the settings. A missing file is no error. The error names the
 // first bad line of the file, or the bad variable of the environment.
 func (src Source) Load() (Settings, []Warning, error) {
+	s, warnings, err := src.load()
+	if err != nil {
+		err = broken{err}
+	}
+	return s, warnings, err
+}
+
+// ErrBroken is what every error of [Source.Load] is.
+var ErrBroken = errors.New("the settings are broken")
+
+type broken struct{ error }
+
+func (b broken) Unwrap() error        { return b.error }
+func (b broken) Is(target error) bool { return target == ErrBroken }
+
+func (src Source) load() (Settings, []Warning, error) {
 	text, warnings, err := src.read()
 	if err != nil {
 		return Settings{}, nil, err
