@@ -31,7 +31,7 @@ func (b *Bus) Connect(t testing.TB, options ...dbus.ConnOption) *dbus.Conn {
 
 // ConnectAs is [Bus.Connect] by a process of user uid, whose only group is gid
 // where it is given and uid's number otherwise. Another uid than the test's own
-// needs root: a test skips itself when it is not.
+// needs root; the test has to skip itself without.
 func (b *Bus) ConnectAs(t testing.TB, uid int, gid ...int) *dbus.Conn {
 	t.Helper()
 	if uid == os.Geteuid() && len(gid) == 0 {
