@@ -228,6 +228,9 @@ func (x *examination) clock(ctx context.Context) {
 func (x *examination) executor(ctx context.Context) {
 	pid, running := executor(x.a.Root.ExecutorLock())
 	auto := x.a.Autostart(ctx)
+	if x.a.Paused() != NotPaused {
+		x.say(Warning, "qvm-remote-dom0 resume", "the daemon is paused: requests stay in the qubes, unanswered, until they expire")
+	}
 	if !running {
 		x.say(Bad, "start it until the next boot: systemctl start "+Service+"; for good: qvm-remote-dom0 enable", "the daemon is not running: no request is answered")
 		return

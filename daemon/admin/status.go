@@ -95,7 +95,8 @@ type Status struct {
 	Pid       int             `json:"pid,omitempty"`
 	Since     time.Time       `json:"since,omitzero"`
 	DryRun    bool            `json:"dry_run,omitempty"`
-	Autostart string          `json:"autostart"` // systemd's word, "" where it cannot tell
+	Paused    string          `json:"paused,omitempty"` // as [Admin.Paused]
+	Autostart string          `json:"autostart"`        // systemd's word, "" where it cannot tell
 	Config    string          `json:"config"`
 	KeysDir   string          `json:"keys_dir"`
 	Log       string          `json:"log"`
@@ -109,7 +110,7 @@ type Status struct {
 // Status looks at everything without changing anything.
 func (a *Admin) Status(ctx context.Context) (Status, error) {
 	st := Status{Version: queue.Version, Config: a.Root.Config(), KeysDir: a.Root.Keys(), Log: a.Root.Log(), Audit: a.Root.Audit(),
-		Autostart: a.Autostart(ctx)}
+		Paused: a.Paused(), Autostart: a.Autostart(ctx)}
 	_, warnings, err := a.source().Load()
 	if err != nil {
 		st.Problems, st.Unsure = append(st.Problems, err.Error()), true

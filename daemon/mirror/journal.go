@@ -71,7 +71,8 @@ func priority(r audit.Record, c Category) journal.Priority {
 	switch r.Event {
 	case audit.Delivered:
 		return journal.PriDebug
-	case audit.Authorized, audit.Revoked, audit.Rotating, audit.Rotated, audit.Setting, audit.Enabled, audit.Disabled:
+	case audit.Authorized, audit.Revoked, audit.Rotating, audit.Rotated, audit.Setting, audit.Enabled, audit.Disabled,
+		audit.Paused, audit.Resumed, audit.StoppedEverything:
 		return journal.PriNotice
 	}
 	return journal.PriInfo
