@@ -32,7 +32,7 @@ func (a *app) command() *cobra.Command {
 	f.BoolVarP(&a.daemon.verbose, "verbose", "v", false, "log more")
 	root.AddCommand(a.authorize(), a.revoke(), a.keys(), a.rotate(), a.connect(), a.disconnect(), a.status(),
 		group("queue", "Look into the queues of running qubes", a.queueStatus(), a.queueClean(), a.queueRecover(), a.queueDebug()),
-		a.enable(), a.disable(),
+		a.enable(), a.disable(), a.pause(), a.resume(), a.stopEverything(),
 		group("audit", "Read and verify the audit log", a.auditShow(), a.auditFollow(), a.auditVerify(), a.auditExport()),
 		a.doctor())
 	return root

@@ -46,6 +46,9 @@ func (a *app) showStatus(st admin.Status) {
 			service += ", DRY RUN: requests are used up, nothing is started"
 		}
 	}
+	if paused := pausedLine(st.Paused); paused != "" {
+		service += "; " + paused
+	}
 	var configured, authorized []string
 	for _, q := range st.Qubes {
 		if q.Configured {
