@@ -29,6 +29,8 @@ func (x *Executor) follow(ctx context.Context) error {
 	x.tidy(ctx)
 	x.configure(ctx)
 	x.ready()
+	pulse := x.newPulse()
+	defer pulse.stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -49,6 +51,10 @@ func (x *Executor) follow(ctx context.Context) error {
 			x.keyChanged(name)
 		case <-tidy.C:
 			x.tidy(ctx)
+		case <-pulse.tick:
+			pulse.probe(ctx)
+		case <-pulse.back:
+			pulse.beat()
 		}
 	}
 }

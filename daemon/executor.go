@@ -55,6 +55,7 @@ type Executor struct {
 	loudest atomic.Pointer[string] // the qube that is denied because it filled the audit log, "" for none
 	brake   brake
 	reading chan struct{}   // has room for as many scripts as may be in memory at once
+	manager notifier        // of services, which started this process
 	locked  bool            // Front.Locked was called, and all was well
 	shown   atomic.Bool     // Front wants to hear of changes
 	reloads chan chan error // asks follow to read the settings now
@@ -87,7 +88,7 @@ func Run(ctx context.Context, o Options) error {
 // open takes the lock, reads the log and settles what an earlier run left.
 func open(ctx context.Context, o Options) (x *Executor, err error) {
 	o.Front = orNobody(o.Front)
-	x = &Executor{o: o, book: claim.NewBook(), reading: make(chan struct{}, 4), reloads: make(chan chan error),
+	x = &Executor{o: o, book: claim.NewBook(), reading: make(chan struct{}, 4), reloads: make(chan chan error), manager: newNotifier(o.Environ),
 		qubes: map[string]*qube{}, leave: map[string]context.CancelFunc{}, unsettled: map[string]bool{}}
 	defer func() {
 		if err != nil {
@@ -195,6 +196,7 @@ func (x *Executor) serve(ctx context.Context) error {
 		err = x.follow(ctx)
 	}
 	stopAccepting()
+	x.notify("STOPPING=1")
 	if x.shown.Load() {
 		x.o.Front.Stopping()
 		x.status.touch()

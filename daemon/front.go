@@ -55,6 +55,7 @@ func orNobody(f Front) Front {
 // ready tells that qubes are looked at from now on.
 func (x *Executor) ready() {
 	x.o.Front.Ready(x)
+	x.notify("READY=1")
 	x.shown.Store(true)
 	x.status.touch()
 }

@@ -76,6 +76,7 @@ type status struct {
 	x     *Executor
 	since time.Time
 	dirty chan struct{}
+	probe chan struct{} // received from by loop, to show that it goes on
 
 	mu       sync.Mutex
 	warnings map[string]string // by code
@@ -84,7 +85,7 @@ type status struct {
 const statusPause = 250 * time.Millisecond // changes within it are written once
 
 func newStatus(x *Executor) *status {
-	return &status{x: x, since: x.now(), dirty: make(chan struct{}, 1), warnings: map[string]string{}}
+	return &status{x: x, since: x.now(), dirty: make(chan struct{}, 1), probe: make(chan struct{}), warnings: map[string]string{}}
 }
 
 // touch says that something changed.
@@ -117,14 +118,22 @@ func (s *status) warnOf(code, text string) bool {
 
 func (s *status) loop(ctx context.Context, done *sync.WaitGroup) {
 	defer done.Done()
+	var said string
 	for {
 		select {
+		case <-s.probe:
+			continue
 		case <-ctx.Done():
 			_ = os.Remove(s.x.o.Root.Status()) // on tmpfs; a snapshot decides nothing
 			return
 		case <-s.dirty:
 		}
-		b, err := json.Marshal(s.snapshot())
+		now := s.snapshot()
+		if line := now.line(); line != said {
+			said = line
+			s.x.notify("STATUS=" + line)
+		}
+		b, err := json.Marshal(now)
 		if err == nil {
 			err = disk.Place("daemon.status", s.x.o.Root.Status(), b, 0o600)
 		}
