@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"qvmremote/daemon/audit"
 	"qvmremote/daemon/keys"
 	"qvmremote/daemon/settings"
 	"qvmremote/queue"
@@ -28,8 +29,11 @@ type operation struct {
 	stdin   queue.Key
 	current queue.Key // zero: none
 	next    queue.Key
-	listed  bool // in the settings
-	between bool // a crash may leave the qube without a key
+	listed  bool        // in the settings
+	between bool        // a crash may leave the qube without a key
+	paused  bool        // nothing new is taken
+	stopped bool        // and nothing may run
+	event   audit.Event // must be recorded at the end, whatever crashed
 }
 
 // operations follow one another, from a dom0 that was never used.
@@ -43,6 +47,9 @@ func operations() []operation {
 		{args: []string{"disconnect", qubeName}},
 		{args: []string{"connect", qubeName, string(third.Reveal())}, current: third, listed: true},
 		{args: []string{"revoke", qubeName}, listed: true},
+		{args: []string{"pause"}, listed: true, paused: true, event: audit.Paused},
+		{args: []string{"stop-everything"}, listed: true, paused: true, stopped: true, event: audit.StoppedEverything},
+		{args: []string{"resume"}, listed: true, event: audit.Resumed},
 	}
 }
 
@@ -81,13 +88,21 @@ func (s *scene) is(o operation) (problem string) {
 	if slices.Contains(set.VMs, qubeName) != o.listed {
 		return fmt.Sprintf("the settings list %q", set.VMs)
 	}
+	if paused, stopped := there(s.root.Pause()), there(s.root.Stop()); paused != o.paused || stopped != o.stopped {
+		return fmt.Sprintf("paused: %v, stopped: %v", paused, stopped)
+	}
 	return ""
+}
+
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // between lists what a crash in the middle of b, after a, may leave: the list
 // of qubes is changed after the key that comes, and after the one that goes.
 func between(a, b operation) []operation {
-	states := []operation{a, b, {current: b.current, next: b.next, listed: a.listed}}
+	states := []operation{a, b, {current: b.current, next: b.next, listed: a.listed, paused: a.paused, stopped: b.stopped}}
 	if b.between {
 		states = append(states, operation{listed: a.listed}, operation{listed: b.listed})
 	}
@@ -179,6 +194,9 @@ func (o operated) interrupted(t *testing.T, st *stage, point string) {
 	s.perform(o.op, "", "") // may say that there is nothing left to do
 	if problem := s.is(o.op); problem != "" {
 		t.Errorf("done again: %s", problem)
+	}
+	if o.op.event != "" && !slices.ContainsFunc(s.records(), func(r audit.Record) bool { return r.Event == o.op.event }) {
+		t.Errorf("done again: %s is not in the log", o.op.event)
 	}
 	s.checkLog()
 }
