@@ -119,7 +119,8 @@ func (a *Admin) recordBrake(ctx context.Context, path string, event audit.Event)
 	if held, err := queue.ReadSmall(path, int64(len(recorded))); err == nil && string(held) == recorded {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, recordWait)
+	// Whoever asked may be gone; it is done, and must be recorded.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWait)
 	defer cancel()
 	if warnings, err = a.record(ctx, audit.Record{Event: event}); err != nil {
 		return warnings, err
