@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"qvmremote/daemon/audit"
@@ -198,4 +199,34 @@ func pausable(t *testing.T, dir string) *Executor {
 		t.Fatal(err)
 	}
 	return x
+}
+
+// TestPausedWhileTheHeaderIsRead: the file is there before the claim, so there
+// is none.
+func TestPausedWhileTheHeaderIsRead(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	read := make(chan struct{})
+	var once sync.Once
+	q.refuse = func(m queue.Message) *queue.Failure {
+		if f, ok := m.(*queue.Fetch); ok && f.Part == queue.PartHeader {
+			once.Do(func() {
+				touch(t, w.o.Root.Pause())
+				close(read)
+			})
+		}
+		return nil
+	}
+	w.start()
+	h := q.submit("a", "true\n")
+	<-read
+	q.askedAgain()
+	if w.count(audit.Claim, "") != 0 || w.spooled() != 0 {
+		t.Errorf("%d claims, %d in the spool", w.count(audit.Claim, ""), w.spooled())
+	}
+	remove(t, w.o.Root.Pause())
+	if r := q.result("a", h); r.State != queue.StateExit {
+		t.Errorf("after the pause: %+v", r)
+	}
 }
