@@ -230,3 +230,14 @@ func TestPausedWhileTheHeaderIsRead(t *testing.T) {
 		t.Errorf("after the pause: %+v", r)
 	}
 }
+
+// TestAStopIsSeenRightBeforeTheStart: nothing but the file itself says so.
+func TestAStopIsSeenRightBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	x := pausable(t, t.TempDir())
+	touch(t, x.o.Root.Stop())
+	r := &request{q: newQube(x, "work")}
+	if err := r.mayStart(t.Context()); !errors.Is(err, errStopped) {
+		t.Errorf("the shell may start: %v", err)
+	}
+}
