@@ -90,16 +90,25 @@ func largeLog(b *testing.B) string {
 const someHash = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 func request(tx *Tx, id, head string) {
+	for _, r := range requested(id, head) {
+		tx.Add(r)
+	}
+}
+
+// requested are the four records that a request leaves.
+func requested(id, head string) []Record {
 	c := claim(id)
 	c.Key, c.Kind, c.Version = "9f86 d081 884c 7d65 9a2f eaa0 c55a d015", "script", 2
 	c.Request, c.Body, c.Stdin = someHash, someHash+" 11", "none"
 	c.Expires, c.Timeout = c.Issued+300, 300
-	tx.Add(c)
-	tx.Add(Record{Event: Run, Qube: "work", ID: id, Number: 7, Command: "qvm-ls --raw-data --fields name,state\n"})
 	f := final(id)
 	f.StartedAt, f.Duration, f.Out, f.Err = f.Issued, 12, someHash+" 5", someHash+" 0"
-	tx.Add(f)
-	tx.Add(Record{Event: Delivered, Qube: "work", ID: id, Number: 7, Checkpoint: someHash, Nonce: someHash[7:], Head: head})
+	return []Record{
+		c,
+		{Event: Run, Qube: "work", ID: id, Number: 7, Command: "qvm-ls --raw-data --fields name,state\n"},
+		f,
+		{Event: Delivered, Qube: "work", ID: id, Number: 7, Checkpoint: someHash, Nonce: someHash[7:], Head: head},
+	}
 }
 
 // BenchmarkOpen starts on 100,000 records, all of which must be read.

@@ -61,6 +61,15 @@ func within[T string | []byte](n *needle, s T) bool {
 	return false
 }
 
+// withinLine is within for a long text: one letter leaves nothing to step over.
+func withinLine(n *needle, line []byte) bool {
+	if len(n.text) != 1 {
+		return within(n, line)
+	}
+	c := n.text[0]
+	return bytes.IndexByte(line, c) >= 0 || c >= 'a' && c <= 'z' && bytes.IndexByte(line, c-('a'-'A')) >= 0
+}
+
 // spelled gives the longest part of a value that stands in the JSON of every
 // record with that value just as it is, unless by a \u or \/ escape.
 func spelled(value string) string {

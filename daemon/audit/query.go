@@ -198,7 +198,7 @@ func (m *matcher) spelledIn(line []byte) bool {
 			return false
 		}
 	}
-	return within(m.plain, line)
+	return withinLine(m.plain, line)
 }
 
 func (m *matcher) match(r *Record) bool {

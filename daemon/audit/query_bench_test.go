@@ -32,12 +32,9 @@ func millionLog(b *testing.B) string {
 	}
 	var text bytes.Buffer
 	first, began := int64(0), time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-	tx := &Tx{}
-	for i := 0; len(tx.records) < 4; i++ {
-		request(tx, "20261123-144232-18674-00000000", h.text)
-	}
+	four := requested("20261123-144232-18674-00000000", h.text)
 	for seq := range int64(most) {
-		r := tx.records[seq%4]
+		r := four[seq%4]
 		r.Seq, r.Time, r.Number, r.Qube = seq, began.Add(time.Duration(seq)*100*time.Millisecond), seq/4+1, fmt.Sprint("qube-", seq/4%5)
 		if seq/4 == most/8 && r.Event == Run {
 			r.Command = "needle in the hay"

@@ -147,7 +147,7 @@ func TestTextIsFoundHoweverItIsSpelled(t *testing.T) {
 	})
 	for text, want := range map[string]int{
 		`echo "a\b"`: 1, "\t\x1b[31M É": 0, "\t\x1b[31M é\u202e/STRAßE\n": 1, "u202e": 0, "\u202e": 1, `\n`: 0, "\n": 1,
-		"UNSEEN": 1, `\u0041LPHA`: 1, "alpha": 0, "/ETC": 1, "1000": 1, "PERSON": 1, "Limit": 1,
+		"UNSEEN": 1, `\u0041LPHA`: 1, "alpha": 0, "/ETC": 1, "1000": 1, "ß": 1, "L": 2, "\x1b": 1, "PERSON": 1, "Limit": 1,
 		"refused": 0, "seq": 0, "sha256": 0, "\xc3": 1, "\ufffd": 0,
 	} {
 		if lines, _ := find(t, dir, Filter{Text: text}, 0, 100); len(lines) != want {
