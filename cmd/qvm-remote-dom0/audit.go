@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -83,16 +84,24 @@ func newest(ctx context.Context, dir string, v *view) ([]audit.Record, error) {
 		return audit.ReadLast(ctx, dir, v.n)
 	}
 	var last []audit.Record
-	err := audit.Read(ctx, dir, 0, func(r audit.Record, _ []byte) error {
-		if r.Qube != v.vm {
-			return nil
+	for next := int64(0); len(last) < v.n; {
+		lines, before, err := audit.Query(ctx, dir, audit.Filter{Qube: v.vm}, next, v.n-len(last), 0)
+		if err != nil {
+			return nil, err
 		}
-		if last = append(last, r); len(last) >= 2*v.n+1024 {
-			last = append([]audit.Record(nil), last[len(last)-v.n:]...)
+		for _, line := range lines {
+			var r audit.Record
+			if err := json.Unmarshal(line, &r); err != nil {
+				return nil, fmt.Errorf("cannot read an audit record: %w", err)
+			}
+			last = append(last, r)
 		}
-		return nil
-	})
-	return last[max(0, len(last)-v.n):], err
+		if next = before; next == 0 {
+			break
+		}
+	}
+	slices.Reverse(last)
+	return last, nil
 }
 
 func (a *app) auditFollow() *cobra.Command {
