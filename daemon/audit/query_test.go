@@ -31,13 +31,13 @@ func find(t fataler, dir string, f Filter, before int64, limit int) ([]string, i
 
 // meant is the Filter said again, in the plainest way.
 func meant(f Filter, r Record) bool {
-	text := strings.Join([]string{r.Command, r.Detail, r.Who, r.ID, r.Qube, r.Reason}, "\x00")
+	texts := []string{r.Command, r.Detail, r.Who, r.ID, r.Qube, r.Reason}
 	timed := f.Since.IsZero() && f.Until.IsZero() ||
 		!r.Time.IsZero() && r.Time.Compare(f.Since) >= 0 && (f.Until.IsZero() || r.Time.Compare(f.Until) < 0)
 	return (f.Qube == "" || f.Qube == r.Qube) && (f.Reason == "" || f.Reason == r.Reason) && (f.ID == "" || f.ID == r.ID) &&
 		(f.Number == 0 || f.Number == r.Number) && timed &&
 		(f.Events == nil || slices.Contains(f.Events, r.Event)) && (f.States == nil || slices.Contains(f.States, r.State)) &&
-		strings.Contains(asciiLower(text), asciiLower(f.Text))
+		slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(asciiLower(s), asciiLower(f.Text)) })
 }
 
 func asciiLower(s string) string {
