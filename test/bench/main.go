@@ -55,6 +55,7 @@ var groups = []group{
 	{"fair", fairRows},
 	{"fleet", fleetRows},
 	{"audit", auditRows},
+	{"query", queryRows},
 }
 
 func measure(only, out string) error {
