@@ -211,7 +211,7 @@ func pick(d Setting, sources ...[]assignment) (a assignment, from int, ok bool) 
 }
 
 // notSettings are QVM_REMOTE_ names of the environment that belong elsewhere.
-var notSettings = []string{"QVM_REMOTE_REAL", "QVM_REMOTE_CRASH", "QVM_REMOTE_CRASH_TRACE", "QVM_REMOTE_QUBE", "QVM_REMOTE_ID"}
+var notSettings = []string{"QVM_REMOTE_REAL", "QVM_REMOTE_BUS", "QVM_REMOTE_CRASH", "QVM_REMOTE_CRASH_TRACE", "QVM_REMOTE_QUBE", "QVM_REMOTE_ID"}
 
 func (src Source) environment() ([]assignment, []Warning) {
 	var set []assignment

@@ -190,7 +190,7 @@ func TestTheFirstThatSaysSomethingWins(t *testing.T) {
 func TestUnknownNamesAreWarnings(t *testing.T) {
 	t.Parallel()
 	src := file(t, "QVM_REMOTE_VMZ=work\nPATH=/tmp\nQVM_REMOTE_LEGACY=1\n")
-	src.Environ = []string{"QVM_REMOTE_CONCURENT=4", "QVM_REMOTE_LEGACY=1", "QVM_REMOTE_REAL=1", "OTHER=1"}
+	src.Environ = []string{"QVM_REMOTE_CONCURENT=4", "QVM_REMOTE_LEGACY=1", "QVM_REMOTE_REAL=1", "QVM_REMOTE_BUS=unix:path=/bus", "OTHER=1"}
 	s, warnings, err := src.Load()
 	must(t, err)
 	if !reflect.DeepEqual(s, Default()) {
