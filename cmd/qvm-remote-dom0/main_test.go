@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,8 +17,11 @@ import (
 
 	"qvmremote/client"
 	"qvmremote/client/agent"
+	"qvmremote/daemon/admin"
 	"qvmremote/daemon/run"
 	"qvmremote/queue"
+	"qvmremote/test/bus"
+	fake "qvmremote/test/bus/systemd"
 )
 
 func TestMain(m *testing.M) {
@@ -51,9 +55,31 @@ var tools = map[string]string{
 		q=$QUBES/$vm
 		case $command in "exec cat "*) exec cat "$q/home/auth.key";; esac
 		exec agent "$q/home"`,
-	"systemctl": `echo "$@" >> "$WORK/systemctl.log"
-		[ "$1" != show ] || { echo disabled; exit 0; }
-		[ -z "$SYSTEMCTL_FAILS" ] || { printf 'Failed to enable: \033[31mno\n' >&2; exit 5; }`,
+}
+
+// systemdFor starts a systemd with the executor's unit for the scripts that
+// name its bus: QVM_REMOTE_BUS=$SYSTEMD.
+func systemdFor(t *testing.T) (*fake.Fake, string) {
+	b := bus.Start(t)
+	f := fake.Start(t, b)
+	f.Add(admin.Service, fake.Hooks{})
+	return f, b.Address
+}
+
+// unit expects the executor's unit to be so: unit enabled active; with refused,
+// systemd says no to every change of boot state from then on.
+func unit(f *fake.Fake) func(ts *testscript.TestScript, _ bool, args []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		if args[0] == "refused" {
+			for _, method := range []string{"EnableUnitFiles", "DisableUnitFiles"} {
+				f.Refuse(method, "org.freedesktop.DBus.Error.AccessDenied", "Access \x1b[31mdenied")
+			}
+			return
+		}
+		if got := []string{f.Enabled(admin.Service), f.Active(admin.Service)}; !slices.Equal(got, args) {
+			ts.Fatalf("the unit is %q, want %q", got, args)
+		}
+	}
 }
 
 func setup(e *testscript.Env) error {
@@ -78,8 +104,10 @@ func setup(e *testscript.Env) error {
 }
 
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: setup,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"makekey": makeKey, "ask": ask, "mode": mode, "until": until, "hostile": hostile},
+	systemd, address := systemdFor(t)
+	testscript.Run(t, testscript.Params{Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error { e.Setenv("SYSTEMD", address); return setup(e) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"unit": unit(systemd), "makekey": makeKey, "ask": ask, "mode": mode, "until": until, "hostile": hostile},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
 				return os.Geteuid() == 0, nil

@@ -30,6 +30,7 @@ import (
 	"qvmremote/daemon/paths"
 	"qvmremote/daemon/qubes"
 	"qvmremote/daemon/settings"
+	"qvmremote/daemon/systemd"
 	"qvmremote/daemon/transport"
 	"qvmremote/queue"
 )
@@ -46,12 +47,15 @@ type Admin struct {
 	Now     func() time.Time
 	Times   transport.Times // of conversations with qubes
 	Tools   *qubes.Tools
+	Units   systemd.Units // of the systemd that belongs to Root
 }
 
-// New returns an Admin with the usual clock, waits and tools.
+// New returns an Admin with the usual clock, waits and tools, and the systemd
+// of the bus that root and environ lead to.
 func New(root paths.Root, environ []string, who, way string) *Admin {
 	return &Admin{Root: root, Environ: environ, Who: who, Way: way, Now: time.Now,
-		Times: transport.DefaultTimes(), Tools: &qubes.Tools{Root: root}}
+		Times: transport.DefaultTimes(), Tools: &qubes.Tools{Root: root},
+		Units: systemd.New(root.Bus(environ))}
 }
 
 // Change is what an operation did.

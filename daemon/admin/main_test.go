@@ -34,11 +34,6 @@ var tools = map[string]string{
 		case $command in "exec cat "*) cat "$q/noise" 2>/dev/null; exec cat "$q/home/auth.key";; esac
 		[ -f "$q/hostile" ] && exec cat "$q/hostile"
 		ADMIN_AGENT=$q/home exec "$ADMIN_SELF"`,
-	"systemctl": `echo "$@" >> "$ADMIN_QUBES/../systemctl.log"
-		[ "$1" != show ] || { echo enabled; exit 0; }
-		[ -f "$ADMIN_QUBES/../systemctl.fails" ] || exit 0
-		printf 'Failed to do it: \033[31mAccess denied\n' >&2
-		exit 4`,
 }
 
 func TestMain(m *testing.M) {
@@ -60,7 +55,7 @@ func prepared(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	self, err := os.Executable()
 	if err == nil {
-		err = installTools(filepath.Join(dir, "bin"), "qvm-ls", "qvm-prefs", "qvm-check", "qvm-run", "systemctl")
+		err = installTools(filepath.Join(dir, "bin"), "qvm-ls", "qvm-prefs", "qvm-check", "qvm-run")
 	}
 	if err != nil {
 		log.Fatal(err)

@@ -4,33 +4,64 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
-	"strings"
-	"time"
 
 	"qvmremote/daemon/audit"
-	"qvmremote/daemon/qubes"
+	"qvmremote/daemon/systemd"
 	"qvmremote/queue"
 )
 
-// systemctlWait covers a start that waits for the unit's READY, and a stop that
-// waits for running commands.
-const systemctlWait = 150 * time.Second
+// Start starts the executor and waits until it is ready. Start, Stop and
+// Restart leave no record of their own: the executor records its life itself.
+// With no systemd, here and below, the error is systemd.ErrNone.
+func (a *Admin) Start(ctx context.Context) error { return a.Units.Start(ctx, Service) }
 
-// Enable starts the executor, now and at each boot.
-func (a *Admin) Enable(ctx context.Context) ([]string, error) {
-	if err := a.systemctl(ctx, "enable", "--now", Service); err != nil {
-		return nil, err
-	}
-	return a.told(ctx, audit.Record{Event: audit.Enabled, Detail: Service + ": enabled and started"})
+// Stop stops the executor. With wait it returns when the executor has ended,
+// without it when systemd has promised to end it.
+func (a *Admin) Stop(ctx context.Context, wait bool) error { return a.Units.Stop(ctx, Service, wait) }
+
+// Restart stops the executor where it runs, and starts it. For wait see [Admin.Stop].
+func (a *Admin) Restart(ctx context.Context, wait bool) error {
+	return a.Units.Restart(ctx, Service, wait)
 }
 
-// Disable stops the executor, now and for future boots.
-func (a *Admin) Disable(ctx context.Context) ([]string, error) {
-	if err := a.systemctl(ctx, "disable", "--now", Service); err != nil {
+// EnableAtBoot makes the executor start at each boot; it starts nothing now.
+func (a *Admin) EnableAtBoot(ctx context.Context) (warnings []string, err error) {
+	if err := a.Units.Enable(ctx, Service); err != nil {
 		return nil, err
 	}
-	return a.told(ctx, audit.Record{Event: audit.Disabled, Detail: Service + ": disabled and stopped"})
+	return a.told(ctx, audit.Record{Event: audit.Enabled, Detail: Service + ": starts at boot"})
+}
+
+// DisableAtBoot makes the executor no longer start at boot; it stops nothing now.
+func (a *Admin) DisableAtBoot(ctx context.Context) (warnings []string, err error) {
+	if err := a.Units.Disable(ctx, Service); err != nil {
+		return nil, err
+	}
+	return a.told(ctx, audit.Record{Event: audit.Disabled, Detail: Service + ": does not start at boot"})
+}
+
+// Enable starts the executor, now and at each boot.
+func (a *Admin) Enable(ctx context.Context) (warnings []string, err error) {
+	if warnings, err = a.EnableAtBoot(ctx); err != nil {
+		return warnings, err
+	}
+	if err = a.Start(ctx); err != nil {
+		err = fmt.Errorf("it starts at each boot from now on, but not now: %w", err)
+	}
+	return warnings, err
+}
+
+// Disable stops the executor, now and for future boots. It is stopped even
+// where its boot state cannot be changed.
+func (a *Admin) Disable(ctx context.Context) (warnings []string, err error) {
+	warnings, err = a.DisableAtBoot(ctx)
+	if errors.Is(err, systemd.ErrNone) {
+		return warnings, err
+	}
+	if stop := a.Stop(ctx, true); stop != nil {
+		err = errors.Join(err, fmt.Errorf("the daemon was not stopped: %w", stop))
+	}
+	return warnings, err
 }
 
 func (a *Admin) told(ctx context.Context, r audit.Record) ([]string, error) {
@@ -41,33 +72,12 @@ func (a *Admin) told(ctx context.Context, r audit.Record) ([]string, error) {
 	return warnings, nil
 }
 
-func (a *Admin) systemctl(ctx context.Context, args ...string) error {
-	path, err := qubes.Tool(a.Root, "systemctl")
-	if errors.Is(err, exec.ErrNotFound) {
-		return errors.New("cannot find systemctl in PATH")
-	}
-	if err != nil {
-		return err
-	}
-	_, err = qubes.Output(ctx, systemctlWait, path, args...)
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return fmt.Errorf("systemctl %s did not do it (exit code %d); see: systemctl status %s: %w",
-			strings.Join(args, " "), exit.ExitCode(), Service, err)
-	}
-	return err
-}
-
 // Autostart is systemd's word for whether the executor starts at boot, such as
 // "enabled" or "disabled"; "" where that cannot be told.
 func (a *Admin) Autostart(ctx context.Context) string {
-	path, err := qubes.Tool(a.Root, "systemctl")
+	word, err := a.Units.Enabled(ctx, Service)
 	if err != nil {
 		return ""
 	}
-	out, err := qubes.Output(ctx, qubes.DefaultTimeout, path, "show", "--property=UnitFileState", "--value", Service)
-	if err != nil {
-		return ""
-	}
-	return queue.Escape(strings.TrimSpace(string(out)), 40)
+	return queue.Escape(word, 40)
 }
