@@ -21,10 +21,10 @@ export GORACE := atexit_sleep_ms=20 $(GORACE)
 CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build demo test test-core test-crash floor lint vuln bench fuzz cover size clean
+.PHONY: help setup setup-test build demo test test-core test-crash floor lint vuln bench fuzz cover size install-dom0 uninstall-dom0 clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what building and the demo need (asks first when not root)
 	@packaging/setup/prerequisites demo
@@ -73,6 +73,36 @@ cover: ## test coverage of queue/ and daemon/, at least 85 % each
 
 size: build ## check that both programs are static and at most 12 MiB
 	@.ci/size 12 bin/qvm-remote bin/qvm-remote-dom0
+
+# What a package puts into dom0. PROGRAMS is where the programs were built.
+DESTDIR  ?=
+PREFIX   ?= /usr
+PROGRAMS ?= bin
+bindir   := $(DESTDIR)$(PREFIX)/bin
+unitdir  := $(DESTDIR)$(PREFIX)/lib/systemd/system
+datadir  := $(DESTDIR)$(PREFIX)/share
+INSTALL  := install -p -m 0644
+INTERFACES := org.qvmremote1.Manager.xml org.qvmremote1.Qube.xml
+
+install-dom0: ## install dom0's side, built before, below DESTDIR; enables and starts nothing
+	install -d $(bindir) $(unitdir) $(datadir)/dbus-1/interfaces $(datadir)/dbus-1/system.d \
+		$(datadir)/dbus-1/system-services $(datadir)/polkit-1/actions $(datadir)/licenses/qvm-remote-dom0
+	install -p -m 0755 $(PROGRAMS)/qvm-remote-dom0 $(bindir)
+	for unit in qvm-remote-dom0 qvm-remote-manage; do \
+		sed 's|=/usr/bin/|=$(PREFIX)/bin/|' packaging/systemd/$$unit.service >$(unitdir)/$$unit.service && \
+		chmod 0644 $(unitdir)/$$unit.service || exit; done
+	sed 's|=/usr/bin/|=$(PREFIX)/bin/|' packaging/dbus/org.qvmremote1.service >$(datadir)/dbus-1/system-services/org.qvmremote1.service
+	chmod 0644 $(datadir)/dbus-1/system-services/org.qvmremote1.service
+	$(INSTALL) packaging/dbus/org.qvmremote1.conf $(datadir)/dbus-1/system.d
+	$(INSTALL) packaging/polkit/org.qvmremote1.policy $(datadir)/polkit-1/actions
+	$(INSTALL) $(INTERFACES:%=dbus/%) $(datadir)/dbus-1/interfaces
+	$(INSTALL) LICENSE $(datadir)/licenses/qvm-remote-dom0
+
+uninstall-dom0: ## remove what install-dom0 installed; settings, keys and records stay
+	rm -f $(bindir)/qvm-remote-dom0 $(unitdir)/qvm-remote-dom0.service $(unitdir)/qvm-remote-manage.service \
+		$(datadir)/dbus-1/system-services/org.qvmremote1.service $(datadir)/dbus-1/system.d/org.qvmremote1.conf \
+		$(datadir)/polkit-1/actions/org.qvmremote1.policy $(INTERFACES:%=$(datadir)/dbus-1/interfaces/%)
+	rm -rf $(datadir)/licenses/qvm-remote-dom0
 
 clean: ## remove what was built
 	rm -rf bin build coverage.out
