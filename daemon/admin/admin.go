@@ -38,6 +38,10 @@ import (
 // Service is the systemd unit of the executor.
 const Service = "qvm-remote-dom0.service"
 
+// ManageService is the systemd unit that answers on the bus while the executor
+// does not run.
+const ManageService = "qvm-remote-manage.service"
+
 // Admin administers the dom0 below one root. Make it with [New].
 type Admin struct {
 	Root    paths.Root

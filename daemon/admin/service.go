@@ -24,6 +24,10 @@ func (a *Admin) Restart(ctx context.Context, wait bool) error {
 	return a.Units.Restart(ctx, Service, wait)
 }
 
+// StartManager starts what answers on the bus in the executor's place, and
+// waits until it queues for the name or has it.
+func (a *Admin) StartManager(ctx context.Context) error { return a.Units.Start(ctx, ManageService) }
+
 // EnableAtBoot makes the executor start at each boot; it starts nothing now.
 func (a *Admin) EnableAtBoot(ctx context.Context) (warnings []string, err error) {
 	if err := a.Units.Enable(ctx, Service); err != nil {

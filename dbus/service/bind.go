@@ -1,0 +1,62 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	godbus "github.com/godbus/dbus/v5"
+	"github.com/godbus/dbus/v5/introspect"
+
+	"qvmremote/dbus/gate"
+)
+
+// long lists the methods that talk to qubes, systemd or a person, or read the
+// whole audit log.
+var long = map[string]bool{
+	"AuthorizeQube": true, "AuthorizeQubeWithString": true, "GenerateKey": true, "FetchKey": true, "ConnectQube": true, "DisconnectQube": true,
+	"RotateKey": true, "RotateKeyWithString": true, "RevokeQube": true, "CancelRotation": true,
+	"Start": true, "Stop": true, "Restart": true, "StopEverything": true, "EnableAtBoot": true, "DisableAtBoot": true,
+	"VerifyAudit": true, "ExportAudit": true, "CountCommands": true, "Doctor": true, "AvailableQubes": true,
+	"QueueStatus": true, "QueueEntries": true, "CleanQueue": true, "RecoverQueue": true,
+}
+
+// bindOne finds the Go method of that name and compares its types with the
+// description, where there is one.
+func (s *Service) bindOne(receiver any, member gate.Member, described *introspect.Method) error {
+	fn := reflect.ValueOf(receiver).MethodByName(member.Name)
+	if !fn.IsValid() {
+		return fmt.Errorf("%s.%s is described and not there", member.Interface, member.Name)
+	}
+	t := fn.Type()
+	if t.NumIn() < 2 || t.In(0) != reflect.TypeFor[context.Context]() || t.In(1) != reflect.TypeFor[caller]() ||
+		t.NumOut() < 1 || t.Out(t.NumOut()-1) != errorType {
+		return fmt.Errorf("%s.%s is not of the form that a method needs", member.Interface, member.Name)
+	}
+	var in, out string
+	for i := 2; i < t.NumIn(); i++ {
+		in += godbus.SignatureOfType(t.In(i)).String()
+	}
+	for i := range t.NumOut() - 1 {
+		out += godbus.SignatureOfType(t.Out(i)).String()
+	}
+	if described != nil {
+		var wantIn, wantOut string
+		for _, a := range described.Args {
+			if a.Direction == "out" {
+				wantOut += a.Type
+			} else {
+				wantIn += a.Type
+			}
+		}
+		if in != wantIn || out != wantOut {
+			return fmt.Errorf("%s.%s takes %q and gives %q, described are %q and %q", member.Interface, member.Name, in, out, wantIn, wantOut)
+		}
+	}
+	sig, err := godbus.ParseSignature(in)
+	if err != nil {
+		return fmt.Errorf("%s.%s: %w", member.Interface, member.Name, err)
+	}
+	s.methods[member] = &method{fn: fn, in: sig, long: long[member.Name]}
+	return nil
+}

@@ -1,0 +1,256 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"qvmremote/daemon"
+	"qvmremote/daemon/admin"
+	"qvmremote/daemon/keys"
+	"qvmremote/daemon/qubes"
+	"qvmremote/daemon/settings"
+	"qvmremote/dbus"
+	"qvmremote/queue"
+)
+
+// What PowerState says beside the words of Qubes OS.
+const (
+	powerUnknown = "unknown"
+	powerMissing = "missing"
+)
+
+// look gathers what the objects say from where it is decided: the executor,
+// the keys, the settings, the audit log, and dom0's tools.
+type look struct {
+	s     *Service
+	stale atomic.Bool // keys or settings must be read again
+
+	keys       []admin.Key // guarded by objects.refreshing, like the next two
+	configured []string
+	broken     error // of the settings
+
+	mu    sync.Mutex
+	power map[string]qubes.Qube // by name; nil while nobody asked
+	asked time.Time
+}
+
+func newLook(s *Service) *look {
+	l := &look{s: s}
+	l.stale.Store(true)
+	return l
+}
+
+// self is the service's own account in records; what it looks at makes none.
+var self = caller{who: "root"}
+
+// view looks at everything. It asks no qube and runs no program.
+func (l *look) view(ctx context.Context) *view {
+	a := l.s.admin(self)
+	if l.stale.Swap(false) {
+		l.read(ctx, a)
+	}
+	st, state := l.executor(a)
+	v := &view{manager: l.s.feed.fill(properties{
+		"Version": queue.Version, "Features": features, "State": state, "Since": seconds(st.Since), "Pid": uint32(st.Pid), "DryRun": st.DryRun,
+		"StartsAtBoot": l.s.objects.boot.Load(), "Running": uint32(st.Running), "Waiting": uint32(st.Waiting), "Health": l.health(st),
+	}), qubes: map[string]properties{}}
+	for _, name := range l.names() {
+		v.qubes[name] = l.qube(name, st)
+	}
+	return v
+}
+
+// features are what a client may test for.
+var features = []string{"cancel-command", "pause", "stop-everything"}
+
+// read takes keys and settings in. What cannot be read stays as it was, and the
+// health says so.
+func (l *look) read(ctx context.Context, a *admin.Admin) {
+	if list, err := a.Keys(ctx); err == nil {
+		l.keys = list
+	} else {
+		l.s.o.Log.Warn("the keys cannot be read", "error", err)
+		l.stale.Store(true)
+	}
+	set, _, err := settings.Source{Path: l.s.o.Root.Config(), Environ: l.s.o.Environ}.Load()
+	if l.broken = err; err == nil {
+		l.configured = set.VMs
+	}
+}
+
+// executor tells how the executor is, be it in this process, in another that
+// could not get the name, or nowhere.
+func (l *look) executor(a *admin.Admin) (daemon.Status, string) {
+	if x := l.s.executor.Load(); x != nil {
+		st := x.Snapshot()
+		return st, st.State
+	}
+	if _, running := a.Executor(); !running {
+		return daemon.Status{}, dbus.Stopped
+	}
+	st, err := daemon.ReadStatus(l.s.o.Root.Status())
+	if err != nil || st.State == "" {
+		return daemon.Status{}, dbus.Stopping // it has begun and does not tell yet, or has ended and does not any more
+	}
+	return st, st.State
+}
+
+// trouble is one entry of Health.
+type trouble struct{ Code, Severity, Title, Text string }
+
+// health is what the executor says, and what shows without one.
+func (l *look) health(st daemon.Status) []trouble {
+	list := []trouble{}
+	add := func(h daemon.Health) {
+		if !slices.ContainsFunc(list, func(t trouble) bool { return t.Code == h.Code }) {
+			list = append(list, trouble{h.Code, string(h.Severity), h.Title, queue.Escape(h.Text, maxText)})
+		}
+	}
+	for _, h := range st.Health {
+		add(h)
+	}
+	if l.broken != nil {
+		add(daemon.NewHealth("settings", l.broken.Error()))
+	}
+	for _, k := range l.keys {
+		if k.State == admin.KeyBad {
+			add(daemon.NewHealth("key-"+k.VM, k.Problem))
+		}
+	}
+	slices.SortFunc(list, func(a, b trouble) int { return cmp.Compare(a.Code, b.Code) })
+	return list
+}
+
+// names are all qubes that have an object.
+func (l *look) names() []string {
+	names := slices.Clone(l.configured)
+	for _, k := range l.keys {
+		names = append(names, k.VM)
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(n string) bool { return !queue.ValidQube(n) })
+}
+
+func (l *look) qube(name string, st daemon.Status) properties {
+	k := admin.Key{State: admin.KeyNone}
+	if i := slices.IndexFunc(l.keys, func(k admin.Key) bool { return k.VM == name }); i >= 0 {
+		k = l.keys[i]
+	}
+	var q daemon.QubeStatus
+	if i := slices.IndexFunc(st.Qubes, func(q daemon.QubeStatus) bool { return q.Name == name }); i >= 0 {
+		q = st.Qubes[i]
+	}
+	label, power := l.known(name, q)
+	return l.s.feed.fillQube(name, properties{
+		"Name": name, "Label": label, "PowerState": power, "Connection": queue.Escape(q.State, maxName), "KeyState": k.State,
+		"Fingerprint": k.Fingerprint, "NextFingerprint": k.Next, "AuthorizedAt": seconds(k.Authorised), "Legacy": false,
+		"Configured": slices.Contains(l.configured, name), "Running": uint32(q.Running), "Open": uint32(q.Open), "Refused": uint64(q.Refused),
+	})
+}
+
+// known is what was last told of the qube: by its connection, by dom0's tools,
+// or by the executor, which asks them for qubes that it does not reach.
+func (l *look) known(name string, q daemon.QubeStatus) (label, power string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	line, listed := l.power[name]
+	switch {
+	case q.State == daemon.StateConnected:
+		return line.Label, string(qubes.Running)
+	case l.power != nil && time.Since(l.asked) < 2*l.s.o.Times.Power && listed:
+		return line.Label, string(line.State)
+	case l.power != nil && !listed:
+		return "", powerMissing
+	case q.State != "" && !q.Failing():
+		return line.Label, queue.Escape(q.State, maxName)
+	case q.Failing():
+		return line.Label, string(qubes.Running)
+	}
+	return line.Label, powerUnknown
+}
+
+// ask takes the qubes' labels and power states from dom0's tools.
+func (l *look) ask(ctx context.Context) ([]qubes.Qube, error) {
+	list, err := l.s.tools.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	power := make(map[string]qubes.Qube, len(list))
+	for _, q := range list {
+		power[q.Name] = q
+	}
+	l.mu.Lock()
+	l.power, l.asked = power, time.Now()
+	l.mu.Unlock()
+	l.s.objects.touch()
+	return list, nil
+}
+
+// watch follows keys, settings and, while somebody is subscribed, the qubes.
+func (l *look) watch(ctx context.Context) {
+	defer l.s.loops.Done()
+	var changedKeys <-chan string
+	if store, err := keys.Open(l.s.o.Root.Keys()); err != nil {
+		l.s.o.Log.Warn("changes of keys by hand will not be seen", "error", err)
+	} else if changedKeys, err = store.Watch(ctx); err != nil {
+		l.s.o.Log.Warn("changes of keys by hand will not be seen", "error", err)
+	}
+	updates, err := settings.Source{Path: l.s.o.Root.Config(), Environ: l.s.o.Environ}.Watch(ctx, settings.Settings{})
+	if err != nil {
+		l.s.o.Log.Warn("changes of the settings will not be seen", "error", err)
+	}
+	power := time.NewTicker(l.s.o.Times.Power)
+	defer power.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case _, ok := <-changedKeys:
+			if !ok {
+				changedKeys = nil
+				continue
+			}
+			l.reread()
+		case _, ok := <-updates:
+			if !ok {
+				updates = nil
+				continue
+			}
+			l.reread()
+		case <-power.C:
+			if l.s.clients.subscribed() {
+				l.askQuietly(ctx)
+			}
+		}
+	}
+}
+
+// askQuietly is ask for nobody in particular.
+func (l *look) askQuietly(ctx context.Context) {
+	if _, err := l.ask(ctx); err != nil && ctx.Err() == nil {
+		l.s.o.Log.Debug("cannot ask for the qubes", "error", err)
+	}
+}
+
+func (l *look) reread() {
+	l.stale.Store(true)
+	l.s.objects.touch()
+}
+
+func seconds(t time.Time) uint64 {
+	if t.IsZero() {
+		return 0
+	}
+	return uint64(max(t.Unix(), 0))
+}
+
+// problem is why the settings are not used, nil when they are.
+func (l *look) problem() error {
+	l.s.objects.refreshing.Lock()
+	defer l.s.objects.refreshing.Unlock()
+	return l.broken
+}

@@ -1,0 +1,60 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	godbus "github.com/godbus/dbus/v5"
+
+	"qvmremote/dbus"
+)
+
+// Manage answers for an executor that does not run, until ctx ends or nobody
+// has needed it for a while. It looks at no qube and claims nothing.
+//
+// An executor that starts takes the name; the manager then stays in the queue
+// for it while somebody is subscribed to it, so that an executor that dies
+// leaves no gap. ready is called once calls are answered.
+func Manage(ctx context.Context, o Options, ready func()) error {
+	s, err := takeName(ctx, o, godbus.NameFlagAllowReplacement)
+	if err != nil {
+		return err
+	}
+	s.watchBoot()
+	s.begin()
+	ready()
+	why := s.untilIdle(ctx)
+	o.Log.Info("the manager ends", "why", why)
+	// The deadline is for the bus; ctx may have ended already.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*o.Times.Handover)
+	defer cancel()
+	if err := s.close(last); err != nil && why != busGone {
+		return err
+	}
+	return nil
+}
+
+const busGone = "the message bus is gone"
+
+// untilIdle returns why the manager is to end.
+func (s *Service) untilIdle(ctx context.Context) string {
+	wait := time.NewTimer(s.o.Times.Idle)
+	defer wait.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return "it was asked to"
+		case <-s.conn.Context().Done():
+			return busGone
+		case <-s.owner:
+			// An executor came or went.
+			s.objects.look.reread()
+		case <-wait.C:
+			left := s.o.Times.Idle - s.traffic.idle()
+			if left <= 0 && !s.clients.subscribed() {
+				return "nobody needs " + dbus.Name
+			}
+			wait.Reset(max(left, s.o.Times.Idle/10))
+		}
+	}
+}

@@ -1,0 +1,253 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	godbus "github.com/godbus/dbus/v5"
+
+	"qvmremote/daemon/admin"
+	"qvmremote/dbus"
+	"qvmremote/queue"
+)
+
+// manager has one Go method for each of org.qvmremote1.Manager, and no other.
+// When one is called the gate has let the caller pass.
+type manager struct{ s *Service }
+
+// Subscribe keeps the service for the caller.
+func (m manager) Subscribe(ctx context.Context, c caller) error {
+	if err := m.s.clients.subscribe(ctx, c.sender); err != nil {
+		return err
+	}
+	go m.s.objects.look.askQuietly(m.s.life)
+	return nil
+}
+
+// Unsubscribe ends that.
+func (m manager) Unsubscribe(_ context.Context, c caller) error {
+	m.s.clients.unsubscribe(c.sender)
+	return nil
+}
+
+// options reads a dictionary of which only the named booleans are known.
+func options(given map[string]godbus.Variant, known map[string]*bool) error {
+	for name, v := range given {
+		into := known[name]
+		if into == nil {
+			return fail(dbus.InvalidArgument, "there is no option %s here", quoted(name))
+		}
+		if err := v.Store(into); err != nil {
+			return fail(dbus.InvalidArgument, "the option %s takes true or false", quoted(name))
+		}
+	}
+	return nil
+}
+
+// AuthorizeQube stores a key that comes through a descriptor.
+func (m manager) AuthorizeQube(ctx context.Context, c caller, vm string, fd godbus.UnixFD, opts map[string]godbus.Variant) (string, []string, error) {
+	key, err := keyFrom(ctx, fd)
+	if err != nil {
+		return "", nil, err
+	}
+	return m.authorize(ctx, c, vm, key, opts)
+}
+
+// AuthorizeQubeWithString stores a key that everybody who monitors the bus saw.
+func (m manager) AuthorizeQubeWithString(ctx context.Context, c caller, vm, key string, opts map[string]godbus.Variant) (string, []string, error) {
+	k, err := queue.ParseKey([]byte(key))
+	if err != nil {
+		return "", nil, err
+	}
+	return m.authorize(ctx, c, vm, k, opts)
+}
+
+func (m manager) authorize(ctx context.Context, c caller, vm string, key queue.Key, opts map[string]godbus.Variant) (string, []string, error) {
+	var replace, connect bool
+	if err := options(opts, map[string]*bool{"replace": &replace, "connect": &connect}); err != nil {
+		return "", nil, err
+	}
+	a := m.s.admin(c)
+	do := a.Authorize
+	if connect {
+		do = a.Connect
+	}
+	ch, err := do(ctx, vm, key, replace)
+	return m.changed(ctx, ch, err)
+}
+
+// changed publishes what a change of keys came to before its caller learns.
+func (m manager) changed(ctx context.Context, ch admin.Change, err error) (string, []string, error) {
+	m.s.objects.look.stale.Store(true)
+	m.s.objects.refresh(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	return ch.Fingerprint, sentences(ch.Warnings), nil
+}
+
+// sentences are never nil and fit to be shown.
+func sentences(list []string) []string {
+	out := []string{}
+	for _, s := range list {
+		out = append(out, queue.Escape(s, maxText))
+	}
+	return out
+}
+
+// GenerateKey makes a key here and places it in the qube.
+func (m manager) GenerateKey(ctx context.Context, c caller, vm string, opts map[string]godbus.Variant) (string, []string, error) {
+	var replace bool
+	if err := options(opts, map[string]*bool{"replace": &replace}); err != nil {
+		return "", nil, err
+	}
+	ch, err := m.s.admin(c).Generate(ctx, vm, replace)
+	return m.changed(ctx, ch, err)
+}
+
+// FetchKey tells the fingerprint of the key that a qube has.
+func (m manager) FetchKey(ctx context.Context, c caller, vm string) (string, error) {
+	key, err := m.s.admin(c).FetchKey(ctx, vm)
+	if err != nil {
+		return "", err
+	}
+	return key.Fingerprint(), nil
+}
+
+// ConnectQube stores the key that a qube has, if it is still the one that a
+// person compared.
+func (m manager) ConnectQube(ctx context.Context, c caller, vm, fingerprint string, opts map[string]godbus.Variant) ([]string, error) {
+	var replace bool
+	if err := options(opts, map[string]*bool{"replace": &replace}); err != nil {
+		return nil, err
+	}
+	a := m.s.admin(c)
+	key, err := a.FetchKey(ctx, vm)
+	if err != nil {
+		return nil, err
+	}
+	if key.Fingerprint() != fingerprint {
+		return nil, fail(dbus.KeyChanged, "the key in %s has the fingerprint %s, which is not the one that was compared; compare again", vm, key.Fingerprint())
+	}
+	ch, err := a.Connect(ctx, vm, key, replace)
+	_, warnings, err := m.changed(ctx, ch, err)
+	return warnings, err
+}
+
+// RotateKey stores a second key that comes through a descriptor.
+func (m manager) RotateKey(ctx context.Context, c caller, vm string, fd godbus.UnixFD) (string, []string, error) {
+	key, err := keyFrom(ctx, fd)
+	if err != nil {
+		return "", nil, err
+	}
+	ch, err := m.s.admin(c).Rotate(ctx, vm, key)
+	return m.changed(ctx, ch, err)
+}
+
+// RotateKeyWithString stores a second key that everybody who monitors the bus saw.
+func (m manager) RotateKeyWithString(ctx context.Context, c caller, vm, key string) (string, []string, error) {
+	k, err := queue.ParseKey([]byte(key))
+	if err != nil {
+		return "", nil, err
+	}
+	ch, err := m.s.admin(c).Rotate(ctx, vm, k)
+	return m.changed(ctx, ch, err)
+}
+
+// CancelRotation drops a second key.
+func (m manager) CancelRotation(ctx context.Context, c caller, vm string) ([]string, error) {
+	ch, err := m.s.admin(c).CancelRotation(ctx, vm)
+	_, warnings, err := m.changed(ctx, ch, err)
+	return warnings, err
+}
+
+// RevokeQube takes a qube's keys away.
+func (m manager) RevokeQube(ctx context.Context, c caller, vm string, opts map[string]godbus.Variant) ([]string, error) {
+	if err := options(opts, nil); err != nil {
+		return nil, err
+	}
+	ch, err := m.s.admin(c).Revoke(ctx, vm)
+	_, warnings, err := m.changed(ctx, ch, err)
+	return warnings, err
+}
+
+// DisconnectQube is RevokeQube, and dom0 looks at the qube no more.
+func (m manager) DisconnectQube(ctx context.Context, c caller, vm string) (uint32, []string, error) {
+	ch, err := m.s.admin(c).Disconnect(ctx, vm)
+	_, warnings, err := m.changed(ctx, ch, err)
+	return uint32(ch.Cleaned), warnings, err
+}
+
+// ListQubes are the objects of all qubes.
+func (m manager) ListQubes(context.Context, caller) ([]godbus.ObjectPath, error) {
+	paths := []godbus.ObjectPath{}
+	v := m.s.objects.now.Load()
+	for _, name := range sortedKeys(v.qubes) {
+		paths = append(paths, dbus.QubePath(name))
+	}
+	return paths, nil
+}
+
+// available is a qube that could be authorised.
+type available struct {
+	Name, Class, Label, Power, UUID string
+	HasKey                          bool
+}
+
+// AvailableQubes asks dom0's tools which qubes there are.
+func (m manager) AvailableQubes(ctx context.Context, _ caller) ([]available, error) {
+	list, err := m.s.objects.look.ask(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v := m.s.objects.now.Load()
+	out := []available{}
+	for _, q := range list {
+		p := v.qubes[q.Name]
+		out = append(out, available{q.Name, queue.Escape(q.Class, maxName), queue.Escape(q.Label, maxName), queue.Escape(string(q.State), maxName), q.UUID,
+			p != nil && p["KeyState"] != admin.KeyNone})
+	}
+	return out, nil
+}
+
+// command is what the executor works on.
+type command struct {
+	Number         uint64
+	Qube, ID       string
+	State          string
+	Taken, Started uint64
+}
+
+// ListCommands is what the executor works on.
+func (m manager) ListCommands(context.Context, caller) ([]command, error) {
+	out := []command{}
+	if x := m.s.executor.Load(); x != nil {
+		for _, r := range x.Commands() {
+			out = append(out, command{uint64(r.Number), r.Qube, r.ID, r.State, seconds(r.Since), seconds(r.StartedAt)})
+		}
+	}
+	return out, nil
+}
+
+// finding is something that the doctor looked at.
+type finding struct{ Level, Text, Next string }
+
+// Doctor looks for what is wrong.
+func (m manager) Doctor(ctx context.Context, c caller) ([]finding, error) {
+	out := []finding{}
+	for _, f := range m.s.admin(c).Doctor(ctx) {
+		out = append(out, finding{string(f.Level), queue.Escape(f.Text, maxText), queue.Escape(f.Next, maxText)})
+	}
+	return out, ctx.Err()
+}
+
+// at is a time in Unix seconds; 0 is no time at all.
+func at(seconds uint64) (time.Time, error) {
+	if seconds == 0 {
+		return time.Time{}, nil
+	}
+	if seconds > 1<<40 {
+		return time.Time{}, fail(dbus.InvalidArgument, "%d is no time", seconds)
+	}
+	return time.Unix(int64(seconds), 0), nil
+}

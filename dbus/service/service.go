@@ -1,0 +1,221 @@
+// Package service is dom0's side of org.qvmremote1: it puts the administration
+// and, where one runs, the executor on the bus.
+//
+// It guarantees:
+//   - Every method passes the gate before it does anything; what the interface
+//     does not describe does not exist.
+//   - No method, and no client that hangs, floods or dies, holds up another, the
+//     executor, or the end of the process; what a caller who left had asked for
+//     is cancelled, and its file descriptors are closed.
+//   - What goes to everybody (signals, property values in them) is made of
+//     sequence numbers, states, counters, names, labels and fingerprints.
+//   - A clean hand-over between executor and manager leaves the name owned at
+//     every moment, and loses no call.
+//
+// [Executor] is the face of a running executor, [Manage] the process that
+// answers while none runs.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	godbus "github.com/godbus/dbus/v5"
+
+	"qvmremote/daemon"
+	"qvmremote/daemon/admin"
+	"qvmremote/daemon/paths"
+	"qvmremote/daemon/qubes"
+	"qvmremote/dbus"
+	"qvmremote/dbus/gate"
+)
+
+// Options are what a process that answers on the bus decides.
+type Options struct {
+	Root    paths.Root
+	Environ []string // where settings may come from
+	Address string   // of the bus
+	Log     *slog.Logger
+	Times   Times
+}
+
+// Times are the service's waits, in one value so that tests shorten them.
+type Times struct {
+	Idle     time.Duration // a manager that nobody needs ends after it
+	Power    time.Duration // between looks at the qubes' states while somebody is subscribed
+	Gather   time.Duration // changes within it go out together
+	Search   time.Duration // of the audit log, in one call
+	Call     time.Duration // a usual method gets so long
+	LongCall time.Duration // one that talks to qubes, systemd or a person, or reads the whole log
+	Handover time.Duration // for a manager to appear
+	Stall    time.Duration // a client's pipe may be stuck for so long
+	Notice   time.Duration // a call is cancelled with its caller once it is older
+	Retry    time.Duration // between tries to reach a bus that is not there
+}
+
+// DefaultTimes are those that the interface's documentation tells.
+func DefaultTimes() Times {
+	return Times{
+		Idle: 60 * time.Second, Power: 15 * time.Second, Gather: 100 * time.Millisecond, Search: 80 * time.Millisecond,
+		Call: 30 * time.Second, LongCall: 10 * time.Minute, Handover: 5 * time.Second, Stall: 30 * time.Second,
+		Notice: 500 * time.Millisecond, Retry: 10 * time.Second,
+	}
+}
+
+// Service is one connection to the bus that answers.
+type Service struct {
+	o       Options
+	conn    *godbus.Conn
+	gate    *gate.Gate
+	methods map[gate.Member]*method
+	tools   *qubes.Tools
+	traffic *traffic
+	clients *clients
+	objects *objects
+	feed    *feed
+	reload  func(context.Context) error // of the executor, nil for a manager
+
+	executor atomic.Pointer[daemon.Executor]
+	life     context.Context // ends with the connection's work
+	end      context.CancelFunc
+	loops    sync.WaitGroup
+
+	readyOnce sync.Once
+	ready     chan struct{} // closed when calls may be answered
+	owner     chan bool     // told when the name was lost (false) or came (true); newest only
+}
+
+// connect reaches the bus and makes the objects; no name is owned yet and no
+// call answered.
+func connect(ctx context.Context, o Options) (*Service, error) {
+	s := &Service{o: o, tools: &qubes.Tools{Root: o.Root}, traffic: newTraffic(), ready: make(chan struct{}), owner: make(chan bool, 1)}
+	s.life, s.end = context.WithCancel(context.Background())
+	table, err := s.bind()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := dial(ctx, o.Address, godbus.WithHandler(handler{s}), godbus.WithSignalHandler(s), godbus.WithIncomingInterceptor(s.incoming))
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach the message bus at %s: %w", o.Address, err)
+	}
+	s.conn = conn
+	s.gate = gate.New(conn, table)
+	s.clients = newClients(s)
+	s.objects = newObjects(s)
+	s.feed = newFeed(s)
+	return s, nil
+}
+
+// dialWait bounds reaching a bus; its socket answers at once or never.
+const dialWait = 10 * time.Second
+
+// dial is godbus.Connect, which has no deadline of its own.
+func dial(ctx context.Context, address string, opts ...godbus.ConnOption) (*godbus.Conn, error) {
+	type result struct {
+		conn *godbus.Conn
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		conn, err := godbus.Connect(address, opts...)
+		done <- result{conn, err}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, dialWait)
+	defer cancel()
+	select {
+	case r := <-done:
+		return r.conn, r.err
+	case <-ctx.Done():
+		go func() { // it ends when the socket does
+			if r := <-done; r.conn != nil {
+				_ = r.conn.Close()
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+// begin lets calls be answered from now on.
+func (s *Service) begin() {
+	s.readyOnce.Do(func() {
+		s.feed.prime(s.life)
+		s.objects.refresh(s.life)
+		s.loops.Add(3)
+		go s.objects.loop()
+		go s.feed.loop()
+		go s.feed.send()
+		close(s.ready)
+	})
+}
+
+// account is the Admin for one call.
+func (s *Service) admin(c caller) *admin.Admin {
+	a := admin.New(s.o.Root, s.o.Environ, c.who, "dbus")
+	a.Tools = s.tools
+	return a
+}
+
+// DeliverSignal takes the bus's own signals; godbus calls it in order, for each
+// signal before it reads the next message.
+func (s *Service) DeliverSignal(_, _ string, sig *godbus.Signal) {
+	if sig.Sender != "org.freedesktop.DBus" {
+		return
+	}
+	switch sig.Name {
+	case "org.freedesktop.DBus.NameOwnerChanged":
+		var name, before, after string
+		if godbus.Store(sig.Body, &name, &before, &after) == nil && after == "" && s.clients != nil {
+			s.clients.left(name)
+		}
+	case "org.freedesktop.DBus.NameLost", "org.freedesktop.DBus.NameAcquired":
+		var name string
+		if godbus.Store(sig.Body, &name) == nil && name == dbus.Name {
+			s.owns(sig.Name == "org.freedesktop.DBus.NameAcquired")
+		}
+	}
+}
+
+func (s *Service) owns(yes bool) {
+	select {
+	case <-s.owner: // only the newest counts
+	default:
+	}
+	s.owner <- yes
+}
+
+// call asks the bus itself.
+func (s *Service) bus(ctx context.Context, method string, ret any, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, dialWait)
+	defer cancel()
+	c := s.conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus."+method, 0, args...)
+	if ret == nil {
+		return c.Err
+	}
+	return c.Store(ret)
+}
+
+// close answers what it was asked, gives the name back and leaves the bus.
+// Whoever wants no gap has seen to it that another waits for the name.
+func (s *Service) close(ctx context.Context) error {
+	s.begin() // whoever still waits gets an answer
+	var released uint32
+	err := s.bus(ctx, "ReleaseName", &released, dbus.Name)
+	if err == nil {
+		// Behind this answer no call can follow any more.
+		err = s.bus(ctx, "GetId", new(string))
+	}
+	s.traffic.wait(s.o.Times.Handover)
+	s.end()
+	s.traffic.wait(time.Second)
+	closed := s.conn.Close()
+	s.loops.Wait()
+	return errors.Join(err, closed)
+}
+
+var errorType = reflect.TypeOf((*error)(nil)).Elem()

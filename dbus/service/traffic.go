@@ -1,0 +1,101 @@
+package service
+
+import (
+	"sync"
+	"time"
+
+	godbus "github.com/godbus/dbus/v5"
+
+	"qvmremote/dbus"
+)
+
+// Bounds of calls that are answered at the same time. A client that needs more
+// waits for answers; one that does not is refused and holds up nobody.
+const (
+	maxCalls       = 512
+	maxCallsOfOne  = 64
+	trafficPolling = 5 * time.Millisecond
+)
+
+// traffic counts the calls that came in and were not answered yet.
+type traffic struct {
+	mu      sync.Mutex
+	open    int            // received, answer not sent
+	of      map[string]int // being answered, by sender
+	working int
+	last    time.Time // when anything was asked or answered
+}
+
+func newTraffic() *traffic { return &traffic{of: map[string]int{}, last: time.Now()} }
+
+// counted reports whether a message is a call that reaches target.Call; those
+// to the Peer interface are godbus's own.
+func counted(msg *godbus.Message) bool {
+	iface, _ := msg.Headers[godbus.FieldInterface].Value().(string)
+	return msg.Type == godbus.TypeMethodCall && iface != dbus.Peer
+}
+
+// incoming sees every message before godbus handles it, in the order in which
+// they came: a call counts from here on. Descriptors in anything but a call
+// that will be answered are closed here, for nobody else does.
+func (s *Service) incoming(msg *godbus.Message) {
+	if !counted(msg) {
+		if msg.Type != godbus.TypeMethodReply {
+			closeAll(msg.Body)
+		}
+		return
+	}
+	s.traffic.mu.Lock()
+	defer s.traffic.mu.Unlock()
+	s.traffic.open++
+	s.traffic.last = time.Now()
+}
+
+func (t *traffic) done(*godbus.Message) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open--
+	t.last = time.Now()
+}
+
+func (t *traffic) admit(sender string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of[sender] >= maxCallsOfOne || t.working >= maxCalls {
+		return fail(dbus.LimitsExceeded, "too many calls at once; wait for answers (%d of one client, %d in all)", maxCallsOfOne, maxCalls)
+	}
+	t.of[sender]++
+	t.working++
+	return nil
+}
+
+func (t *traffic) leave(sender string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of[sender]--; t.of[sender] <= 0 {
+		delete(t.of, sender)
+	}
+	t.working--
+}
+
+// idle is for how long nothing was asked; 0 while an answer is owed.
+func (t *traffic) idle() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open > 0 {
+		return 0
+	}
+	return time.Since(t.last)
+}
+
+// wait returns when no answer is owed any more, or after limit.
+func (t *traffic) wait(limit time.Duration) {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(trafficPolling) {
+		t.mu.Lock()
+		open := t.open
+		t.mu.Unlock()
+		if open == 0 {
+			return
+		}
+	}
+}
