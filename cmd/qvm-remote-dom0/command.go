@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"qvmremote/dbus/service"
 	"qvmremote/queue"
 )
 
@@ -29,6 +30,8 @@ func (a *app) command() *cobra.Command {
 	f.StringArrayVar(&a.daemon.vms, "vm", nil, "look at this qube instead of the configured ones; may be repeated")
 	f.BoolVar(&a.daemon.once, "once", false, "look once at each qube, see through what that brings, and exit")
 	f.BoolVar(&a.daemon.dryRun, "dry-run", false, "take and answer requests without running them; they are used up")
+	f.BoolVar(&a.daemon.manage, "manage", false, "answer on the message bus while no executor runs; look at no qube")
+	f.DurationVar(&a.daemon.idle, "idle", service.DefaultTimes().Idle, "with --manage: end when nobody has needed it for so long")
 	f.BoolVarP(&a.daemon.verbose, "verbose", "v", false, "log more")
 	root.AddCommand(a.authorize(), a.revoke(), a.keys(), a.rotate(), a.connect(), a.disconnect(), a.status(),
 		group("queue", "Look into the queues of running qubes", a.queueStatus(), a.queueClean(), a.queueRecover(), a.queueDebug()),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,15 +9,20 @@ import (
 	"strings"
 	"time"
 
+	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"qvmremote/daemon"
+	"qvmremote/daemon/paths"
 	"qvmremote/daemon/settings"
+	"qvmremote/dbus/service"
 )
 
 type daemonFlags struct {
 	vms                   []string
 	once, dryRun, verbose bool
+	manage                bool
+	idle                  time.Duration
 }
 
 const daemonAction = "run the daemon"
@@ -31,14 +37,13 @@ func (a *app) runDaemon(c *cobra.Command, _ []string) error {
 	if err := a.needRoot(root, daemonAction); err != nil {
 		return err
 	}
-	level := slog.LevelInfo
-	if a.daemon.verbose {
-		level = slog.LevelDebug
+	if a.daemon.manage {
+		return a.runManager(c.Context(), root)
 	}
 	o := daemon.Options{
 		Root: root, Environ: a.environ, Once: a.daemon.once, DryRun: a.daemon.dryRun,
 		Path: os.Getenv("PATH"), Now: time.Now, Times: daemon.DefaultTimes(),
-		Log: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level})), // it quotes
+		Log: a.journal(),
 	}
 	for _, vm := range a.daemon.vms {
 		o.VMs = append(o.VMs, strings.Fields(vm)...)
@@ -63,5 +68,41 @@ func (a *app) runDaemon(c *cobra.Command, _ []string) error {
 	if o.DryRun {
 		o.Log.Warn("dry run: requests are used up, nothing is started")
 	}
+	if front, ok := a.onBus(root, o.Log); ok && !o.Once {
+		o.Front = service.NewExecutor(front)
+	}
 	return daemon.Run(c.Context(), o)
+}
+
+// journal is where the daemon tells what it does; the handler quotes.
+func (a *app) journal() *slog.Logger {
+	level := slog.LevelInfo
+	if a.daemon.verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
+}
+
+// onBus is how this root shows itself on its message bus, if it has one.
+func (a *app) onBus(root paths.Root, log *slog.Logger) (service.Options, bool) {
+	address, ok := root.Bus(a.environ)
+	return service.Options{Root: root, Environ: a.environ, Address: address, Log: log, Times: service.DefaultTimes()}, ok
+}
+
+var errNoBus = errors.New("there is no message bus for this root; " + paths.BusVar + " names one")
+
+// runManager answers on the bus while no executor runs.
+func (a *app) runManager(ctx context.Context, root paths.Root) error {
+	if a.daemon.once || a.daemon.dryRun || len(a.daemon.vms) > 0 {
+		return errors.New("--manage looks at no qube; it goes with none of --vm, --once and --dry-run")
+	}
+	o, ok := a.onBus(root, a.journal())
+	if !ok {
+		return errNoBus
+	}
+	if a.daemon.idle <= 0 {
+		return errors.New("--idle must be longer than nothing")
+	}
+	o.Times.Idle = a.daemon.idle
+	return service.Manage(ctx, o, func() { _, _ = sd.SdNotify(false, sd.SdNotifyReady) }) // nobody need listen
 }
