@@ -23,9 +23,13 @@ const (
 	Name             = "org.qvmremote1"
 	ManagerInterface = "org.qvmremote1.Manager"
 	QubeInterface    = "org.qvmremote1.Qube"
+)
 
+// The manager's object, and where the qubes' objects are.
+const (
 	ManagerPath godbus.ObjectPath = "/org/qvmremote1"
-	qubePrefix                    = "/org/qvmremote1/qube/"
+
+	qubePrefix = "/org/qvmremote1/qube/"
 )
 
 // The interfaces of D-Bus itself that the service answers.

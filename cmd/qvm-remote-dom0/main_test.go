@@ -107,7 +107,7 @@ func TestScripts(t *testing.T) {
 	systemd, address := systemdFor(t)
 	testscript.Run(t, testscript.Params{Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error { e.Setenv("SYSTEMD", address); return setup(e) },
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"unit": unit(systemd), "makekey": makeKey, "ask": ask, "mode": mode, "until": until, "hostile": hostile},
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"unit": unit(systemd), "makekey": makeKey, "ask": ask, "mode": mode, "until": until, "hostile": hostile},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
 				return os.Geteuid() == 0, nil

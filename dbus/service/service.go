@@ -79,7 +79,6 @@ type Service struct {
 	clients *clients
 	objects *objects
 	feed    *feed
-	reload  func(context.Context) error // of the executor, nil for a manager
 
 	executor atomic.Pointer[daemon.Executor]
 	life     context.Context // ends with the connection's work
