@@ -1,13 +1,17 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxLocks bounds what is read of the kernel's list of locks.
@@ -39,26 +43,44 @@ func executor(path string) (pid int, running bool) {
 			continue
 		}
 		pid, err := strconv.Atoi(f[4])
-		// The number of the device differs from stat's on some file systems, so
-		// the process itself must have the file open.
-		if err == nil && pid > 0 && hasOpen(pid, info) {
+		if err == nil && pid > 0 && hasOpen(pid, info, f[5]) {
 			return pid, true
 		}
 	}
 	return 0, false
 }
 
-func hasOpen(pid int, file os.FileInfo) bool {
-	open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	if err != nil {
-		return false
+// hasOpen reports whether the process has the file open. The number of the
+// device in the list of locks differs from stat's on some file systems, so the
+// process itself is looked at; where that is not allowed, as to a service that
+// may do less than the executor, the numbers must do.
+func hasOpen(pid int, file os.FileInfo, lock string) bool {
+	fds := fmt.Sprintf("/proc/%d/fd", pid)
+	open, err := os.ReadDir(fds)
+	if errors.Is(err, fs.ErrPermission) {
+		return sameDevice(file, lock)
 	}
 	for _, fd := range open {
-		if info, err := os.Stat(fd); err == nil && os.SameFile(info, file) {
+		info, err := os.Stat(filepath.Join(fds, fd.Name()))
+		if err == nil && os.SameFile(info, file) {
 			return true
 		}
+		if errors.Is(err, fs.ErrPermission) {
+			return sameDevice(file, lock)
+		}
 	}
-	return false
+	// A process that is hidden is not one that is gone.
+	return errors.Is(err, fs.ErrNotExist) && syscall.Kill(pid, 0) != syscall.ESRCH && sameDevice(file, lock)
+}
+
+// sameDevice compares the device of "00:19:5678" with the file's.
+func sameDevice(file os.FileInfo, lock string) bool {
+	st, ok := file.Sys().(*syscall.Stat_t)
+	var major, minor uint32
+	if n, err := fmt.Sscanf(lock, "%x:%x:", &major, &minor); n != 2 || err != nil || !ok {
+		return false
+	}
+	return unix.Major(st.Dev) == major && unix.Minor(st.Dev) == minor
 }
 
 // readBounded reads a file of the kernel's, whose size is not known before.
