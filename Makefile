@@ -21,7 +21,7 @@ export GORACE := atexit_sleep_ms=20 $(GORACE)
 CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build demo test test-core test-crash floor lint vuln bench fuzz cover size install-dom0 uninstall-dom0 clean
+.PHONY: help setup setup-test setup-system build demo test test-core test-crash test-system floor lint vuln bench fuzz cover size install-dom0 uninstall-dom0 clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ setup: ## install what building and the demo need (asks first when not root)
 
 setup-test: ## install what the tests need as well (asks first when not root)
 	@packaging/setup/prerequisites test
+
+setup-system: ## install what test-system needs (asks first when not root)
+	@packaging/setup/prerequisites system
 
 build: ## build bin/qvm-remote and bin/qvm-remote-dom0, static and without cgo
 	$(BUILD) -o bin/qvm-remote ./cmd/qvm-remote
@@ -51,6 +54,9 @@ ifneq ($(CRASH),)
 else
 	@echo "no crash tests in this tree"
 endif
+
+test-system: setup-system ## boot Debian in a container, as root, and test what is installed there
+	$(TEST) -v -tags system -timeout 30m ./test/system
 
 floor: ## vet and test with the oldest Go that must do
 	GOTOOLCHAIN=$(FLOOR) $(GO) vet ./...
