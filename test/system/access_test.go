@@ -1,0 +1,143 @@
+//go:build system
+
+package system
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+const notAuthorized = busName + ".Error.NotAuthorized"
+
+// access: the bus lets root and the group qubes in, polkit decides for who is
+// not root.
+func (d *dom0) access(t *testing.T) {
+	for _, user := range []string{"stranger", "nobody"} {
+		for _, method := range []string{"ListQubes", "Start", "StopEverything"} {
+			if got := d.denied(user, method); got != "org.freedesktop.DBus.Error.AccessDenied" {
+				t.Errorf("%s calls %s: %q", user, method, got)
+			}
+		}
+		if got, err := d.property(user, "State"); err == nil {
+			t.Errorf("%s reads State: %s", user, got)
+		}
+	}
+	if got, err := d.property("user", "State"); err != nil || got != `s "stopped"` {
+		t.Errorf("a member of qubes reads State: %s, %v", got, err)
+	}
+
+	// nobody has said anything: a password of root's is asked for, and there is
+	// nobody to give it
+	d.decides(t, "", notAuthorized)
+	d.decides(t, "polkit.Result.NO", notAuthorized)
+	if got := d.denied("", "Pause"); got != "" {
+		t.Errorf("polkit's no also holds for root: %q", got)
+	}
+	if got := d.denied("", "Resume"); got != "" {
+		t.Errorf("root calls Resume: %q", got)
+	}
+	d.decides(t, "polkit.Result.YES", "")
+	d.active(t, "inactive", "active")
+
+	// no rule of polkit lets anybody past the bus
+	if got := d.denied("stranger", "Start"); got != "org.freedesktop.DBus.Error.AccessDenied" {
+		t.Errorf("stranger calls Start while polkit says yes: %q", got)
+	}
+	d.rule(t, "")
+}
+
+// decides: with this answer of polkit's to all our actions, a member of qubes
+// gets this error from methods of three different actions.
+func (d *dom0) decides(t *testing.T, result, want string) {
+	t.Helper()
+	d.rule(t, result)
+	for _, call := range [][]string{{"AvailableQubes"}, {"DisableAtBoot"}, {"Pause"}, {"Resume"}} {
+		if got := d.denied("user", call[0], call[1:]...); got != want {
+			t.Errorf("polkit says %q, a member of qubes calls %s: %q, want %q", result, call[0], got, want)
+		}
+	}
+}
+
+// rule makes polkit answer so for our actions; "" is what comes with polkit.
+func (d *dom0) rule(t *testing.T, result string) {
+	t.Helper()
+	const file = "/etc/polkit-1/rules.d/10-test.rules"
+	d.Must(t, "rm", "-f", file)
+	if result != "" {
+		d.WriteFile(t, file, `polkit.addRule(function(action, subject) {
+	if (action.id.indexOf("org.qvmremote1.") == 0) return `+result+`;
+});
+`)
+	}
+	d.Must(t, "systemctl", "restart", "polkit.service")
+}
+
+// owners are the changes of our name's owner on the bus.
+type owners struct {
+	cmd  *exec.Cmd
+	stop context.CancelFunc
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// watchOwners sees each change of the name's owner from now on.
+func (d *dom0) watchOwners(t *testing.T) *owners {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	o := &owners{stop: cancel}
+	o.cmd = d.Command(ctx, "", "stdbuf", "-oL", "busctl", "monitor", "--json=short",
+		"--match=type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='"+busName+"'")
+	o.cmd.Stdout = o
+	var said tail
+	o.cmd.Stderr = &said
+	if err := o.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	d.until(t, "the bus is watched", func() error {
+		if strings.Contains(said.String(), "Monitoring") {
+			return nil
+		}
+		return unix.EAGAIN
+	})
+	return o
+}
+
+func (o *owners) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+// unbroken fails the test unless the owner changed, and at no time there was
+// none.
+func (o *owners) unbroken(t *testing.T) {
+	t.Helper()
+	o.stop()
+	_ = o.cmd.Wait()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	changes := 0
+	for line := range strings.Lines(o.text.String()) {
+		var signal struct {
+			Payload struct{ Data []string }
+		}
+		if err := json.Unmarshal([]byte(line), &signal); err != nil || len(signal.Payload.Data) != 3 {
+			t.Fatalf("busctl monitor: %v: %s", err, line)
+		}
+		changes++
+		if signal.Payload.Data[2] == "" {
+			t.Errorf("nobody owned the name for a while: %s", &o.text)
+		}
+	}
+	if changes == 0 {
+		t.Error("the name's owner did not change")
+	}
+}
