@@ -2,17 +2,7 @@
 
 package system
 
-import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"os/exec"
-	"strings"
-	"sync"
-	"testing"
-
-	"golang.org/x/sys/unix"
-)
+import "testing"
 
 const notAuthorized = busName + ".Error.NotAuthorized"
 
@@ -77,67 +67,4 @@ func (d *dom0) rule(t *testing.T, result string) {
 `)
 	}
 	d.Must(t, "systemctl", "restart", "polkit.service")
-}
-
-// owners are the changes of our name's owner on the bus.
-type owners struct {
-	cmd  *exec.Cmd
-	stop context.CancelFunc
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// watchOwners sees each change of the name's owner from now on.
-func (d *dom0) watchOwners(t *testing.T) *owners {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(cancel)
-	o := &owners{stop: cancel}
-	o.cmd = d.Command(ctx, "", "stdbuf", "-oL", "busctl", "monitor", "--json=short",
-		"--match=type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='"+busName+"'")
-	o.cmd.Stdout = o
-	var said tail
-	o.cmd.Stderr = &said
-	if err := o.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	d.until(t, "the bus is watched", func() error {
-		if strings.Contains(said.String(), "Monitoring") {
-			return nil
-		}
-		return unix.EAGAIN
-	})
-	return o
-}
-
-func (o *owners) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-// unbroken fails the test unless the owner changed, and at no time there was
-// none.
-func (o *owners) unbroken(t *testing.T) {
-	t.Helper()
-	o.stop()
-	_ = o.cmd.Wait()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	changes := 0
-	for line := range strings.Lines(o.text.String()) {
-		var signal struct {
-			Payload struct{ Data []string }
-		}
-		if err := json.Unmarshal([]byte(line), &signal); err != nil || len(signal.Payload.Data) != 3 {
-			t.Fatalf("busctl monitor: %v: %s", err, line)
-		}
-		changes++
-		if signal.Payload.Data[2] == "" {
-			t.Errorf("nobody owned the name for a while: %s", &o.text)
-		}
-	}
-	if changes == 0 {
-		t.Error("the name's owner did not change")
-	}
 }

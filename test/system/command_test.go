@@ -27,7 +27,7 @@ func (m *Machine) Command(ctx context.Context, user string, args ...string) *exe
 		argv = append(argv, "setpriv", "--reuid="+user, "--regid="+group(user), "--init-groups", "--")
 	}
 	cmd := exec.CommandContext(ctx, "nsenter", append(argv, args...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: 0}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
 	return cmd

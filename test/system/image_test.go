@@ -148,11 +148,16 @@ func makeImage(ctx context.Context, cache, tree string) error {
 	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
 		script, filepath.Join(fresh, "tree"))
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TMPDIR="+fresh)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.WaitDelay = 5 * time.Second
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("make the image: %w\n%s", err, out)
+	said, done := &tail{}, make(chan error, 1)
+	cmd.Stdout, cmd.Stderr = said, said
+	err = bind(cmd, func(err error) { done <- err })
+	if err == nil {
+		err = <-done
+	}
+	if err != nil {
+		return fmt.Errorf("make the image: %w\n%s", err, said)
 	}
 	if err := os.Rename(filepath.Join(fresh, "tree"), tree); err != nil {
 		return fmt.Errorf("make the image: %w", err)

@@ -92,8 +92,7 @@ func boot(ctx context.Context, i image) (*Machine, error) {
 	return m, nil
 }
 
-// start starts the keeper. It dies with the thread that started it, so that
-// thread is kept for it.
+// start starts the keeper.
 func (m *Machine) start(k keeper) error {
 	arg, err := json.Marshal(k)
 	if err != nil {
@@ -101,21 +100,27 @@ func (m *Machine) start(k keeper) error {
 	}
 	cmd := &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], keeperName, string(arg)},
 		Env: []string{"PATH=" + os.Getenv("PATH")}, Dir: "/", Stdout: m.console, Stderr: m.console,
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL,
-			Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}}
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}}
 	if m.leash, err = cmd.StdinPipe(); err != nil {
 		return err
 	}
 	cmd.WaitDelay = time.Second
 	m.keeper = cmd
+	return bind(cmd, func(error) { close(m.ended) })
+}
+
+// bind starts a process that is killed when this one ends, and calls ended with
+// how it ended. The kernel ties it to the thread that started it, so that
+// thread is kept for it.
+func bind(cmd *exec.Cmd, ended func(error)) error {
+	cmd.SysProcAttr.Pdeathsig = unix.SIGKILL
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			cmd.Wait()
-			close(m.ended)
+			ended(cmd.Wait())
 		}
 	}()
 	return <-started
