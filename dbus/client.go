@@ -34,7 +34,7 @@ type Client struct {
 	conn     *godbus.Conn
 	end      context.CancelFunc // of the connection's life
 	signals  *signalQueue
-	patience time.Duration // 0: patience and longPatience; tests shorten it
+	patience time.Duration // 0: patience and longPatience; shortened in tests
 }
 
 // Dial connects to the bus of that address, "" for the system bus. It neither

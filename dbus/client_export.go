@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -13,7 +14,7 @@ import (
 
 // ExportAudit writes all records to w as "jsonl", "csv" or "text", and returns
 // how many bytes that were. A full log takes long: give ctx a deadline that
-// fits. When it fails, w may have a part.
+// fits. When it fails, w may have a part. A write that hangs is not cut short.
 func (c *Client) ExportAudit(ctx context.Context, w io.Writer, format string) (int64, error) {
 	ctx, stop := withPatience(ctx, longPatience)
 	defer stop()
@@ -22,54 +23,79 @@ func (c *Client) ExportAudit(ctx context.Context, w io.Writer, format string) (i
 		return 0, fmt.Errorf("cannot make a pipe for the export: %w", err)
 	}
 	defer read.Close()
-	// Whatever ends the context also ends the reading.
+	// What ends the context also ends the reading.
 	defer context.AfterFunc(ctx, func() { _ = read.SetReadDeadline(time.Unix(1, 0)) })()
 
-	type copied struct {
-		n   int64
-		err error
-	}
-	done := make(chan copied, 1)
+	s := &sink{w: w, size: -1, full: make(chan struct{})}
+	done := make(chan error, 1)
 	go func() {
-		n, err := io.Copy(sink{w}, read)
-		if failed := new(sinkError); errors.As(err, &failed) {
-			stop() // nobody takes any more: do not let the service fill the pipe and wait
+		_, err := io.Copy(s, read)
+		if s.failed != nil {
+			stop() // or the service fills the pipe and waits for a reader
 		}
-		done <- copied{n, err}
+		done <- err
 	}()
 	r := manager("ExportAudit", godbus.UnixFD(write.Fd()), format).slowly()
 	r.files = []*os.File{write}
 	var size uint64
-	failed := c.call(ctx, r, &size)
-	if failed != nil {
+	refused := c.call(ctx, r, &size)
+	if refused != nil {
 		stop()
+		<-done
+	} else {
+		// The end of the pipe, or all bytes: a service that keeps its end open
+		// is not waited for.
+		select {
+		case <-s.expect(size):
+			stop()
+			err = <-done
+		case err = <-done:
+		}
 	}
-	got := <-done
-	sunk := new(sinkError)
 	switch {
-	case errors.As(got.err, &sunk):
-		return got.n, fmt.Errorf("cannot write the export: %w", sunk.error)
-	case failed != nil:
-		return got.n, failed
-	case got.err != nil && ctx.Err() != nil:
-		return got.n, plainError(ctx.Err())
-	case got.err != nil:
-		return got.n, fmt.Errorf("cannot read the export: %w", got.err)
-	case uint64(got.n) != size:
-		return got.n, &Error{Code: Failed, Text: fmt.Sprintf("the export is incomplete: %d of %d bytes came", got.n, size)}
+	case s.failed != nil:
+		return s.n, fmt.Errorf("cannot write the export: %w", s.failed)
+	case refused != nil:
+		return s.n, refused
+	case uint64(s.n) == size:
+		return s.n, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return s.n, plainError(ctx.Err())
 	}
-	return got.n, nil
+	return s.n, &Error{Code: Failed, Text: fmt.Sprintf("the export is incomplete: %d of %d bytes came", s.n, size)}
 }
 
-// sink tells errors of writing from those of reading.
-type sink struct{ io.Writer }
+// sink writes, counts, and tells when all is written.
+type sink struct {
+	w      io.Writer
+	failed error // of w
 
-type sinkError struct{ error }
+	mu   sync.Mutex
+	n    int64
+	size int64 // -1: not known yet
+	full chan struct{}
+}
 
-func (s sink) Write(b []byte) (int, error) {
-	n, err := s.Writer.Write(b)
-	if err != nil {
-		return n, &sinkError{err}
+func (s *sink) Write(b []byte) (int, error) {
+	n, err := s.w.Write(b)
+	s.failed = err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.n
+	s.n += int64(n)
+	if s.size >= 0 && before < s.size && s.n >= s.size {
+		close(s.full)
 	}
-	return n, nil
+	return n, err
+}
+
+// expect says how many bytes there are; the channel is closed once they came.
+func (s *sink) expect(size uint64) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.size = int64(min(size, 1<<62))
+	if s.n >= s.size {
+		close(s.full)
+	}
+	return s.full
 }

@@ -1,0 +1,207 @@
+package dbus
+
+import (
+	"context"
+	"io"
+	"os"
+	"reflect"
+	"testing"
+	"time"
+
+	godbus "github.com/godbus/dbus/v5"
+	"github.com/google/go-cmp/cmp"
+
+	"qvmremote/queue"
+)
+
+type variants = map[string]godbus.Variant
+
+// calls are all methods of the interface: what a caller gives, what goes over
+// the bus, what is answered and what the caller gets.
+var calls = map[string]struct {
+	do    func(context.Context, *Client) []any
+	args  []any // nil: those are looked at elsewhere
+	reply []any
+	want  []any
+}{
+	"Subscribe":   {do: none((*Client).Subscribe)},
+	"Unsubscribe": {do: none((*Client).Unsubscribe)},
+	"AuthorizeQube": {do: func(ctx context.Context, c *Client) []any {
+		return list(c.AuthorizeQube(ctx, "work", testKey, Options{Replace: true, Connect: true}))
+	}, reply: []any{"aa bb", []string{"w"}}, want: []any{"aa bb", []string{"w"}, nil}},
+	"AuthorizeQubeWithString": {do: func(ctx context.Context, c *Client) []any {
+		return list(c.AuthorizeQubeWithString(ctx, "work", "k", Options{Connect: true}))
+	}, args: []any{"work", "k", variants{"connect": godbus.MakeVariant(true)}},
+		reply: []any{"aa", []string{}}, want: []any{"aa", []string{}, nil}},
+	"GenerateKey": {do: func(ctx context.Context, c *Client) []any {
+		return list(c.GenerateKey(ctx, "work", Options{Replace: true}))
+	}, args: []any{"work", variants{"replace": godbus.MakeVariant(true)}},
+		reply: []any{"aa", []string{"w"}}, want: []any{"aa", []string{"w"}, nil}},
+	"FetchKey": {do: func(ctx context.Context, c *Client) []any { return list(c.FetchKey(ctx, "work")) },
+		args: []any{"work"}, reply: []any{"aa"}, want: []any{"aa", nil}},
+	"ConnectQube": {do: func(ctx context.Context, c *Client) []any { return list(c.ConnectQube(ctx, "work", "aa", Options{})) },
+		args: []any{"work", "aa", variants{}}, reply: []any{[]string{"w"}}, want: []any{[]string{"w"}, nil}},
+	"RotateKey": {do: func(ctx context.Context, c *Client) []any { return list(c.RotateKey(ctx, "work", testKey)) },
+		reply: []any{"aa", []string{}}, want: []any{"aa", []string{}, nil}},
+	"RotateKeyWithString": {do: func(ctx context.Context, c *Client) []any { return list(c.RotateKeyWithString(ctx, "work", "k")) },
+		args: []any{"work", "k"}, reply: []any{"aa", []string{}}, want: []any{"aa", []string{}, nil}},
+	"CancelRotation": {do: func(ctx context.Context, c *Client) []any { return list(c.CancelRotation(ctx, "work")) },
+		args: []any{"work"}, reply: []any{[]string{"w"}}, want: []any{[]string{"w"}, nil}},
+	"RevokeQube": {do: func(ctx context.Context, c *Client) []any { return list(c.RevokeQube(ctx, "work")) },
+		args: []any{"work", variants{}}, reply: []any{[]string{"w"}}, want: []any{[]string{"w"}, nil}},
+	"DisconnectQube": {do: func(ctx context.Context, c *Client) []any { return list(c.DisconnectQube(ctx, "work")) },
+		args: []any{"work"}, reply: []any{uint32(3), []string{"w"}}, want: []any{uint32(3), []string{"w"}, nil}},
+
+	"ListQubes": {do: func(ctx context.Context, c *Client) []any { return list(c.ListQubes(ctx)) },
+		reply: []any{[]godbus.ObjectPath{QubePath("a-b"), QubePath("work")}}, want: []any{[]string{"a-b", "work"}, nil}},
+	"AvailableQubes": {do: func(ctx context.Context, c *Client) []any { return list(c.AvailableQubes(ctx)) },
+		reply: []any{[]AvailableQube{{"work", "AppVM", "red", "Running", "u", true}}},
+		want:  []any{[]AvailableQube{{"work", "AppVM", "red", "Running", "u", true}}, nil}},
+
+	"Start":          {do: none((*Client).Start)},
+	"Stop":           {do: none((*Client).Stop)},
+	"Restart":        {do: none((*Client).Restart)},
+	"Pause":          {do: none((*Client).Pause)},
+	"Resume":         {do: none((*Client).Resume)},
+	"StopEverything": {do: none((*Client).StopEverything)},
+	"EnableAtBoot": {do: func(ctx context.Context, c *Client) []any { return []any{c.EnableAtBoot(ctx, true)} },
+		args: []any{true}, want: []any{nil}},
+	"DisableAtBoot": {do: none((*Client).DisableAtBoot)},
+	"Reload":        {do: none((*Client).Reload)},
+	"ListCommands": {do: func(ctx context.Context, c *Client) []any { return list(c.ListCommands(ctx)) },
+		reply: []any{[]commandRow{{7, "work", "id", "waiting", 5, 0}}},
+		want:  []any{[]Command{{7, "work", "id", "waiting", time.Unix(5, 0), time.Time{}}}, nil}},
+	"CancelCommand": {do: func(ctx context.Context, c *Client) []any { return []any{c.CancelCommand(ctx, 7)} },
+		args: []any{uint64(7)}, want: []any{nil}},
+
+	"QueryAudit": {do: func(ctx context.Context, c *Client) []any {
+		return list(c.QueryAudit(ctx, Filter{"work", []string{"final"}, []string{"exit"}, "expired", "i", 4, time.Unix(5, 0), time.Unix(6, 0), "x"}, 9, 2))
+	}, args: []any{variants{"qube": godbus.MakeVariant("work"), "events": godbus.MakeVariant([]string{"final"}),
+		"states": godbus.MakeVariant([]string{"exit"}), "reason": godbus.MakeVariant("expired"), "id": godbus.MakeVariant("i"),
+		"number": godbus.MakeVariant(uint64(4)), "since": godbus.MakeVariant(uint64(5)), "until": godbus.MakeVariant(uint64(6)),
+		"text": godbus.MakeVariant("x")}, uint64(9), uint32(2)},
+		reply: []any{[]string{line(8), "half a li"}, uint64(7)},
+		want:  []any{[]Record{recordOf(line(8)), {Event: UnreadableEvent, Line: "half a li"}}, uint64(7), nil}},
+	"GetRecord": {do: func(ctx context.Context, c *Client) []any { return list(c.GetRecord(ctx, 8)) },
+		args: []any{uint64(8)}, reply: []any{line(8)}, want: []any{recordOf(line(8)), nil}},
+	"CountCommands": {do: func(ctx context.Context, c *Client) []any {
+		return list(c.CountCommands(ctx, time.Unix(10, 0), time.Unix(20, 0), 5*time.Second, "work"))
+	}, args: []any{uint64(10), uint64(20), uint32(5), "work"}, reply: []any{[]spanRow{{10, map[string]uint32{"done": 2}}}},
+		want: []any{[]Span{{time.Unix(10, 0), map[string]uint32{"done": 2}}}, nil}},
+	"VerifyAudit": {do: func(ctx context.Context, c *Client) []any { return list(c.VerifyAudit(ctx, nil)) },
+		args: []any{[]string{}}, reply: []any{true, uint64(4), uint64(3), []string{"s"}}, want: []any{Verification{true, 4, 3, []string{"s"}}, nil}},
+	"ExportAudit": {do: func(ctx context.Context, c *Client) []any { return list(c.ExportAudit(ctx, io.Discard, "csv")) },
+		reply: []any{uint64(0)}, want: []any{int64(0), nil}},
+	"ExportAuditText": {do: func(ctx context.Context, c *Client) []any { return list(c.ExportAuditText(ctx, 3, 4)) },
+		args: []any{uint64(3), uint32(4)}, reply: []any{"x\n", uint64(4)}, want: []any{"x\n", uint64(4), nil}},
+	"Doctor": {do: func(ctx context.Context, c *Client) []any { return list(c.Doctor(ctx)) },
+		reply: []any{[]Finding{{"good", "a", "b"}}}, want: []any{[]Finding{{"good", "a", "b"}}, nil}},
+
+	"QueueStatus": {do: func(ctx context.Context, c *Client) []any { return list(c.QueueStatus(ctx, "work")) },
+		reply: []any{uint32(1), uint32(2), uint32(3), "n"}, want: []any{QueueStatus{1, 2, 3, "n"}, nil}},
+	"QueueEntries": {do: func(ctx context.Context, c *Client) []any { return list(c.QueueEntries(ctx, "work")) },
+		reply: []any{[]entryRow{{"results", "f", 9, 60, "exit"}}, uint64(1), "n"},
+		want:  []any{[]QueueEntry{{"results", "f", 9, time.Minute, "exit"}}, uint64(1), "n", nil}},
+	"CleanQueue": {do: func(ctx context.Context, c *Client) []any { return list(c.CleanQueue(ctx, "work", true)) },
+		args: []any{true}, reply: []any{[]string{"f"}, uint32(2), "n"}, want: []any{[]string{"f"}, uint32(2), "n", nil}},
+	"RecoverQueue": {do: func(ctx context.Context, c *Client) []any { return list(c.RecoverQueue(ctx, "work")) },
+		reply: []any{[]string{"f"}, uint32(2), "n"}, want: []any{[]string{"f"}, uint32(2), "n", nil}},
+}
+
+type commandRow struct {
+	Number          uint64
+	Qube, ID, State string
+	Taken, Started  uint64
+}
+
+type spanRow struct {
+	Begin  uint64
+	Counts map[string]uint32
+}
+
+type entryRow struct {
+	Folder, Name string
+	Size, Age    uint64
+	Word         string
+}
+
+var testKey = func() queue.Key {
+	k, err := queue.ParseKey([]byte("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"))
+	if err != nil {
+		panic(err)
+	}
+	return k
+}()
+
+func list(values ...any) []any { return values }
+
+func none(method func(*Client, context.Context) error) func(context.Context, *Client) []any {
+	return func(ctx context.Context, c *Client) []any { return []any{method(c, ctx)} }
+}
+
+// TestEveryMethodHasItsCall: what the XML describes can be called, with its
+// types, on its object, and its answer arrives whole.
+func TestEveryMethodHasItsCall(t *testing.T) {
+	t.Parallel()
+	c, f := serve(t)
+	for iface, path := range map[string]godbus.ObjectPath{ManagerInterface: ManagerPath, QubeInterface: QubePath("work")} {
+		for _, m := range methodsOf(iface) {
+			want, ok := calls[m.Name]
+			if !ok {
+				t.Errorf("%s.%s has no call in this table", iface, m.Name)
+				continue
+			}
+			if want.reply != nil {
+				f.reply(m.Name, want.reply...)
+			}
+			if want.want == nil {
+				want.want = []any{nil}
+			}
+			if got := want.do(context.Background(), c); !cmp.Equal(got, want.want) {
+				t.Errorf("%s:\n%s", m.Name, cmp.Diff(want.want, got))
+			}
+			got := f.got(m.Name)
+			if len(got) != 1 || got[0].Path != path {
+				t.Errorf("%s was called %d times, %v", m.Name, len(got), got)
+				continue
+			}
+			if want.args != nil && !reflect.DeepEqual(got[0].Args, want.args) {
+				t.Errorf("%s was called with %v, not %v", m.Name, got[0].Args, want.args)
+			}
+		}
+	}
+}
+
+func TestKeysGoThroughPipes(t *testing.T) {
+	t.Parallel()
+	c, f := serve(t)
+	texts := make(chan string, 1)
+	read := func(a asked) ([]any, error) {
+		pipe := os.NewFile(uintptr(a.Args[1].(godbus.UnixFD)), "key")
+		defer pipe.Close()
+		text, err := io.ReadAll(pipe) // ends: nobody else holds the other end
+		texts <- string(text)
+		return []any{"aa", []string{}}, err
+	}
+	f.on("AuthorizeQube", read)
+	f.on("RotateKey", read)
+	for name, call := range map[string]func() error{
+		"AuthorizeQube": func() error {
+			_, _, err := c.AuthorizeQube(context.Background(), "work", testKey, Options{})
+			return err
+		},
+		"RotateKey": func() error {
+			_, _, err := c.RotateKey(context.Background(), "work", testKey)
+			return err
+		},
+	} {
+		if err := call(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if text := <-texts; text != string(testKey.Reveal())+"\n" {
+			t.Errorf("%s: the service read %q", name, text)
+		}
+	}
+	if _, _, err := c.RotateKey(context.Background(), "work", queue.Key{}); err == nil {
+		t.Error("no key at all was sent")
+	}
+}
