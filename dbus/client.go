@@ -117,6 +117,8 @@ type request struct {
 	iface, method string
 	args          []any
 	long          bool       // takes its time
+	silent        bool       // no person waits for it: polkit must ask nobody
+	farewell      bool       // nobody waits for the answer
 	files         []*os.File // that args name; closed once they are sent
 }
 
@@ -141,7 +143,7 @@ func (c *Client) do(ctx context.Context, r request, results ...any) (*godbus.Cal
 	switch {
 	case c.patience > 0:
 		wait = c.patience
-	case r.long || c.Interactive:
+	case r.long || c.Interactive && !r.silent:
 		wait = longPatience
 	}
 	ctx, stop := withPatience(ctx, wait)
@@ -181,11 +183,14 @@ func (c *Client) message(r request) *godbus.Message {
 	if len(r.args) > 0 {
 		m.Headers[godbus.FieldSignature] = godbus.MakeVariant(godbus.SignatureOf(r.args...))
 	}
-	if c.Interactive {
+	if c.Interactive && !r.silent {
 		m.Flags |= godbus.FlagAllowInteractiveAuthorization
 	}
 	if c.NoAutoStart {
 		m.Flags |= godbus.FlagNoAutoStart
+	}
+	if r.farewell {
+		m.Flags |= godbus.FlagNoReplyExpected
 	}
 	return m
 }

@@ -22,7 +22,7 @@ func (c *Client) Status(ctx context.Context) (Manager, []Qube, error) {
 
 func (c *Client) status(ctx context.Context, dest string) (Manager, map[string]Qube, error) {
 	var all objects
-	r := request{dest: dest, path: ManagerPath, iface: ObjectManager, method: "GetManagedObjects"}
+	r := request{dest: dest, path: ManagerPath, iface: ObjectManager, method: "GetManagedObjects", silent: true}
 	if err := c.call(ctx, r, &all); err != nil {
 		return Manager{}, nil, err
 	}

@@ -76,6 +76,9 @@ func (q *signalQueue) open() bool {
 		return false
 	}
 	q.on = true
+	if q.closed {
+		q.wake()
+	}
 	return true
 }
 
@@ -85,13 +88,15 @@ func (q *signalQueue) shut() {
 	q.on, q.waiting, q.lost, q.owner, q.decided = false, nil, false, "", 0
 }
 
-// own lets the signals of owner in, unless a later message named another.
-func (q *signalQueue) own(owner string, at godbus.Sequence) {
+// own lets the signals of owner in, unless a later message named another, and
+// returns who owns the name.
+func (q *signalQueue) own(owner string, at godbus.Sequence) string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if at > q.decided {
 		q.owner, q.decided = owner, at
 	}
+	return q.owner
 }
 
 // taken is what waited.
