@@ -3,6 +3,7 @@ package dbus
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,36 @@ import (
 
 	"qvmremote/test/bus"
 )
+
+// serviceVariable tells this program that a bus started it, as the service.
+const serviceVariable = "QVM_REMOTE_TEST_SERVICE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(serviceVariable) == "" {
+		os.Exit(m.Run())
+	}
+	f := &fake{t: program{}, answers: map[string]func(asked) ([]any, error){}}
+	conn, err := godbus.Connect(os.Getenv("DBUS_STARTER_ADDRESS"), godbus.WithHandler(fakeHandler{f}))
+	if err != nil {
+		f.t.Fatalf("connect: %v", err)
+	}
+	f.conn = conn
+	f.has(Manager{State: Stopped}, personal)
+	f.own()
+	<-conn.Context().Done()
+}
+
+// program stands for the test where there is none.
+type program struct{ testing.TB }
+
+func (program) Helper() {}
+func (program) Errorf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", args...)
+}
+func (p program) Fatalf(format string, args ...any) {
+	p.Errorf(format, args...)
+	os.Exit(1)
+}
 
 // asked is one call that a fake service got.
 type asked struct {

@@ -2,6 +2,7 @@ package dbus
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"reflect"
@@ -169,6 +170,31 @@ func TestEveryMethodHasItsCall(t *testing.T) {
 				t.Errorf("%s was called with %v, not %v", m.Name, got[0].Args, want.args)
 			}
 		}
+	}
+}
+
+func TestStateIsRead(t *testing.T) {
+	t.Parallel()
+	c, f := serve(t)
+	f.has(running, work, personal)
+	f.on("GetAll", func(a asked) ([]any, error) {
+		if a.Path == ManagerPath {
+			return []any{properties(t, ManagerInterface, &running)}, nil
+		}
+		return []any{properties(t, QubeInterface, &work)}, nil
+	})
+	m, qubes, err := c.Status(context.Background())
+	if err != nil || !cmp.Equal(m, running) || !cmp.Equal(qubes, []Qube{personal, work}) {
+		t.Errorf("all: %+v, %+v, %v", m, qubes, err)
+	}
+	if m, err := c.ReadManager(context.Background()); err != nil || !cmp.Equal(m, running) {
+		t.Errorf("the service: %+v, %v", m, err)
+	}
+	if q, err := c.ReadQube(context.Background(), "work"); err != nil || q != work {
+		t.Errorf("a qube: %+v, %v", q, err)
+	}
+	if _, err := c.ReadQube(context.Background(), "not/a qube"); !errors.Is(err, Err(InvalidArgument)) {
+		t.Errorf("what is no qube: %v", err)
 	}
 }
 

@@ -150,6 +150,33 @@ func TestMirrorHeedsTheOwnerAlone(t *testing.T) {
 	}
 }
 
+// TestMirrorAsksNobody: no password is asked for out of the blue, whatever the
+// client's own calls may do.
+func TestMirrorAsksNobody(t *testing.T) {
+	t.Parallel()
+	c, f := serve(t)
+	c.Interactive = true
+	f.has(running)
+	f.logs(20)
+	f.reply("Get", godbus.MakeVariant([]Problem{}))
+	m := mirror(t, c)
+	await(t, m, "the first state", available)
+	f.tells(12)
+	f.changes(nil, "Health")
+	awaitNews(t, m, 10, 13)
+	await(t, m, "the new health", func(s Snapshot) bool { return len(s.Manager.Health) == 0 })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, call := range f.calls {
+		if call.Flags&godbus.FlagAllowInteractiveAuthorization != 0 {
+			t.Errorf("polkit may ask because of %s", call.Method)
+		}
+	}
+	if len(f.calls) < 4 {
+		t.Errorf("only %d calls were looked at", len(f.calls))
+	}
+}
+
 func TestMirrorEnds(t *testing.T) {
 	t.Parallel()
 	c, f := serve(t)
