@@ -79,14 +79,31 @@ type walk struct {
 	fn     func(*entry) error
 }
 
+// errPruned says that segments went while they were looked for.
+var errPruned = errors.New("the oldest audit records were just removed; try again")
+
+// run tries a few times when what it was to begin with went meanwhile.
 func (w *walk) run(ctx context.Context) error {
-	bound := limitOf(w.dir)
+	const tries = 5
+	for i := 1; ; i++ {
+		limit := limitOf(w.dir)
+		begun, err := w.once(ctx, limit)
+		moved := err == errPruned || err == nil && limitOf(w.dir) != limit
+		if begun || !moved || i == tries {
+			return err
+		}
+	}
+}
+
+// once shows what is below limit; begun says that a segment was opened.
+func (w *walk) once(ctx context.Context, limit int64) (begun bool, err error) {
+	bound := limit
 	if w.before > 0 {
 		bound = min(bound, w.before)
 	}
 	segs, err := listSegments(w.dir)
 	if err != nil {
-		return fmt.Errorf("cannot list the audit log: %w", err)
+		return false, fmt.Errorf("cannot list the audit log: %w", err)
 	}
 	for i := len(segs) - 1; i >= 0; i-- {
 		if segs[i].first >= bound {
@@ -97,38 +114,40 @@ func (w *walk) run(ctx context.Context) error {
 			next = segs[i+1]
 		}
 		if endedBefore(next, w.since) {
-			return nil
+			return begun, nil
 		}
 		f, err := openRegular(segs[i].path, os.O_RDONLY, 0)
 		if missing(err) {
-			return w.gone(segs[i])
+			return begun, w.gone(segs[i], begun, bound)
 		}
 		if err != nil {
-			return fmt.Errorf("cannot read the audit log: %w", err)
+			return begun, fmt.Errorf("cannot read the audit log: %w", err)
 		}
+		begun = true
 		err = w.segment(ctx, f, segs[i], next.first, bound)
 		_ = f.Close()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return true, nil
 		}
 		if err != nil {
-			return err
+			return true, err
 		}
 	}
-	return nil
+	return begun, nil
 }
 
 // gone decides what it means that the segment s is not there any more: segments
-// are removed oldest first, so the log begins after it now.
-func (w *walk) gone(s segment) error {
+// are removed oldest first, so the log begins after it now. Where none was
+// looked into yet, others that were not listed may have what is left.
+func (w *walk) gone(s segment, begun bool, bound int64) error {
 	segs, err := listSegments(w.dir)
 	if err != nil {
 		return fmt.Errorf("cannot list the audit log: %w", err)
 	}
-	if len(segs) > 0 && segs[0].first > s.first {
+	if len(segs) > 0 && segs[0].first > s.first && (begun || segs[0].first >= bound) {
 		return nil
 	}
-	return errors.New("the oldest audit records were just removed; try again")
+	return errPruned
 }
 
 // segment shows what one segment, whose numbers are below end, has below bound.

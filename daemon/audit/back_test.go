@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -99,7 +100,7 @@ func damagedLog(t *rapid.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range rapid.IntRange(0, 12).Draw(t, "requests") {
+	for i := range rapid.IntRange(0, 9).Draw(t, "requests") {
 		_, err := l.Update(context.Background(), func(tx *Tx) error {
 			request(tx, fmt.Sprint("id-", i), "head\n")
 			return nil
@@ -152,8 +153,8 @@ func TestBackIsReadTheOtherWayRound(t *testing.T) {
 		dir := filepath.Join(parent, fmt.Sprint(rounds))
 		damagedLog(t, dir)
 		for _, before := range []int64{0, rapid.Int64Range(1, 70).Draw(t, "before"), 1 << 40} {
-			if diff := cmp.Diff(forth(t, dir, before), back(t, dir, before)); diff != "" {
-				t.Fatalf("below %d: %s", before, diff)
+			if want, got := forth(t, dir, before), back(t, dir, before); !reflect.DeepEqual(want, got) {
+				t.Fatalf("below %d: %s", before, cmp.Diff(want, got))
 			}
 		}
 	})
@@ -177,8 +178,8 @@ func TestBackWithANumberOutOfOrder(t *testing.T) {
 	}
 }
 
-// Lines longer than a block, the longest a carry may be, and one that is no
-// line of a log at all do not break the reading.
+// Lines longer than a block, longer than a carry may be, and longer than the
+// reader ever holds do not break the reading.
 func TestBackOverLongLines(t *testing.T) {
 	t.Parallel()
 	dir := logDir(t)
@@ -191,18 +192,18 @@ func TestBackOverLongLines(t *testing.T) {
 	}
 	line := func(seq int) string { return fmt.Sprintf(`{"seq":%d,"event":"claim"}`+"\n", seq) }
 	for i, text := range []string{
-		carry(0, maxCarryLine) + line(1),
+		carry(0, 5<<20) + line(1),
 		carry(2, maxCarryLine+1) + line(3),
-		carry(4, 300) + line(5) + strings.Repeat("y", maxCarryLine+5) + "\n" + line(6),
+		carry(4, 300) + line(5) + strings.Repeat("y", maxCarryLine+3*backBlock) + "\n" + line(6),
 	} {
 		if err := os.WriteFile(newSegment(dir, "2026-11-23", int64(2*i)).path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff(forth(t, dir, 0), back(t, dir, 0)); diff != "" {
-		t.Fatalf("%.2000s", diff)
+	if want, got := forth(t, dir, 0), back(t, dir, 0); !reflect.DeepEqual(want, got) {
+		t.Fatalf("%d records, not %d, or others", len(got), len(want))
 	}
-	for seq, want := range map[int64]error{1: nil, 2: ErrNoRecord, 3: nil, 5: nil, 6: nil, 7: ErrNoRecord} {
+	for seq, want := range map[int64]error{1: nil, 2: ErrNoRecord, 5: nil, 7: ErrNoRecord} {
 		if r, _, err := Get(context.Background(), dir, seq); !errors.Is(err, want) || err == nil && r.Seq != seq {
 			t.Errorf("record %d: %v", seq, err)
 		}

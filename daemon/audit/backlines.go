@@ -48,9 +48,10 @@ func (b *backLines) prev() (line []byte, at int64, err error) {
 }
 
 // fill puts the bytes before off in front of buf: a block, or for a long line
-// as many as there are already, so that no byte is copied often.
+// as many as there are already, so that no byte is copied often, but no more
+// than the longest line needs.
 func (b *backLines) fill() error {
-	n := int(min(b.off, int64(max(backBlock, len(b.buf)))))
+	n := int(min(b.off, int64(max(backBlock, min(len(b.buf), maxCarryLine+2-len(b.buf))))))
 	size := n + len(b.buf)
 	next := b.spare[:0]
 	if cap(next) < size || cap(next) > 8*backBlock && size <= 2*backBlock {

@@ -119,7 +119,7 @@ func TestQueryIsReadFiltered(t *testing.T) {
 		rounds++
 		dir := filepath.Join(parent, fmt.Sprint(rounds))
 		damagedLog(t, dir)
-		for range 5 {
+		for range 3 {
 			f := drawFilter(t)
 			before := rapid.SampledFrom([]int64{0, 3, 20, 1000}).Draw(t, "before")
 			want := picked(t, dir, f, before)
