@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -220,7 +221,7 @@ func (m manager) ExportAuditText(ctx context.Context, _ caller, from uint64, lim
 	if missing(err) || errors.Is(err, errEnough) {
 		err = nil
 	}
-	return string(text), uint64(next), err
+	return strings.ToValidUTF8(string(text), "\uFFFD"), uint64(next), err // a damaged line may hold anything
 }
 
 // errEnough ends a reading that has what it wanted.
