@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"reflect"
 	"runtime/debug"
 
@@ -105,16 +104,10 @@ func (s *Service) answer(t *target) (out []any, err error) {
 	if m == nil {
 		return nil, fail(dbus.NoSuchObject, "there is no method %s of interface %q here", quoted(t.member.Name), clip(t.member.Interface))
 	}
-	limit := s.o.Times.Call
-	if m.long {
-		limit = s.o.Times.LongCall
-	}
-	ctx, cancel := context.WithTimeout(s.life, limit)
+	ctx, cancel := context.WithCancel(s.life)
 	defer cancel()
-	select {
-	case <-s.ready:
-	case <-ctx.Done():
-		return nil, fail(dbus.Unavailable, "the service is still starting; try again")
+	if err := s.whenReady(ctx); err != nil {
+		return nil, err
 	}
 	c := caller{sender: sender, interactive: t.msg.Flags&godbus.FlagAllowInteractiveAuthorization != 0, path: t.path}
 	defer s.clients.cancelWith(sender, cancel)()
@@ -125,8 +118,27 @@ func (s *Service) answer(t *target) (out []any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.o.Log.Log(ctx, slog.LevelDebug, "bus", "method", t.member.Name, "who", c.who)
+	s.o.Log.Debug("called over the bus", "method", t.member.Name, "who", c.who)
+	limit := s.o.Times.Call
+	if m.long {
+		limit = s.o.Times.LongCall
+	}
+	// Only now: a person who was asked for a password took a time of their own.
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
 	return m.call(ctx, c, args)
+}
+
+// whenReady waits until calls may be answered.
+func (s *Service) whenReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.o.Times.Call)
+	defer cancel()
+	select {
+	case <-s.ready:
+		return nil
+	case <-ctx.Done():
+		return fail(dbus.Unavailable, "the service is still starting; try again")
+	}
 }
 
 // let asks the gate.

@@ -96,7 +96,10 @@ func (e *Executor) keep(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-s.owner: // another executor below the same name can only be one that does not share the lock
+			case owned := <-s.owner:
+				if !owned { // by one that does not share the lock, so for another root
+					e.o.Log.Error("another program took the name on the bus; the executor goes on without it", "name", dbus.Name)
+				}
 				continue
 			case <-s.conn.Context().Done():
 				e.o.Log.Error("the message bus is gone; the executor goes on, and looks for it again and again")
