@@ -56,6 +56,9 @@ var groups = []group{
 	{"fleet", fleetRows},
 	{"audit", auditRows},
 	{"query", queryRows},
+	{"bus", busRows},
+	{"crowd", crowdRows},
+	{"silence", silenceRows},
 }
 
 func measure(only, out string) error {

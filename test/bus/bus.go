@@ -60,26 +60,45 @@ func Start(t testing.TB, options ...Options) *Bus {
 	if len(options) > 0 {
 		o = options[0]
 	}
-	b := &Bus{ended: make(chan struct{})}
-	var err error
-	// Not t.TempDir: its path is long for a socket and closed to other users.
-	if b.dir, err = os.MkdirTemp("", "bus"); err != nil {
-		t.Fatalf("folder of the bus: %v", err)
-	}
-	t.Cleanup(func() { os.RemoveAll(b.dir) })
-	if err := b.configure(o); err != nil {
-		t.Fatalf("configuration of the bus: %v", err)
-	}
-	if err := b.launch(); err != nil {
-		t.Fatalf("start a bus: %v\n%s", err, b.log())
+	b, err := New(o)
+	if err != nil {
+		t.Fatalf("start a bus: %v", err)
 	}
 	t.Cleanup(func() {
 		b.Stop()
 		if t.Failed() {
 			t.Logf("dbus-daemon said:\n%s", b.log())
 		}
+		b.Close()
 	})
 	return b
+}
+
+// New launches a bus for a program that is no test; it ends with Close, or with
+// the program.
+func New(o Options) (*Bus, error) {
+	b := &Bus{ended: make(chan struct{})}
+	var err error
+	// Not a test's own folder: its path is long for a socket and closed to other
+	// users.
+	if b.dir, err = os.MkdirTemp("", "bus"); err != nil {
+		return nil, err
+	}
+	if err = b.configure(o); err == nil {
+		err = b.launch()
+	}
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, b.log())
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// Close is Stop, and removes what the bus left.
+func (b *Bus) Close() {
+	b.Stop()
+	_ = os.RemoveAll(b.dir)
 }
 
 func (b *Bus) file(name string) string { return filepath.Join(b.dir, name) }
