@@ -104,14 +104,15 @@ func TestMirrorJoinsSignalsAndState(t *testing.T) {
 		f.emit(ManagerPath, ObjectManager+".InterfacesAdded", QubePath(personal.Name),
 			map[string]map[string]godbus.Variant{QubeInterface: properties(t, QubeInterface, &personal)})
 		f.changesOf(QubePath(personal.Name), QubeInterface, map[string]any{"Running": uint32(5)})
-		f.tells(10) // after the state was taken
+		f.tells(10) // from here on: after the state was taken
+		f.changes(map[string]any{"Running": uint32(7)})
 		now := running
 		now.Running = 2
 		return []any{managed(t, now, work)}, nil
 	})
 	m := mirror(t, c)
 	got := await(t, m, "the first state", available)
-	if got.Manager.Running != 2 || len(got.Qubes) != 2 || got.Qubes[0].Running != 5 {
+	if got.Manager.Running != 7 || len(got.Qubes) != 2 || got.Qubes[0].Running != 5 {
 		t.Errorf("the first state is %+v", got)
 	}
 	if news := awaitNews(t, m, 10, 11); !onlyAdded(news) {
@@ -223,5 +224,23 @@ func TestMirrorWithoutBus(t *testing.T) {
 	again := mirror(t, c)
 	await(t, again, "the loss once more", is(NoBus))
 	for range again.Changed() {
+	}
+}
+
+// TestAnswersComeAfterTheirSignals: what came before an answer is known when
+// the answer is looked at, even if both are there to be taken.
+func TestAnswersComeAfterTheirSignals(t *testing.T) {
+	t.Parallel()
+	c := &Client{signals: newSignalQueue()}
+	c.signals.open()
+	c.signals.own(":1.1", 1)
+	ctx := context.Background()
+	w := &watcher{Mirror: &Mirror{client: c}, ctx: ctx, work: ctx, steps: make(chan step, 1)}
+	before := -1
+	w.steps <- step{ctx, func() { before = len(w.pending) }}
+	c.signals.DeliverSignal("", "", &godbus.Signal{Sender: ":1.1", Sequence: 2})
+	<-c.signals.ready
+	if !w.wait() || before != 1 {
+		t.Errorf("%d signals were known", before)
 	}
 }
