@@ -65,6 +65,7 @@ func TestNobodyTakesNews(t *testing.T) {
 	c, f := serve(t)
 	f.has(running)
 	m := mirror(t, c, func(l *limits) { l.news = 50 })
+	await(t, m, "the first state", available)
 	for seq := uint64(10); seq < 2010; seq += 2 {
 		f.tells(seq, seq+1)
 	}
@@ -106,13 +107,36 @@ func TestSignalsThatDoNotFit(t *testing.T) {
 	paused := running
 	paused.State, paused.AuditHead = Paused, 15
 	f.has(paused, work)
-	c.signals.mu.Lock()
-	c.signals.lost = true
-	c.signals.wake()
-	c.signals.mu.Unlock()
+	lose(c)
 	await(t, m, "the state read anew", func(s Snapshot) bool { return s.Manager.State == Paused && available(s) })
 	if news := awaitNews(t, m, 10, 15); !onlyAdded(news) {
 		t.Errorf("news: %+v", news)
+	}
+}
+
+func lose(c *Client) {
+	c.signals.mu.Lock()
+	defer c.signals.mu.Unlock()
+	c.signals.lost = true
+	c.signals.wake()
+}
+
+func TestSignalsThatDoNotFitWhileReading(t *testing.T) {
+	t.Parallel()
+	c, f := serve(t)
+	f.on("GetManagedObjects", func(asked) ([]any, error) {
+		f.has(Manager{State: Paused})
+		lose(c)
+		eventually(t, "that it is noticed", func() bool {
+			c.signals.mu.Lock()
+			defer c.signals.mu.Unlock()
+			return !c.signals.lost
+		})
+		return []any{managed(t, Manager{State: Running})}, nil // what changed since is lost
+	})
+	m := mirror(t, c)
+	if got := await(t, m, "a state", available); got.Manager.State != Paused {
+		t.Error("it shows what it read before it lost signals")
 	}
 }
 
