@@ -14,19 +14,24 @@ import (
 )
 
 // Status reads everything that the service says of itself and of its qubes,
-// those by name, in one call.
+// those by name.
 func (c *Client) Status(ctx context.Context) (Manager, []Qube, error) {
 	m, qubes, err := c.status(ctx, "")
 	return m, sorted(qubes), err
 }
 
-func (c *Client) status(ctx context.Context, dest string) (Manager, map[string]Qube, error) {
+// status asks one owner of the name, "" for whoever is it.
+func (c *Client) status(ctx context.Context, dest string) (m Manager, qubes map[string]Qube, err error) {
 	var all objects
 	r := request{dest: dest, path: ManagerPath, iface: ObjectManager, method: "GetManagedObjects", silent: true}
 	if err := c.call(ctx, r, &all); err != nil {
-		return Manager{}, nil, err
+		return m, nil, err
 	}
-	return all.read()
+	if qubes, err = all.qubes(); err != nil {
+		return m, nil, err
+	}
+	err = c.readAll(ctx, dest, ManagerPath, ManagerInterface, &m)
+	return m, qubes, err
 }
 
 func sorted(qubes map[string]Qube) []Qube {
@@ -36,7 +41,7 @@ func sorted(qubes map[string]Qube) []Qube {
 // ReadManager reads what the service says of itself.
 func (c *Client) ReadManager(ctx context.Context) (Manager, error) {
 	var m Manager
-	err := c.readAll(ctx, ManagerPath, ManagerInterface, &m)
+	err := c.readAll(ctx, "", ManagerPath, ManagerInterface, &m)
 	return m, err
 }
 
@@ -47,13 +52,14 @@ func (c *Client) ReadQube(ctx context.Context, qube string) (Qube, error) {
 		return Qube{}, err
 	}
 	var q Qube
-	err = c.readAll(ctx, r.path, QubeInterface, &q)
+	err = c.readAll(ctx, "", r.path, QubeInterface, &q)
 	return q, err
 }
 
-func (c *Client) readAll(ctx context.Context, path godbus.ObjectPath, iface string, to fields) error {
+func (c *Client) readAll(ctx context.Context, dest string, path godbus.ObjectPath, iface string, to fields) error {
 	var all map[string]godbus.Variant
-	if err := c.call(ctx, request{path: path, iface: Properties, method: "GetAll", args: []any{iface}}, &all); err != nil {
+	r := request{dest: dest, path: path, iface: Properties, method: "GetAll", args: []any{iface}, silent: true}
+	if err := c.call(ctx, r, &all); err != nil {
 		return err
 	}
 	return setAll(to, iface, all)

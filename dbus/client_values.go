@@ -192,31 +192,24 @@ func unixSeconds(t time.Time) uint64 {
 	return uint64(max(t.Unix(), 0))
 }
 
-// objects is what GetManagedObjects answers.
+// objects is what GetManagedObjects answers: what is below the manager's.
 type objects map[godbus.ObjectPath]map[string]map[string]godbus.Variant
 
-// read sorts objects by what they are.
-func (o objects) read() (m Manager, qubes map[string]Qube, err error) {
-	properties, ok := o[ManagerPath][ManagerInterface]
-	if !ok {
-		return m, nil, incompatible("the object " + string(ManagerPath))
-	}
-	if err := setAll(&m, ManagerInterface, properties); err != nil {
-		return m, nil, err
-	}
-	qubes = map[string]Qube{}
+// qubes are those among objects, by name.
+func (o objects) qubes() (map[string]Qube, error) {
+	qubes := map[string]Qube{}
 	for path, interfaces := range o {
 		name, isQube := QubeName(path)
 		properties, has := interfaces[QubeInterface]
 		if !isQube || !has {
-			continue
+			continue // of a later version
 		}
 		var q Qube
 		if err := setAll(&q, QubeInterface, properties); err != nil {
-			return m, nil, err
+			return nil, err
 		}
-		q.Name = name // one source of truth: later signals name the path
+		q.Name = name // as later signals do, which know only the path
 		qubes[name] = q
 	}
-	return m, qubes, nil
+	return qubes, nil
 }

@@ -54,8 +54,8 @@ func variantOf(t testing.TB, field any) godbus.Variant {
 }
 
 // managed is the answer of GetManagedObjects.
-func managed(t testing.TB, m Manager, qubes ...Qube) objects {
-	all := objects{ManagerPath: {ManagerInterface: properties(t, ManagerInterface, &m)}}
+func managed(t testing.TB, qubes ...Qube) objects {
+	all := objects{}
 	for _, q := range qubes {
 		all[QubePath(q.Name)] = map[string]map[string]godbus.Variant{QubeInterface: properties(t, QubeInterface, &q)}
 	}
@@ -64,7 +64,8 @@ func managed(t testing.TB, m Manager, qubes ...Qube) objects {
 
 func (f *fake) has(m Manager, qubes ...Qube) {
 	f.t.Helper()
-	f.reply("GetManagedObjects", managed(f.t, m, qubes...))
+	f.reply("GetManagedObjects", managed(f.t, qubes...))
+	f.reply("GetAll", properties(f.t, ManagerInterface, &m))
 }
 
 // changes emits new values of the Manager's properties.

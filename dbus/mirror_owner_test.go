@@ -152,8 +152,10 @@ func TestMirrorOfAServiceThatHangs(t *testing.T) {
 
 func TestMirrorSaysWhyNot(t *testing.T) {
 	t.Parallel()
-	lacking := managed(t, running)
-	delete(lacking[ManagerPath][ManagerInterface], "AuditHead")
+	lacking := properties(t, ManagerInterface, &running)
+	delete(lacking, "AuditHead")
+	odd := managed(t, work)
+	odd[QubePath("work")][QubeInterface]["Running"] = godbus.MakeVariant("many")
 	for name, test := range map[string]struct {
 		prepare func(*fake)
 		want    Availability
@@ -161,8 +163,8 @@ func TestMirrorSaysWhyNot(t *testing.T) {
 		"not in the group": {func(f *fake) { f.fail("Subscribe", busName+".Error.AccessDenied", "no") }, Forbidden},
 		"no such method":   {func(f *fake) { f.fail("GetManagedObjects", busName+".Error.UnknownMethod", "no") }, Mismatched},
 		"no such object":   {func(f *fake) { f.fail("Subscribe", NoSuchObject.Name(), "no") }, Mismatched},
-		"a property less":  {func(f *fake) { f.reply("GetManagedObjects", lacking) }, Mismatched},
-		"no objects":       {func(f *fake) { f.reply("GetManagedObjects", objects{}) }, Mismatched},
+		"a property less":  {func(f *fake) { f.has(running); f.reply("GetAll", lacking) }, Mismatched},
+		"an odd qube":      {func(f *fake) { f.reply("GetManagedObjects", odd) }, Mismatched},
 		"another form":     {func(f *fake) { f.reply("GetManagedObjects", "x") }, Mismatched},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -104,11 +104,14 @@ func TestMirrorJoinsSignalsAndState(t *testing.T) {
 		f.emit(ManagerPath, ObjectManager+".InterfacesAdded", QubePath(personal.Name),
 			map[string]map[string]godbus.Variant{QubeInterface: properties(t, QubeInterface, &personal)})
 		f.changesOf(QubePath(personal.Name), QubeInterface, map[string]any{"Running": uint32(5)})
-		f.tells(10) // from here on: after the state was taken
+		return []any{managed(t, work)}, nil
+	})
+	f.on("GetAll", func(asked) ([]any, error) {
+		f.tells(10) // these after the state was taken
 		f.changes(map[string]any{"Running": uint32(7)})
 		now := running
 		now.Running = 2
-		return []any{managed(t, now, work)}, nil
+		return []any{properties(t, ManagerInterface, &now)}, nil
 	})
 	m := mirror(t, c)
 	got := await(t, m, "the first state", available)
