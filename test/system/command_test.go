@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"qvmremote/test/sim/proctree"
 )
 
 // Command is a command in the machine, run as the named user ("" for root)
@@ -120,11 +122,21 @@ func (m *Machine) WriteFile(t *testing.T, path, content string) {
 	}
 }
 
-// Journal is the newest part of what the units logged in this boot, in the form that
-// journalctl -o names; without units, of what all did.
-func (m *Machine) Journal(t *testing.T, form string, units ...string) string {
+// Processes describes each process of the machine: its pid as seen from outside,
+// and its arguments.
+func (m *Machine) Processes() []string {
+	var all []string
+	for _, pid := range proctree.Below(m.leader) {
+		all = append(all, proctree.Describe(pid))
+	}
+	return all
+}
+
+// Journal is the newest of what the units logged in this boot, so many lines of
+// it; without units, of what all did.
+func (m *Machine) Journal(t *testing.T, lines int, units ...string) string {
 	t.Helper()
-	args := []string{"journalctl", "--boot", "--no-pager", "--quiet", "--lines=400", "--output=" + form}
+	args := []string{"journalctl", "--boot", "--no-pager", "--quiet", "--output=short-monotonic", "--lines=" + strconv.Itoa(lines)}
 	for _, u := range units {
 		args = append(args, "--unit="+u)
 	}

@@ -61,7 +61,7 @@ func newDom0(t *testing.T) *dom0 {
 	d.Machine = Boot(t)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the journal's end:\n%s", d.Journal(t, "short-monotonic"))
+			t.Logf("the journal's end:\n%s", d.Journal(t, 100, executorUnit, managerUnit, "dbus.service"))
 		}
 	})
 	d.placeQubes(t)
@@ -78,7 +78,7 @@ func build(t *testing.T) string {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for _, argv := range [][]string{
-		{"make", "--no-print-directory", "install-dom0", "DESTDIR=" + tree},
+		{"make", "--no-print-directory", "build", "install-dom0", "DESTDIR=" + tree},
 		{"go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(tree, clientFile), "./cmd/qvm-remote"},
 		{"go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(tree, simProgram), "./test/sim/cmd/qubes-sim"},
 	} {
@@ -105,6 +105,7 @@ func (d *dom0) placeQubes(t *testing.T) {
 		}
 	}
 	d.Install(t, only)
+	d.Must(t, "install", "-d", "/etc/qubes") // every dom0 has it
 	d.Must(t, simProgram, "new", simWorld)
 	for _, argv := range [][]string{{"create", "work:red"}, {"create", "personal:yellow"},
 		{"install", "work", clientFile}, {"install", "personal", clientFile}, {"down"}} {
@@ -204,6 +205,12 @@ func (d *dom0) until(t *testing.T, what string, try func() error) {
 func (d *dom0) unit(t *testing.T, unit, property string) string {
 	t.Helper()
 	return d.Must(t, "systemctl", "show", "--property="+property, "--value", unit)
+}
+
+// signal sends a signal to the executor alone.
+func (d *dom0) signal(t *testing.T, name string) {
+	t.Helper()
+	d.Must(t, "systemctl", "kill", "--kill-whom=main", "--signal="+name, executorUnit)
 }
 
 // active fails the test unless the units are in these states.

@@ -5,28 +5,25 @@ package system
 import (
 	"errors"
 	"testing"
-	"time"
 )
 
-// idleTime is more than the manager stays when nobody asks for anything.
-const idleTime = 90 * time.Second
+// leaveSoon has the manager leave after two seconds without a call.
+const leaveSoon = "ExecStart=\nExecStart=/usr/bin/qvm-remote-dom0 --manage --idle=2s"
 
 // idle: without a subscriber the manager leaves, and the next call finds it all
 // the same.
 func (d *dom0) idle(t *testing.T) {
+	d.dropIn(t, managerUnit, leaveSoon)
+	d.Must(t, "systemctl", "restart", managerUnit)
 	d.does(t, "Stop")
 	d.has(t, "State", `s "stopped"`)
 	old := d.unit(t, managerUnit, "MainPID")
-	err := poll(idleTime, func() error {
-		time.Sleep(time.Second)
+	d.until(t, "the manager leaves", func() error {
 		if s := d.unit(t, managerUnit, "ActiveState"); s != "inactive" {
 			return errors.New(s)
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatalf("nobody needs the manager, and it is %v", err)
-	}
 	if got := d.unit(t, managerUnit, "Result"); got != "success" {
 		t.Errorf("it left with %s", got)
 	}
