@@ -50,8 +50,8 @@ const simAccess = "[Service]\nReadWritePaths=" + simWorld + "\n"
 // qube "work" with our client, and what `make install-dom0` installs.
 type dom0 struct {
 	*Machine
-	installed string // the tree that was installed
-	key       string // of qube work, once it is authorised
+	installed string   // the tree that was installed
+	secrets   []string // the keys that qube work has had
 }
 
 // newDom0 boots a machine and installs it all, as a package's scripts would.
@@ -131,21 +131,28 @@ func (d *dom0) upgrade(t *testing.T) {
 func (d *dom0) authorize(t *testing.T) {
 	t.Helper()
 	out := d.Must(t, "qubes-sim", "-w", simWorld, "in", "work", "qvm-remote", "key", "gen")
-	for _, word := range strings.Fields(out) {
-		if len(word) == 64 {
-			d.key = word
-		}
-	}
-	if d.key == "" {
+	key := lastKey(out)
+	if key == "" {
 		t.Fatal("the qube's client printed no key")
 	}
+	d.secrets = append(d.secrets, key)
 	ctx, cancel := context.WithTimeout(t.Context(), commandTime)
 	defer cancel()
 	cmd := d.Command(ctx, "", "qvm-remote-dom0", "authorize", "work")
-	cmd.Stdin = strings.NewReader(d.key + "\n")
+	cmd.Stdin = strings.NewReader(key + "\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("authorize: %v\n%s", err, out)
 	}
+}
+
+// lastKey is the last word of a text that could be a key.
+func lastKey(text string) (key string) {
+	for _, word := range strings.Fields(text) {
+		if len(word) == 64 {
+			key = word
+		}
+	}
+	return key
 }
 
 // answer is what a qube's client printed and how it ended.

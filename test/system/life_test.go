@@ -3,7 +3,6 @@
 package system
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -20,14 +19,21 @@ func TestLife(t *testing.T) {
 		{"not enabled after installation", (*dom0).notEnabled},
 		{"a call activates the manager, never the executor", (*dom0).activation},
 		{"who may ask", (*dom0).access},
+		{"the manager works in its sandbox", (*dom0).sandboxed},
 		{"start, and a command runs", (*dom0).start},
 		{"stop lets a command end and leaves no gap", (*dom0).stop},
+		{"start and stop, time and again", (*dom0).again},
+		{"an executor that cannot start says why", (*dom0).refusesToStart},
 		{"an executor that is killed comes back and reports", (*dom0).killed},
+		{"a subscriber never finds nobody", (*dom0).subscribed},
+		{"stop everything", (*dom0).stopsEverything},
 		{"an upgrade leaves a running command alone", (*dom0).upgraded},
 		{"an executor that hangs is started again", (*dom0).hung},
 		{"the manager leaves when nobody needs it", (*dom0).idle},
 		{"enabled with accepted risk, it runs after a boot", (*dom0).enabled},
+		{"a boot in the middle of a command", (*dom0).bootsInTheMiddle},
 		{"disabled, it does not", (*dom0).disabled},
+		{"the command line asks for a typed yes", (*dom0).typed},
 		{"the journal has the records and no secret", (*dom0).journal},
 	}
 	for _, p := range parts {
@@ -85,14 +91,7 @@ func (d *dom0) stop(t *testing.T) {
 	if a := wait(); a.exit != 0 || a.out != "ended\n" {
 		t.Errorf("a command that was running: exit %d, %q, %q", a.exit, a.out, a.err)
 	}
-	d.has(t, "State", `s "stopped"`)
-	d.until(t, "the executor is gone", func() error {
-		if s := d.unit(t, executorUnit, "ActiveState"); s != "inactive" {
-			return errors.New(s)
-		}
-		return nil
-	})
-	d.has(t, "State", `s "stopped"`)
+	d.stopped(t)
 	d.active(t, "inactive", "active")
 	owners.unbroken(t)
 	d.does(t, "Start")
@@ -219,13 +218,15 @@ func (d *dom0) journal(t *testing.T) {
 			t.Errorf("no %s in the journal:\n%s", want, found)
 		}
 	}
-	if d.key == "" {
-		t.Fatal("no key to look for")
+	if len(d.secrets) < 2 {
+		t.Fatal("no keys to look for")
 	}
 	// grep, for the whole journal of all boots is long
 	const look = `journalctl --no-pager --quiet --output=export --all | grep --text --count --ignore-case "$1"`
-	if n, err := d.Run("sh", "-c", look, "sh", d.key); err == nil || strings.TrimSpace(n) != "0" {
-		t.Errorf("the qube's key is in the journal, times: %s", n)
+	for _, key := range d.secrets {
+		if n, err := d.Run("sh", "-c", look, "sh", key); err == nil || strings.TrimSpace(n) != "0" {
+			t.Errorf("a key of the qube's is in the journal, times: %s", n)
+		}
 	}
 	if n, err := d.Run("sh", "-c", look, "sh", "QVM_REMOTE_EVENT=claim"); err != nil || strings.TrimSpace(n) == "0" {
 		t.Errorf("the search for the key cannot find what is there: %v", err)
