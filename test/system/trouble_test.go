@@ -91,8 +91,10 @@ func (d *dom0) stopsEverything(t *testing.T) {
 }
 
 // again: what keeps systemd from starting a broken service for ever does not
-// keep a person from starting and stopping a good one.
+// keep a person from starting and stopping a good one. It is enabled, for
+// systemd forgets how often a unit was started that nothing refers to.
 func (d *dom0) again(t *testing.T) {
+	d.does(t, "EnableAtBoot", "b", "true")
 	for range 7 {
 		d.does(t, "Stop")
 		d.stopped(t)
@@ -100,6 +102,7 @@ func (d *dom0) again(t *testing.T) {
 		d.has(t, "State", `s "running"`)
 	}
 	d.runs(t)
+	d.does(t, "DisableAtBoot")
 }
 
 // count is how many processes of the machine have this among their arguments.
