@@ -1,0 +1,44 @@
+// Package access shows what the program on the bus lets whom do, and what it
+// tells whom: each method tried by each kind of caller, what a listener without
+// any rights hears meanwhile, the description that every object gives of
+// itself, and the recipes of docs/dbus.md as they stand there.
+//
+// It is the program as it is installed, in a simulated dom0, on a bus with the
+// rules that are installed. Its tables are held to the interface's description,
+// so that a new method fails these tests until they say who may call it.
+package access
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// programs are the programs under test.
+var programs struct{ client, dom0 string }
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "qvm-remote-access-")
+	if err == nil {
+		err = build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "access tests:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func build(dir string) error {
+	programs.client, programs.dom0 = filepath.Join(dir, "qvm-remote"), filepath.Join(dir, "qvm-remote-dom0")
+	cmd := exec.Command("go", "build", "-o", dir, "qvmremote/cmd/qvm-remote", "qvmremote/cmd/qvm-remote-dom0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build the programs: %w\n%s", err, out)
+	}
+	return nil
+}
