@@ -165,10 +165,10 @@ func (l *look) known(name string, q daemon.QubeStatus) (label, power string) {
 		return line.Label, string(line.State)
 	case l.power != nil && !listed:
 		return "", powerMissing
-	case q.State != "" && !q.Failing():
-		return line.Label, queue.Escape(q.State, maxName)
 	case q.Failing():
 		return line.Label, string(qubes.Running)
+	case q.State != "" && 'A' <= q.State[0] && q.State[0] <= 'Z': // Qubes OS's own words; the executor's are no power states
+		return line.Label, queue.Escape(q.State, maxName)
 	}
 	return line.Label, powerUnknown
 }
@@ -227,6 +227,15 @@ func (l *look) watch(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// askSoon asks beside whoever wants it: dom0's tools take their time.
+func (l *look) askSoon() {
+	l.s.loops.Add(1)
+	go func() {
+		defer l.s.loops.Done()
+		l.askQuietly(l.s.life)
+	}()
 }
 
 // askQuietly is ask for nobody in particular.

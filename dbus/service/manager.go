@@ -20,7 +20,7 @@ func (m manager) Subscribe(ctx context.Context, c caller) error {
 	if err := m.s.clients.subscribe(ctx, c.sender); err != nil {
 		return err
 	}
-	go m.s.objects.look.askQuietly(m.s.life)
+	m.s.objects.look.askSoon()
 	return nil
 }
 

@@ -150,6 +150,7 @@ func (s *Service) begin() {
 		go s.feed.loop()
 		go s.feed.send()
 		close(s.ready)
+		s.objects.look.askSoon()
 	})
 }
 
