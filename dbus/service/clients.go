@@ -52,7 +52,7 @@ func (c *clients) watch(ctx context.Context, name string, add func(*client)) err
 	if !fresh || !kept {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialWait)
+	ctx, cancel := context.WithTimeout(ctx, busWait)
 	defer cancel()
 	if err := c.s.conn.AddMatchSignalContext(ctx, rule(name)...); err != nil {
 		c.left(name)
@@ -84,7 +84,7 @@ func (c *clients) drop(name string, w *client) {
 
 func (c *clients) unmatch(name string) {
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), dialWait)
+		ctx, cancel := context.WithTimeout(context.Background(), busWait)
 		defer cancel()
 		_ = c.s.conn.RemoveMatchSignalContext(ctx, rule(name)...) // the bus is gone otherwise
 	}()

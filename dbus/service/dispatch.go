@@ -9,8 +9,10 @@ import (
 
 	godbus "github.com/godbus/dbus/v5"
 
+	"qvmremote/daemon/wire"
 	"qvmremote/dbus"
 	"qvmremote/dbus/gate"
+	"qvmremote/queue"
 )
 
 // handler gives godbus one object for every path: what is there and what is
@@ -54,6 +56,11 @@ func (t *target) DecodeArguments(_ *godbus.Conn, _ string, msg *godbus.Message, 
 func (t *target) Call(...any) ([]any, error) {
 	defer t.s.traffic.done(t.msg)
 	defer closeAll(t.msg.Body)
+	select {
+	case <-t.s.made: // a call may come before we know our own name
+	case <-t.s.life.Done():
+		return nil, nil
+	}
 	out, err := t.s.answer(t)
 	if t.msg.Flags&godbus.FlagNoReplyExpected == 0 {
 		t.s.reply(t.msg, out, err)
@@ -100,6 +107,9 @@ func (s *Service) answer(t *target) (out []any, err error) {
 			err = errors.New("this method failed; dom0's journal says how")
 		}
 	}()
+	if why := wire.Refused(t.msg); why != "" {
+		return nil, fail(dbus.InvalidArgument, "%s", queue.Escape(why, maxText))
+	}
 	m := s.methods[t.member]
 	if m == nil {
 		return nil, fail(dbus.NoSuchObject, "there is no method %s of interface %q here", quoted(t.member.Name), clip(t.member.Interface))

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"reflect"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -15,42 +15,12 @@ import (
 	"qvmremote/queue"
 )
 
-// closeAll closes the descriptors in a message's body, wherever they are.
+// closeAll closes the descriptors that a call came with. Each is in its body
+// once, as an argument: see wire.Options.
 func closeAll(body []any) {
 	for _, v := range body {
-		closeIn(v, 0)
-	}
-}
-
-// maxNesting is more than D-Bus allows.
-const maxNesting = 64
-
-func closeIn(v any, depth int) {
-	if depth > maxNesting {
-		return
-	}
-	switch v := v.(type) {
-	case godbus.UnixFD:
-		_ = unix.Close(int(v))
-		return
-	case godbus.Variant:
-		closeIn(v.Value(), depth+1)
-		return
-	case []godbus.UnixFD:
-		for _, fd := range v {
+		if fd, ok := v.(godbus.UnixFD); ok && fd >= 0 {
 			_ = unix.Close(int(fd))
-		}
-		return
-	case []any:
-		for _, e := range v {
-			closeIn(e, depth+1)
-		}
-		return
-	}
-	r := reflect.ValueOf(v)
-	if r.Kind() == reflect.Map {
-		for it := r.MapRange(); it.Next(); {
-			closeIn(it.Value().Interface(), depth+1)
 		}
 	}
 }
@@ -61,6 +31,13 @@ var pseudo = map[int64]bool{
 	unix.PROC_SUPER_MAGIC: true, unix.SYSFS_MAGIC: true, unix.DEBUGFS_MAGIC: true, unix.TRACEFS_MAGIC: true, unix.CGROUP_SUPER_MAGIC: true,
 	unix.CGROUP2_SUPER_MAGIC: true, unix.SECURITYFS_MAGIC: true, unix.SELINUX_MAGIC: true, unix.BPF_FS_MAGIC: true, unix.EFIVARFS_MAGIC: true,
 	unix.BINFMTFS_MAGIC: true,
+}
+
+// distant are file systems on which a read or a write lasts as long as somebody
+// else likes, and no deadline ends it.
+var distant = map[int64]bool{
+	unix.FUSE_SUPER_MAGIC: true, unix.NFS_SUPER_MAGIC: true, unix.SMB_SUPER_MAGIC: true, unix.SMB2_SUPER_MAGIC: true, unix.CIFS_SUPER_MAGIC: true,
+	unix.V9FS_MAGIC: true, unix.CEPH_SUPER_MAGIC: true, unix.AFS_SUPER_MAGIC: true, unix.CODA_SUPER_MAGIC: true, unix.NCP_SUPER_MAGIC: true,
 }
 
 // stream takes a descriptor of its own for a pipe, socket or plain file that a
@@ -78,8 +55,8 @@ func stream(fd godbus.UnixFD) (*os.File, error) {
 		}
 	case unix.S_IFREG:
 		var fs unix.Statfs_t
-		if err := unix.Fstatfs(int(fd), &fs); err != nil || pseudo[int64(fs.Type)] {
-			return nil, fail(dbus.InvalidArgument, "this is no file with data; give a pipe, a socket or a plain file")
+		if err := unix.Fstatfs(int(fd), &fs); err != nil || pseudo[int64(fs.Type)] || distant[int64(fs.Type)] {
+			return nil, fail(dbus.InvalidArgument, "this is no file with data on a disk of this machine; give a pipe, a socket or a plain file")
 		}
 	default:
 		return nil, fail(dbus.InvalidArgument, "give a pipe, a socket or a plain file, not a terminal, a device or a folder")
@@ -112,10 +89,15 @@ func keyFrom(ctx context.Context, fd godbus.UnixFD) (queue.Key, error) {
 	for n < len(text) {
 		m, err := f.Read(text[n:])
 		n += m
+		switch {
+		case ctx.Err() != nil:
+			return queue.Key{}, ctx.Err()
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return queue.Key{}, fail(dbus.TimedOut, "no whole key came through the file descriptor; close its other end after writing")
+		case err != nil && !errors.Is(err, io.EOF):
+			return queue.Key{}, fail(dbus.InvalidArgument, "the file descriptor cannot be read: %v", err)
+		}
 		if m == 0 || err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				return queue.Key{}, fail(dbus.TimedOut, "no whole key came through the file descriptor; close its other end after writing")
-			}
 			break
 		}
 	}
@@ -139,12 +121,19 @@ func (p *patient) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	_ = p.f.SetWriteDeadline(time.Now().Add(p.stall)) // a plain file has none and needs none
+	if err := p.ctx.Err(); err != nil {               // whoever ended it may have set the deadline just before
+		return 0, err
+	}
 	n, err := p.f.Write(b)
 	p.n += uint64(max(n, 0))
 	switch {
+	case p.ctx.Err() != nil && err != nil:
+		err = p.ctx.Err()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = fail(dbus.TimedOut, "nobody reads what is exported; %d bytes were written", p.n)
-	case errors.Is(err, unix.EPIPE):
+	case errors.Is(err, unix.EBADF), errors.Is(err, unix.EINVAL):
+		err = fail(dbus.InvalidArgument, "the file descriptor is not open for writing")
+	case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
 		err = fail(dbus.Cancelled, "whoever read it stopped after %d bytes", p.n)
 	}
 	return n, err

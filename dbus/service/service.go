@@ -32,6 +32,7 @@ import (
 	"qvmremote/daemon/admin"
 	"qvmremote/daemon/paths"
 	"qvmremote/daemon/qubes"
+	"qvmremote/daemon/wire"
 	"qvmremote/dbus"
 	"qvmremote/dbus/gate"
 )
@@ -85,6 +86,7 @@ type Service struct {
 	end      context.CancelFunc
 	loops    sync.WaitGroup
 
+	made      chan struct{} // closed when all of the above is there
 	readyOnce sync.Once
 	ready     chan struct{} // closed when calls may be answered
 	owner     chan bool     // told when the name was lost (false) or came (true); newest only
@@ -93,14 +95,15 @@ type Service struct {
 // connect reaches the bus and makes the objects; no name is owned yet and no
 // call answered.
 func connect(ctx context.Context, o Options) (*Service, error) {
-	s := &Service{o: o, tools: &qubes.Tools{Root: o.Root}, traffic: newTraffic(), ready: make(chan struct{}), owner: make(chan bool, 1)}
+	s := &Service{o: o, tools: &qubes.Tools{Root: o.Root}, traffic: newTraffic(), made: make(chan struct{}), ready: make(chan struct{}), owner: make(chan bool, 1)}
 	s.life, s.end = context.WithCancel(context.Background())
 	table, err := s.bind()
 	if err != nil {
 		return nil, err
 	}
-	conn, err := dial(ctx, o.Address, godbus.WithHandler(handler{s}), godbus.WithSignalHandler(s), godbus.WithIncomingInterceptor(s.incoming))
+	conn, err := wire.Dial(ctx, o.Address, wire.Options{Incoming: s.incoming}, godbus.WithHandler(handler{s}), godbus.WithSignalHandler(s))
 	if err != nil {
+		s.end()
 		return nil, fmt.Errorf("cannot reach the message bus at %s: %w", o.Address, err)
 	}
 	s.conn = conn
@@ -108,37 +111,12 @@ func connect(ctx context.Context, o Options) (*Service, error) {
 	s.clients = newClients(s)
 	s.objects = newObjects(s)
 	s.feed = newFeed(s)
+	close(s.made)
 	return s, nil
 }
 
-// dialWait bounds reaching a bus; its socket answers at once or never.
-const dialWait = 10 * time.Second
-
-// dial is godbus.Connect, which has no deadline of its own.
-func dial(ctx context.Context, address string, opts ...godbus.ConnOption) (*godbus.Conn, error) {
-	type result struct {
-		conn *godbus.Conn
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		conn, err := godbus.Connect(address, opts...)
-		done <- result{conn, err}
-	}()
-	ctx, cancel := context.WithTimeout(ctx, dialWait)
-	defer cancel()
-	select {
-	case r := <-done:
-		return r.conn, r.err
-	case <-ctx.Done():
-		go func() { // it ends when the socket does
-			if r := <-done; r.conn != nil {
-				_ = r.conn.Close()
-			}
-		}()
-		return nil, ctx.Err()
-	}
-}
+// busWait bounds what is asked of the bus, which answers at once or never.
+const busWait = 10 * time.Second
 
 // begin lets calls be answered from now on.
 func (s *Service) begin() {
@@ -189,9 +167,9 @@ func (s *Service) owns(yes bool) {
 	s.owner <- yes
 }
 
-// call asks the bus itself.
+// bus asks the bus itself.
 func (s *Service) bus(ctx context.Context, method string, ret any, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, dialWait)
+	ctx, cancel := context.WithTimeout(ctx, busWait)
 	defer cancel()
 	c := s.conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus."+method, 0, args...)
 	if ret == nil {

@@ -36,19 +36,17 @@ func counted(msg *godbus.Message) bool {
 }
 
 // incoming sees every message before godbus handles it, in the order in which
-// they came: a call counts from here on. Descriptors in anything but a call
-// that will be answered are closed here, for nobody else does.
-func (s *Service) incoming(msg *godbus.Message) {
+// they came: a call counts from here on. It reports whether the message is a
+// call whose descriptors target.Call will close.
+func (s *Service) incoming(msg *godbus.Message) bool {
 	if !counted(msg) {
-		if msg.Type != godbus.TypeMethodReply {
-			closeAll(msg.Body)
-		}
-		return
+		return false
 	}
 	s.traffic.mu.Lock()
 	defer s.traffic.mu.Unlock()
 	s.traffic.open++
 	s.traffic.last = time.Now()
+	return true
 }
 
 func (t *traffic) done(*godbus.Message) {
