@@ -17,13 +17,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
+
+	"qvmremote/daemon/wire"
 )
 
 // The longest that a call takes whatever its context says: one that systemd
@@ -116,24 +117,13 @@ func (u Units) dial(ctx context.Context) (*link, error) {
 	return l, nil
 }
 
+// connect ends the connection with ctx.
 func connect(ctx context.Context, address string) (*godbus.Conn, error) {
-	conn, err := godbus.Dial(address, godbus.WithContext(ctx), godbus.WithSignalHandler(godbus.NewSequentialSignalHandler()))
-	if err != nil {
-		if absent(err) {
-			err = fmt.Errorf("%w (no bus at %s)", ErrNone, address)
-		}
-		return nil, err
+	conn, err := wire.Dial(ctx, address, wire.Options{}, godbus.WithContext(ctx), godbus.WithSignalHandler(godbus.NewSequentialSignalHandler()))
+	if err != nil && absent(err) {
+		err = fmt.Errorf("%w (no bus at %s)", ErrNone, address)
 	}
-	// The kernel's word for who we are, and no other way: godbus would go on to
-	// one that reads a file in HOME.
-	if err = conn.Auth([]godbus.Auth{godbus.AuthExternal(strconv.Itoa(os.Geteuid()))}); err == nil {
-		err = conn.Hello()
-	}
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("talk to the bus at %s: %w", address, err)
-	}
-	return conn, nil
+	return conn, err
 }
 
 func absent(err error) bool {
