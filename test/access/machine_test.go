@@ -64,7 +64,7 @@ type machine struct {
 	mu      sync.Mutex
 	running map[string]*process // by unit
 	all     []*process
-	closed  bool                // nothing is started any more
+	closed  bool // nothing is started any more
 }
 
 // newMachine makes a machine with a manager that runs, and the qubes "work" and

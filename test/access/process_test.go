@@ -58,42 +58,50 @@ func (m *machine) launch(unit string) error {
 	if unit == admin.ManageService {
 		args = append(args, "--manage", "--idle", "1h")
 	}
-	dir, err := os.MkdirTemp("", "ready")
+	dir, err := os.MkdirTemp("", "notify") // a test's own has too long a name
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "s"), Net: "unixgram"})
 	if err != nil {
-		return err
+		return errors.Join(err, os.RemoveAll(dir))
 	}
-	defer notify.Close()
 	p := &process{cmd: m.Dom0Command(context.Background(), programs.dom0, args...), said: &said{}, done: make(chan struct{})}
 	p.cmd.Env = append(p.cmd.Env, paths.BusVar+"="+m.bus.Address, "NOTIFY_SOCKET="+filepath.Join(dir, "s"))
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.WaitDelay = p.said, p.said, patience
 	if err := p.cmd.Start(); err != nil {
-		return err
+		return errors.Join(err, notify.Close(), os.RemoveAll(dir))
 	}
+	ready := make(chan struct{})
+	go listenFor(notify, ready)
 	go func() {
 		defer close(p.done)
 		_ = p.cmd.Wait()
-		notify.Close() // nobody says anything any more
+		notify.Close()
+		os.RemoveAll(dir)
 	}()
 	m.running[unit], m.all = p, append(m.all, p)
-	return p.ready(notify)
+	select {
+	case <-ready:
+		return nil
+	case <-p.done:
+		return fmt.Errorf("it ended before it was ready; it said:\n%s", p.said)
+	case <-time.After(patience):
+		return fmt.Errorf("it is not ready; it said:\n%s", p.said)
+	}
 }
 
-// ready reads what the program tells systemd.
-func (p *process) ready(notify *net.UnixConn) error {
-	_ = notify.SetReadDeadline(time.Now().Add(patience)) // a fresh socket takes it
+// listenFor hears what a program tells systemd until the socket is closed.
+func listenFor(notify *net.UnixConn, ready chan<- struct{}) {
 	b := make([]byte, 4096)
-	for {
+	for told := false; ; {
 		n, err := notify.Read(b)
 		if err != nil {
-			return fmt.Errorf("not ready: %w; it said:\n%s", err, p.said)
+			return
 		}
-		if strings.Contains("\n"+string(b[:n])+"\n", "\nREADY=1\n") {
-			return nil
+		if !told && strings.Contains("\n"+string(b[:n])+"\n", "\nREADY=1\n") {
+			told = true
+			close(ready)
 		}
 	}
 }
