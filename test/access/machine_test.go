@@ -71,6 +71,12 @@ type machine struct {
 // "personal", both running with our client; work has made itself a key.
 func newMachine(t *testing.T, withPolkit bool) *machine {
 	t.Helper()
+	return newMachineWith(t, "", withPolkit)
+}
+
+// newMachineWith is newMachine with a file of bus policy, "" for that of [machine.rules].
+func newMachineWith(t *testing.T, policy string, withPolkit bool) *machine {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT RUN: only root can call as others than itself")
 	}
@@ -79,7 +85,12 @@ func newMachine(t *testing.T, withPolkit bool) *machine {
 	var err error
 	m.member, err = user.Lookup("daemon")
 	must(t, err)
-	m.bus = bus.Start(t, bus.Options{System: true, Includes: []string{m.rules()}, Policy: others})
+	if policy == "" {
+		policy = m.rules()
+	}
+	policy, err = filepath.Abs(policy)
+	must(t, err)
+	m.bus = bus.Start(t, bus.Options{System: true, Includes: []string{policy}, Policy: others})
 	m.conn = m.bus.Connect(t)
 	if withPolkit {
 		m.polkit = polkit.Start(t, m.bus)

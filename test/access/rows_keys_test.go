@@ -41,9 +41,9 @@ type secret struct{ queue.Key }
 func (k *secret) fresh(s *story) { k.Key = s.newKey() }
 
 // has fails the test unless a property of the qube becomes this value.
-func (s *story) has(vm, property string, want any) {
-	s.t.Helper()
-	await(s.t, vm+"'s "+property, func() bool { return s.property(vm, property) == want })
+func (m *machine) has(vm, property string, want any) {
+	m.t.Helper()
+	await(m.t, vm+"'s "+property, func() bool { return m.property(vm, property) == want })
 }
 
 // keyOf fails the test unless dom0 holds exactly this key for the qube.

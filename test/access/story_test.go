@@ -37,16 +37,23 @@ type story struct {
 // newStory makes a machine on which nothing happened yet.
 func newStory(t *testing.T) *story {
 	t.Helper()
-	s := &story{machine: newMachine(t, true), table: gate.Table{}}
+	s := &story{machine: newMachine(t, true), table: table(t)}
 	s.listener = listen(t, s.bus.ConnectAs(t, nobody))
+	return s
+}
+
+// table is what the interface says that each method needs.
+func table(t *testing.T) gate.Table {
+	t.Helper()
 	interfaces, err := dbus.Interfaces()
 	must(t, err)
+	all := gate.Table{}
 	for _, i := range interfaces {
 		for _, m := range i.Methods {
-			s.table[gate.Member{Interface: i.Name, Name: m.Name}] = dbus.Action(m)
+			all[gate.Member{Interface: i.Name, Name: m.Name}] = dbus.Action(m)
 		}
 	}
-	return s
+	return all
 }
 
 // rows are the chapters of a story.
