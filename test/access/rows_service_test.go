@@ -2,6 +2,7 @@ package access
 
 import (
 	"os"
+	"path/filepath"
 	"syscall"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -22,6 +23,17 @@ func inQube(method string, r row) row {
 func (m *machine) is(state string) {
 	m.t.Helper()
 	await(m.t, "state "+state, func() bool { return m.state() == state })
+}
+
+// reached waits until the executor has its connection to work, and the agent
+// there has written what it writes at its start.
+func (m *machine) reached() {
+	m.t.Helper()
+	m.has("work", "Connection", "connected")
+	layout := queue.Layout{Root: filepath.Join(m.Get("work").Home(), queue.FolderName)}
+	for _, name := range []string{layout.Name(), layout.AgentLock()} {
+		await(m.t, name, func() bool { _, err := os.Stat(name); return err == nil })
+	}
 }
 
 // boots fails the test unless systemd has this to say about the next boot, and
@@ -51,7 +63,7 @@ func serviceRows() []row {
 		on("DisableAtBoot", row{after: func(s *story, _ []any) { s.boots("disabled") }, hears: change(dbus.ManagerPath, "StartsAtBoot")}),
 		on("Pause", row{after: func(s *story, _ []any) { s.paused(true) }, hears: record(string(audit.Paused), "")}),
 		on("Resume", row{after: func(s *story, _ []any) { s.paused(false) }, hears: record(string(audit.Resumed), "")}),
-		on("Start", row{after: func(s *story, _ []any) { s.is(dbus.Running) }, hears: record(string(audit.Started), "")}),
+		on("Start", row{after: func(s *story, _ []any) { s.is(dbus.Running); s.reached() }, hears: record(string(audit.Started), "")}),
 		on("Reload", row{after: func(s *story, _ []any) { s.is(dbus.Running) }}),
 	}
 }
@@ -118,6 +130,7 @@ func endRows() []row {
 			before: func(s *story) { s.whole(); s.ask("Resume"); s.is(dbus.Running); pid = s.pid() },
 			after: func(s *story, _ []any) {
 				await(s.t, "another executor", func() bool { return s.state() == dbus.Running && s.pid() != pid })
+				s.reached()
 			},
 			hears: change(dbus.ManagerPath, "State"),
 		}),
