@@ -21,7 +21,7 @@ export GORACE := atexit_sleep_ms=20 $(GORACE)
 CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-system build demo test test-core test-crash test-system floor lint vuln bench fuzz cover size install-dom0 uninstall-dom0 clean
+.PHONY: help setup setup-test setup-system build demo test test-core test-crash test-system floor lint vuln docs bench fuzz cover size install-dom0 uninstall-dom0 clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ lint: ## gofmt, vet, staticcheck, and shellcheck where it is installed
 
 vuln: ## ask the Go vulnerability database about our dependencies (network)
 	$(GO) run $(GOVULNCHECK) ./...
+
+docs: ## write the reference in docs/dbus.md anew
+	$(GO) run ./test/reference
 
 bench: ## measure, print a table and write docs/benchmarks.md
 	$(GO) run ./test/bench
