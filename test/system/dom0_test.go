@@ -23,6 +23,13 @@ const (
 	managerIface = "org.qvmremote1.Manager"
 )
 
+// The two message buses that serve as system bus. Fedora, and with it dom0, has
+// the broker; Debian has the other.
+const (
+	dbusDaemon = "dbus.service"
+	dbusBroker = "dbus-broker.service"
+)
+
 // Where the simulated Qubes OS lies in the machine.
 const (
 	simWorld   = "/var/lib/qubes-sim"
@@ -54,14 +61,20 @@ type dom0 struct {
 	secrets   []string // the keys that qube work has had
 }
 
-// newDom0 boots a machine and installs it all, as a package's scripts would.
-func newDom0(t *testing.T) *dom0 {
+// newDom0 boots a machine with that message bus and installs it all, as a
+// package's scripts would.
+func newDom0(t *testing.T, bus string) *dom0 {
 	t.Helper()
 	d := &dom0{installed: build(t)}
 	d.Machine = Boot(t)
+	if bus == dbusBroker {
+		d.Must(t, "systemctl", "enable", dbusBroker)
+		d.Reboot(t)
+	}
+	d.Must(t, "systemctl", "is-active", bus)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the journal's end:\n%s", d.Journal(t, 100, executorUnit, managerUnit, "dbus.service"))
+			t.Logf("the journal's end:\n%s", d.Journal(t, 100, executorUnit, managerUnit, bus))
 		}
 	})
 	d.placeQubes(t)

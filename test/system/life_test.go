@@ -8,10 +8,16 @@ import (
 	"testing"
 )
 
-// TestLife goes through the life of an installed dom0 on one machine, in the
-// order in which it would happen. Each part leaves the executor running.
+// TestLife goes through the life of an installed dom0, in the order in which it
+// would happen, on one machine for each of the message buses. Each part leaves
+// the executor running.
 func TestLife(t *testing.T) {
-	d := newDom0(t)
+	for name, bus := range map[string]string{"dbus-daemon": dbusDaemon, "dbus-broker": dbusBroker} {
+		t.Run(name, func(t *testing.T) { live(t, newDom0(t, bus)) })
+	}
+}
+
+func live(t *testing.T, d *dom0) {
 	parts := []struct {
 		name string
 		run  func(*dom0, *testing.T)
