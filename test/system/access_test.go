@@ -41,6 +41,17 @@ func (d *dom0) access(t *testing.T) {
 		t.Errorf("stranger calls Start while polkit says yes: %q", got)
 	}
 	d.rule(t, "")
+
+	d.Must(t, "systemctl", "mask", "--now", "polkit.service")
+	for _, method := range []string{"AvailableQubes", "Pause"} {
+		if got := d.denied("user", method); got != notAuthorized {
+			t.Errorf("there is no polkit, a member of qubes calls %s: %q", method, got)
+		}
+	}
+	if got := d.denied("", "Resume"); got != "" {
+		t.Errorf("there is no polkit, root calls Resume: %q", got)
+	}
+	d.Must(t, "systemctl", "unmask", "polkit.service")
 }
 
 // decides: with this answer of polkit's to all our actions, a member of qubes

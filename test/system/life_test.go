@@ -34,6 +34,7 @@ func live(t *testing.T, d *dom0) {
 		{"a subscriber never finds nobody", (*dom0).subscribed},
 		{"stop everything", (*dom0).stopsEverything},
 		{"an upgrade leaves a running command alone", (*dom0).upgraded},
+		{"the bus is started again", (*dom0).busRestarts},
 		{"an executor that hangs is started again", (*dom0).hung},
 		{"the manager leaves when nobody needs it", (*dom0).idle},
 		{"enabled with accepted risk, it runs after a boot", (*dom0).enabled},

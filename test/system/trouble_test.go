@@ -160,6 +160,31 @@ func (d *dom0) subscribed(t *testing.T) {
 	d.Must(t, "systemctl", "reset-failed", executorUnit)
 }
 
+// busRestarts: a message bus that is started again takes no command along, and
+// finds the executor back on it.
+func (d *dom0) busRestarts(t *testing.T) {
+	old := d.unit(t, executorUnit, "MainPID")
+	wait := d.remote(t, "touch /run/bus; while [ -e /run/bus ]; do sleep 0.1; done; echo whole")
+	d.begun(t, "/run/bus")
+	d.Must(t, "systemctl", "restart", "dbus.service")
+	// of others on the bus some do not come back by themselves
+	d.Must(t, "systemctl", "try-restart", "systemd-logind.service", "polkit.service")
+	d.has(t, "State", `s "running"`)
+	d.has(t, "Running", "u 1")
+	d.Must(t, "rm", "/run/bus")
+	if a := wait(); a.exit != 0 || a.out != "whole\n" {
+		t.Errorf("the running command: exit %d, %q, %q", a.exit, a.out, a.err)
+	}
+	d.runs(t)
+	d.does(t, "Pause")
+	d.has(t, "State", `s "paused"`)
+	d.does(t, "Resume")
+	d.has(t, "State", `s "running"`)
+	if now := d.unit(t, executorUnit, "MainPID"); now != old {
+		t.Errorf("the executor's pid was %s and is %s", old, now)
+	}
+}
+
 // bootsInTheMiddle: a machine that is shut down under a running command does
 // not run it again, and its qube is told after the boot.
 func (d *dom0) bootsInTheMiddle(t *testing.T) {
