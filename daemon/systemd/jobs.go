@@ -57,6 +57,13 @@ func (u Units) job(ctx context.Context, verb, unit string, wait bool) error {
 func (l *link) enqueue(verb, unit string) (id int, err error) {
 	// No channel: go-systemd would take anybody's word for the end of the job.
 	switch verb {
+	case "start", "restart":
+		// systemd counts starts, so that a service that breaks again and again is
+		// left alone in the end. A person who asks begins a new count. Where that
+		// fails, for a unit that systemd does not have in memory, there is none.
+		_ = l.manager.ResetFailedUnitContext(l.ctx, unit)
+	}
+	switch verb {
 	case "start":
 		id, err = l.manager.StartUnitContext(l.ctx, unit, mode, nil)
 	case "stop":

@@ -34,6 +34,11 @@ func (m methods) RestartUnit(name, _ string) (dbus.ObjectPath, *dbus.Error) {
 // Change is one link made or removed.
 type Change struct{ Type, Filename, Destination string }
 
+// ResetFailedUnit forgets that a unit failed, and how often it was started.
+func (m methods) ResetFailedUnit(name string) *dbus.Error {
+	return m.f.called("ResetFailedUnit", name)
+}
+
 // EnableUnitFiles enables units.
 func (m methods) EnableUnitFiles(names []string, _, _ bool) (bool, []Change, *dbus.Error) {
 	changes, err := m.f.files("EnableUnitFiles", names, "enabled", "symlink")
