@@ -111,7 +111,7 @@ func (s *Service) answer(t *target) (out []any, err error) {
 		return nil, fail(dbus.InvalidArgument, "%s", queue.Escape(why, maxText))
 	}
 	m := s.methods[t.member]
-	if m == nil {
+	if m == nil || t.member.Interface == dbus.ManagerInterface && t.path != dbus.ManagerPath {
 		return nil, fail(dbus.NoSuchObject, "there is no method %s of interface %q here", quoted(t.member.Name), clip(t.member.Interface))
 	}
 	ctx, cancel := context.WithCancel(s.life)

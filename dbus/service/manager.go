@@ -37,9 +37,11 @@ func options(given map[string]godbus.Variant, known map[string]*bool) error {
 		if into == nil {
 			return fail(dbus.InvalidArgument, "there is no option %s here", quoted(name))
 		}
-		if err := v.Store(into); err != nil {
+		yes, ok := v.Value().(bool) // of exactly this type: Variant.Store would look into further variants
+		if !ok {
 			return fail(dbus.InvalidArgument, "the option %s takes true or false", quoted(name))
 		}
+		*into = yes
 	}
 	return nil
 }

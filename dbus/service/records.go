@@ -51,7 +51,7 @@ func filter(given map[string]godbus.Variant) (f audit.Filter, err error) {
 		if p == nil {
 			return f, fail(dbus.InvalidArgument, "there is no filter %s", quoted(name))
 		}
-		if err := v.Store(p); err != nil {
+		if v.Signature() != godbus.SignatureOf(p) || v.Store(p) != nil { // Store alone converts one kind into another
 			return f, fail(dbus.InvalidArgument, "the filter %s takes another type than %s", quoted(name), v.Signature())
 		}
 	}
