@@ -102,7 +102,15 @@ func TestNonsenseIsNamed(t *testing.T) {
 	w := newWorld(t)
 	w.manage()
 	c := w.client()
-	c.call("Reload")
+	for _, n := range []struct {
+		method string
+		args   []any
+	}{{"AuthorizeQubeWithString", []any{"work", goodKey, none}}, {"RevokeQube", []any{"work", none}}} { // the log and its folders are there now
+		if _, code := c.call(n.method, n.args...); code != "" {
+			t.Fatal(n.method, code)
+		}
+	}
+	head := c.property("AuditHead")
 	before, code := c.at(dbus.ManagerPath, dbus.ObjectManager+".GetManagedObjects")
 	if code != "" {
 		t.Fatal(code)
@@ -120,7 +128,10 @@ func TestNonsenseIsNamed(t *testing.T) {
 	if now := w.tree(); !reflect.DeepEqual(files, now) {
 		t.Errorf("the files were %q and are %q", files, now)
 	}
-	if s := c.state(); s != dbus.Stopped {
+	if now := c.property("AuditHead"); now != head {
+		t.Errorf("there were %v records and are %v", head, now)
+	}
+	if s := c.property("State"); s != dbus.Stopped {
 		t.Errorf("the state is %q", s)
 	}
 }

@@ -102,7 +102,7 @@ func (w *world) execute() *process {
 	w.t.Helper()
 	p := w.launch(func(ctx context.Context) error { return daemon.Run(ctx, daemonOptions(w.o)) })
 	c := w.client()
-	w.until("the executor runs", func() bool { return c.state() == dbus.Running })
+	w.until("the executor runs", func() bool { return c.property("State") == dbus.Running })
 	return p
 }
 
@@ -171,14 +171,14 @@ func codeIn(err error) string {
 	return strings.TrimPrefix(e.Name, dbus.Name+".Error.")
 }
 
-// state is the executor's, or the code of why it cannot be told.
-func (c *desktop) state() string {
-	body, code := c.at(dbus.ManagerPath, dbus.Properties+".Get", dbus.ManagerInterface, "State")
+// property is a value of the manager's, or the code of why it cannot be told.
+func (c *desktop) property(name string) any {
+	body, code := c.at(dbus.ManagerPath, dbus.Properties+".Get", dbus.ManagerInterface, name)
 	if code != "" || len(body) != 1 {
 		return code
 	}
-	s, _ := body[0].(godbus.Variant).Value().(string)
-	return s
+	v, _ := body[0].(godbus.Variant)
+	return v.Value()
 }
 
 // openFiles are this process's descriptors.
