@@ -68,20 +68,18 @@ func stream(fd godbus.UnixFD) (*os.File, error) {
 	return os.NewFile(uintptr(own), "the caller's file"), nil
 }
 
-// keyWait is how long a caller may take to write a key.
-const keyWait = 10 * time.Second
-
 // maxKeyText is more than a key and what surrounds it in a file.
 const maxKeyText = 1 << 10
 
-// keyFrom reads a key, to the end of the file or as much as a key may be.
-func keyFrom(ctx context.Context, fd godbus.UnixFD) (queue.Key, error) {
+// keyFrom reads a key, to the end of the file or as much as a key may be, and
+// waits for it as long as wait.
+func keyFrom(ctx context.Context, fd godbus.UnixFD, wait time.Duration) (queue.Key, error) {
 	f, err := stream(fd)
 	if err != nil {
 		return queue.Key{}, err
 	}
 	defer f.Close()
-	_ = f.SetReadDeadline(time.Now().Add(keyWait)) // a plain file has none and needs none
+	_ = f.SetReadDeadline(time.Now().Add(wait)) // a plain file has none and needs none
 	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Now()) })()
 	text := make([]byte, maxKeyText+1)
 	defer clear(text)

@@ -88,7 +88,7 @@ func play(role string) error {
 func testOptions(root paths.Root, address string) Options {
 	t := DefaultTimes()
 	t.Gather, t.Notice, t.Retry = 5*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
-	t.Call, t.Stall = 5*time.Second, 300*time.Millisecond
+	t.Call, t.Stall, t.Key = 5*time.Second, 300*time.Millisecond, 300*time.Millisecond
 	return Options{Root: root, Environ: []string{paths.BusVar + "=" + address}, Address: address, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Times: t}
 }
 

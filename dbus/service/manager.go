@@ -48,7 +48,7 @@ func options(given map[string]godbus.Variant, known map[string]*bool) error {
 
 // AuthorizeQube stores a key that comes through a descriptor.
 func (m manager) AuthorizeQube(ctx context.Context, c caller, vm string, fd godbus.UnixFD, opts map[string]godbus.Variant) (string, []string, error) {
-	key, err := keyFrom(ctx, fd)
+	key, err := keyFrom(ctx, fd, m.s.o.Times.Key)
 	if err != nil {
 		return "", nil, err
 	}
@@ -138,7 +138,7 @@ func (m manager) ConnectQube(ctx context.Context, c caller, vm, fingerprint stri
 
 // RotateKey stores a second key that comes through a descriptor.
 func (m manager) RotateKey(ctx context.Context, c caller, vm string, fd godbus.UnixFD) (string, []string, error) {
-	key, err := keyFrom(ctx, fd)
+	key, err := keyFrom(ctx, fd, m.s.o.Times.Key)
 	if err != nil {
 		return "", nil, err
 	}

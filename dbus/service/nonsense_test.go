@@ -110,6 +110,7 @@ func TestNonsenseIsNamed(t *testing.T) {
 			t.Fatal(n.method, code)
 		}
 	}
+	w.until("the log is followed", func() bool { return c.property("AuditHead").(uint64) > 1 })
 	head := c.property("AuditHead")
 	before, code := c.at(dbus.ManagerPath, dbus.ObjectManager+".GetManagedObjects")
 	if code != "" {

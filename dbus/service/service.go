@@ -55,6 +55,7 @@ type Times struct {
 	Call     time.Duration // a usual method gets so long
 	LongCall time.Duration // one that talks to qubes, systemd or a person, or reads the whole log
 	Handover time.Duration // for a manager to appear
+	Key      time.Duration // a caller may take so long to write a key
 	Stall    time.Duration // a client's pipe may be stuck for so long
 	Notice   time.Duration // a call is cancelled with its caller once it is older
 	Retry    time.Duration // between tries to reach a bus that is not there
@@ -64,7 +65,7 @@ type Times struct {
 func DefaultTimes() Times {
 	return Times{
 		Idle: 60 * time.Second, Power: 15 * time.Second, Gather: 100 * time.Millisecond, Search: 80 * time.Millisecond,
-		Call: 30 * time.Second, LongCall: 10 * time.Minute, Handover: 5 * time.Second, Stall: 30 * time.Second,
+		Call: 30 * time.Second, LongCall: 10 * time.Minute, Handover: 5 * time.Second, Key: 10 * time.Second, Stall: 30 * time.Second,
 		Notice: 500 * time.Millisecond, Retry: 10 * time.Second,
 	}
 }

@@ -189,12 +189,20 @@ func openFiles(t *testing.T) int {
 	return len(list)
 }
 
-// noLeak measures descriptors and goroutines now; the function that it returns
+// noLeak measures descriptors and goroutines once what was asked before has come
+// to rest; the function that it returns
 // waits until there are no more of them. Tests that use it do not run beside
 // others.
 func (w *world) noLeak() (check func()) {
 	w.t.Helper()
-	files, routines := openFiles(w.t), runtime.NumGoroutine()
+	files, routines, same := 0, 0, 0
+	w.until("nothing ends or begins any more", func() bool {
+		f, r := openFiles(w.t), runtime.NumGoroutine()
+		if same++; f != files || r != routines {
+			files, routines, same = f, r, 0
+		}
+		return same > 20
+	})
 	return func() {
 		w.t.Helper()
 		late := time.Now().Add(patience)
