@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"qvmremote/daemon/admin"
 	"qvmremote/daemon/paths"
+	"qvmremote/dbus"
 	"qvmremote/queue"
 )
 
@@ -29,6 +29,7 @@ type app struct {
 	environ []string
 	euid    int
 	root    string // --root
+	offline bool   // --offline
 	daemon  daemonFlags
 }
 
@@ -59,9 +60,23 @@ func (a *app) complain(err error) {
 		}
 		fmt.Fprintln(a.err, plain(line))
 	}
-	if errors.Is(err, fs.ErrPermission) && a.euid != 0 {
-		fmt.Fprintln(a.err, "hint: this command must run as root in dom0")
+	if hint := a.hint(err); hint != "" {
+		fmt.Fprintln(a.err, "hint: "+hint)
 	}
+}
+
+// hint is what else may be done about an error, "" for nothing that it does not
+// say itself.
+func (a *app) hint(err error) string {
+	switch {
+	case unreachable(err) && a.euid == 0:
+		return "to work on the files instead, as for a rescue: " + programName + " --offline COMMAND"
+	case unreachable(err), errors.Is(err, dbus.Err(dbus.NotAuthorized)) && a.euid != 0:
+		return "root needs no leave: sudo " + programName
+	case errors.Is(err, fs.ErrPermission) && a.euid != 0:
+		return "this command must run as root in dom0"
+	}
+	return ""
 }
 
 // group is a command that only has subcommands.
@@ -113,20 +128,10 @@ func badFlag(c *cobra.Command, err error) error {
 
 func helpHint(c *cobra.Command) string { return "hint: " + c.CommandPath() + " --help" }
 
-// asRoot runs do if it can work: in a real dom0 only root may.
-func (a *app) asRoot(do func(context.Context, *admin.Admin, []string) error) func(*cobra.Command, []string) error {
-	return func(c *cobra.Command, args []string) error {
-		root, err := a.rootDir()
-		if err != nil {
-			return err
-		}
-		if err := a.needRoot(root, strings.TrimPrefix(c.CommandPath(), programName+" ")); err != nil {
-			return err
-		}
-		return do(c.Context(), admin.New(root, a.environ, a.who(), "cli"), args)
-	}
-}
+// actionOf is the command as it was typed, without the program's name.
+func actionOf(c *cobra.Command) string { return strings.TrimPrefix(c.CommandPath(), programName+" ") }
 
+// needRoot refuses what works on the files of a real dom0 to all but root.
 func (a *app) needRoot(root paths.Root, action string) error {
 	if !root.Real() || a.euid == 0 {
 		return nil

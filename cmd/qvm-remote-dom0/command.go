@@ -26,6 +26,7 @@ func (a *app) command() *cobra.Command {
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(badFlag)
 	root.PersistentFlags().StringVar(&a.root, "root", "/", "folder below which every file lies, for tests")
+	root.PersistentFlags().BoolVar(&a.offline, "offline", false, "ask no service on the message bus and work on the files, as root: for a rescue")
 	f := root.Flags()
 	f.StringArrayVar(&a.daemon.vms, "vm", nil, "look at this qube instead of the configured ones; may be repeated")
 	f.BoolVar(&a.daemon.once, "once", false, "look once at each qube, see through what that brings, and exit")
@@ -35,7 +36,8 @@ func (a *app) command() *cobra.Command {
 	f.BoolVarP(&a.daemon.verbose, "verbose", "v", false, "log more")
 	root.AddCommand(a.authorize(), a.revoke(), a.keys(), a.rotate(), a.connect(), a.disconnect(), a.status(),
 		group("queue", "Look into the queues of running qubes", a.queueStatus(), a.queueClean(), a.queueRecover(), a.queueDebug()),
-		a.enable(), a.disable(), a.pause(), a.resume(), a.stopEverything(),
+		a.start(), a.stop(), a.restart(), a.enable(), a.disable(), a.pause(), a.resume(), a.stopEverything(),
+		a.commands(), a.cancel(),
 		group("audit", "Read and verify the audit log", a.auditShow(), a.auditFollow(), a.auditVerify(), a.auditExport()),
 		a.doctor())
 	return root

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"qvmremote/daemon/admin"
-	"qvmremote/queue"
 )
 
 func (a *app) connect() *cobra.Command {
@@ -16,12 +15,12 @@ func (a *app) connect() *cobra.Command {
 	c := &cobra.Command{Use: "connect VM [KEY]", Args: between(1, 2), Short: "Authorize a running qube with the key that it has",
 		Long: "Read the key from the running qube, show its fingerprint, and authorize the qube once you\n" +
 			"have compared it with what `qvm-remote status` shows there. KEY may be given instead.",
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, args []string) error {
-			key, err := a.keyOf(ctx, d, args, yes)
+		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
+			take, err := a.keyOf(ctx, d, args, yes)
 			if err != nil {
 				return err
 			}
-			ch, err := a.confirming(ctx, replace, func(replace bool) (admin.Change, error) { return d.Connect(ctx, args[0], key, replace) })
+			ch, err := a.confirming(ctx, replace, take)
 			a.warn(ch.Warnings...)
 			if err != nil {
 				return err
@@ -37,29 +36,32 @@ func (a *app) connect() *cobra.Command {
 
 // keyOf takes the key that was given, or the qube's own once a person has
 // compared it: the qube itself is all that vouches for it.
-func (a *app) keyOf(ctx context.Context, d *admin.Admin, args []string, trusted bool) (queue.Key, error) {
+func (a *app) keyOf(ctx context.Context, d dom0, args []string, trusted bool) (taking, error) {
 	if len(args) == 2 {
-		return a.keyFrom(ctx, args)
+		key, err := a.keyFrom(ctx, args)
+		return func(ctx context.Context, replace bool) (admin.Change, error) {
+			return d.Connect(ctx, args[0], key, replace)
+		}, err
 	}
-	key, err := d.FetchKey(ctx, args[0])
+	fingerprint, take, err := d.Offered(ctx, args[0])
 	if err != nil || trusted {
-		return key, err
+		return take, err
 	}
-	a.say("The key of VM '%s' has the fingerprint\n  %s", args[0], key.Fingerprint())
+	a.say("The key of VM '%s' has the fingerprint\n  %s", args[0], plain(fingerprint))
 	ok, err := a.agrees(ctx, "Compare it with what `qvm-remote status` shows in the qube. Type 'yes' if it is the same: ")
 	if err != nil {
-		return queue.Key{}, err
+		return nil, err
 	}
 	if !ok {
 		a.say("Aborted.")
-		return queue.Key{}, errSaid
+		return nil, errSaid
 	}
-	return key, nil
+	return take, nil
 }
 
 func (a *app) disconnect() *cobra.Command {
 	return &cobra.Command{Use: "disconnect VM", Args: between(1, 1), Short: "Take a qube's key away, stop looking at it, and clean its queue",
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, args []string) error {
+		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
 			ch, err := d.Disconnect(ctx, args[0])
 			a.warn(ch.Warnings...)
 			if err != nil {
@@ -82,7 +84,7 @@ WARNING: Without this, ` + "`systemctl start qvm-remote-dom0`" + ` lasts until t
 
 func (a *app) enable() *cobra.Command {
 	return &cobra.Command{Use: "enable", Args: between(0, 0), Short: "Start the daemon, now and at each boot",
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, _ []string) error {
+		RunE: a.onDom0(func(ctx context.Context, d dom0, _ []string) error {
 			a.say("%s", risk)
 			yes, err := a.agrees(ctx, "Type 'yes' to accept this risk and enable: ")
 			if err != nil {
@@ -104,7 +106,7 @@ func (a *app) enable() *cobra.Command {
 
 func (a *app) disable() *cobra.Command {
 	return &cobra.Command{Use: "disable", Args: between(0, 0), Short: "Stop the daemon, now and for future boots",
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, _ []string) error {
+		RunE: a.onDom0(func(ctx context.Context, d dom0, _ []string) error {
 			warnings, err := d.Disable(ctx)
 			a.warn(warnings...)
 			if err != nil {

@@ -37,6 +37,9 @@ func (a *app) runDaemon(c *cobra.Command, _ []string) error {
 	if err := a.needRoot(root, daemonAction); err != nil {
 		return err
 	}
+	if a.offline {
+		return errors.New("--offline is for the commands; the daemon shows itself on the bus that there is")
+	}
 	if a.daemon.manage {
 		return a.runManager(c.Context(), root)
 	}

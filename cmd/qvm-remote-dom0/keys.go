@@ -22,12 +22,14 @@ func (a *app) authorize() *cobra.Command {
 		Long: "Store the key of a qube and add it to QVM_REMOTE_VMS.\n\n" +
 			"The key is what `qvm-remote key show` prints in the qube. It is read from stdin; on a\n" +
 			"terminal it is asked for. Whoever has it can do anything in dom0 and every qube.",
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, args []string) error {
+		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
 			key, err := a.keyFrom(ctx, args)
 			if err != nil {
 				return err
 			}
-			ch, err := a.confirming(ctx, replace, func(replace bool) (admin.Change, error) { return d.Authorize(ctx, args[0], key, replace) })
+			ch, err := a.confirming(ctx, replace, func(ctx context.Context, replace bool) (admin.Change, error) {
+				return d.Authorize(ctx, args[0], key, replace)
+			})
 			a.warn(ch.Warnings...)
 			if err != nil {
 				return err
@@ -49,8 +51,8 @@ func (a *app) keyFrom(ctx context.Context, args []string) (queue.Key, error) {
 }
 
 // confirming asks before a key is replaced, where somebody can answer.
-func (a *app) confirming(ctx context.Context, replace bool, do func(bool) (admin.Change, error)) (admin.Change, error) {
-	ch, err := do(replace)
+func (a *app) confirming(ctx context.Context, replace bool, do taking) (admin.Change, error) {
+	ch, err := do(ctx, replace)
 	var other *admin.ReplaceError
 	if !errors.As(err, &other) || !a.interactive() {
 		return ch, err
@@ -64,18 +66,18 @@ func (a *app) confirming(ctx context.Context, replace bool, do func(bool) (admin
 		a.say("Aborted.")
 		return ch, errSaid
 	}
-	return do(true)
+	return do(ctx, true)
 }
 
 func (a *app) authorized(ch admin.Change) {
 	a.say("Authorized VM '%s'. Key stored in %s", ch.VM, ch.KeyFile)
 	a.say("Fingerprint: %s", ch.Fingerprint)
-	a.say("dom0 looks at: %s (%s)", strings.Join(ch.VMs, " "), ch.Config)
+	a.say("dom0 looks at: %s (%s)", orDash(strings.Join(ch.VMs, " ")), ch.Config)
 }
 
 func (a *app) revoke() *cobra.Command {
 	return &cobra.Command{Use: "revoke VM", Args: between(1, 1), Short: "Take a qube's key away; each of its requests is denied from then on",
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, args []string) error {
+		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
 			ch, err := d.Revoke(ctx, args[0])
 			a.warn(ch.Warnings...)
 			if errors.Is(err, keys.ErrNoKey) {
@@ -92,7 +94,7 @@ func (a *app) revoke() *cobra.Command {
 func (a *app) rotate() *cobra.Command {
 	var cancel bool
 	c := &cobra.Command{Use: "rotate VM [KEY]", Args: between(1, 2), Short: "Give a qube a new key; the old one is dead once the new one was used",
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, args []string) error {
+		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
 			if cancel {
 				return a.cancelRotation(ctx, d, args)
 			}
@@ -114,7 +116,7 @@ func (a *app) rotate() *cobra.Command {
 	return c
 }
 
-func (a *app) cancelRotation(ctx context.Context, d *admin.Admin, args []string) error {
+func (a *app) cancelRotation(ctx context.Context, d dom0, args []string) error {
 	if len(args) > 1 {
 		return errors.New("rotate --cancel takes no key")
 	}
@@ -130,7 +132,7 @@ func (a *app) cancelRotation(ctx context.Context, d *admin.Admin, args []string)
 func (a *app) keys() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{Use: "keys", Args: between(0, 0), Short: "List who is authorized, by fingerprint",
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, _ []string) error {
+		RunE: a.onDom0(func(ctx context.Context, d dom0, _ []string) error {
 			list, err := d.Keys(ctx)
 			if err != nil {
 				return err

@@ -10,7 +10,7 @@ import (
 
 func (a *app) pause() *cobra.Command {
 	return &cobra.Command{Use: "pause", Args: between(0, 0), Short: "Take nothing new from any qube; what was taken goes on",
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, _ []string) error {
+		RunE: a.onDom0(func(ctx context.Context, d dom0, _ []string) error {
 			warnings, err := d.Pause(ctx)
 			a.warn(warnings...)
 			if err != nil {
@@ -23,14 +23,13 @@ func (a *app) pause() *cobra.Command {
 
 func (a *app) resume() *cobra.Command {
 	return &cobra.Command{Use: "resume", Args: between(0, 0), Short: "Take requests again, after pause or stop-everything",
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, _ []string) error {
-			was := d.Paused()
-			warnings, err := d.Resume(ctx)
+		RunE: a.onDom0(func(ctx context.Context, d dom0, _ []string) error {
+			was, warnings, err := d.Resume(ctx)
 			a.warn(warnings...)
 			if err != nil {
 				return err
 			}
-			if was == admin.NotPaused {
+			if !was {
 				a.say("It was not paused.")
 				return nil
 			}
@@ -41,7 +40,7 @@ func (a *app) resume() *cobra.Command {
 
 func (a *app) stopEverything() *cobra.Command {
 	return &cobra.Command{Use: "stop-everything", Args: between(0, 0), Short: "Kill every command that runs, deny what waits, and pause",
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, _ []string) error {
+		RunE: a.onDom0(func(ctx context.Context, d dom0, _ []string) error {
 			warnings, err := d.StopEverything(ctx)
 			a.warn(warnings...)
 			if err != nil {

@@ -16,9 +16,9 @@ import (
 )
 
 // onQueues is a command on the queues of the qubes named, or of all.
-func (a *app) onQueues(use, short string, do func(context.Context, *admin.Admin, []string) error) *cobra.Command {
+func (a *app) onQueues(use, short string, do func(context.Context, dom0, []string) error) *cobra.Command {
 	return &cobra.Command{Use: use + " [VM]...", Short: short, Args: between(0, math.MaxInt),
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, args []string) error {
+		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
 			vms, err := d.Targets(ctx, args)
 			if err != nil {
 				return err
@@ -33,8 +33,11 @@ func (a *app) onQueues(use, short string, do func(context.Context, *admin.Admin,
 
 func (a *app) queueStatus() *cobra.Command {
 	var asJSON bool
-	c := a.onQueues("status", "Count what lies in the queues", func(ctx context.Context, d *admin.Admin, vms []string) error {
-		reports := d.Queues(ctx, vms)
+	c := a.onQueues("status", "Count what lies in the queues", func(ctx context.Context, d dom0, vms []string) error {
+		reports, err := d.Queues(ctx, vms, asJSON)
+		if err != nil {
+			return err
+		}
 		if asJSON {
 			return a.json(reports)
 		}
@@ -55,15 +58,16 @@ func (a *app) queueStatus() *cobra.Command {
 
 func (a *app) queueClean() *cobra.Command {
 	var all bool
-	c := a.onQueues("clean", "Remove what is left over from the queues", func(ctx context.Context, d *admin.Admin, vms []string) error {
+	c := a.onQueues("clean", "Remove what is left over from the queues", func(ctx context.Context, d dom0, vms []string) error {
+		reports, err := d.Clean(ctx, vms, all)
 		failed := false
-		for _, q := range d.Clean(ctx, vms, all) {
+		for _, q := range reports {
 			failed = a.note(q) || failed
 			if q.Note == "" || len(q.Done) > 0 {
 				a.say("%s: cleaned %d file(s)%s", q.VM, len(q.Done), left(q.Skipped))
 			}
 		}
-		return said(failed)
+		return said(failed, err)
 	})
 	c.Long = "Remove files older than a day from the queues of running qubes; what belongs to a request\nthat dom0 still works on is left alone."
 	c.Flags().BoolVar(&all, "all", false, "younger files as well: requests not taken yet are lost, and answers nobody fetched")
@@ -78,9 +82,10 @@ func left(n int) string {
 }
 
 func (a *app) queueRecover() *cobra.Command {
-	return a.onQueues("recover", "Answer what seems to be running but is not", func(ctx context.Context, d *admin.Admin, vms []string) error {
+	return a.onQueues("recover", "Answer what seems to be running but is not", func(ctx context.Context, d dom0, vms []string) error {
+		reports, err := d.Recover(ctx, vms)
 		failed := false
-		for _, q := range d.Recover(ctx, vms) {
+		for _, q := range reports {
 			failed = a.note(q) || failed
 			switch {
 			case len(q.Done) > 0:
@@ -92,7 +97,7 @@ func (a *app) queueRecover() *cobra.Command {
 				a.say("%s: %d open in dom0, left alone", q.VM, q.Skipped)
 			}
 		}
-		return said(failed)
+		return said(failed, err)
 	})
 }
 
@@ -109,18 +114,19 @@ func (a *app) note(q admin.QueueReport) (failed bool) {
 	return true
 }
 
-func said(failed bool) error {
-	if failed {
+// said is err, or that what failed was told already.
+func said(failed bool, err error) error {
+	if err == nil && failed {
 		return errSaid
 	}
-	return nil
+	return err
 }
 
 // debugRecords is how many audit records are shown for each qube.
 const debugRecords = 5
 
 func (a *app) queueDebug() *cobra.Command {
-	return a.onQueues("debug", "List the files in the queues, and the last audit records", func(ctx context.Context, d *admin.Admin, vms []string) error {
+	return a.onQueues("debug", "List the files in the queues, and the last audit records", func(ctx context.Context, d dom0, vms []string) error {
 		reports, err := d.Debug(ctx, vms, debugRecords)
 		if err != nil {
 			return err

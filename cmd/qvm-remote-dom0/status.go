@@ -16,9 +16,9 @@ import (
 )
 
 func (a *app) status() *cobra.Command {
-	var asJSON bool
+	var asJSON, verbose bool
 	c := &cobra.Command{Use: "status", Args: between(0, 0), Short: "Show the daemon, the qubes and their keys",
-		RunE: a.asRoot(func(ctx context.Context, d *admin.Admin, _ []string) error {
+		RunE: a.onDom0(func(ctx context.Context, d dom0, _ []string) error {
 			st, err := d.Status(ctx)
 			if err != nil {
 				return err
@@ -27,9 +27,13 @@ func (a *app) status() *cobra.Command {
 				return a.json(st)
 			}
 			a.showStatus(st)
+			if verbose {
+				a.say("\nAsked: %s", plain(d.Way()))
+			}
 			return nil
 		})}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "also say who was asked: the service, or the files")
 	return c
 }
 
@@ -135,42 +139,6 @@ func orUnknown(s string) string {
 		return "unknown"
 	}
 	return s
-}
-
-func (a *app) doctor() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{Use: "doctor", Args: between(0, 0), Short: "Find what keeps requests from being answered, and what to do",
-		RunE: func(c *cobra.Command, _ []string) error {
-			root, err := a.rootDir()
-			if err != nil {
-				return err
-			}
-			// Also without root: that is its first finding then.
-			found := admin.New(root, a.environ, a.who(), "cli").Doctor(c.Context())
-			if asJSON {
-				err = a.json(found)
-			} else {
-				a.showFindings(found)
-			}
-			for _, f := range found {
-				if f.Level == admin.Bad && err == nil {
-					err = errSaid
-				}
-			}
-			return err
-		}}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return c
-}
-
-func (a *app) showFindings(found []admin.Finding) {
-	words := map[admin.Level]string{admin.Good: "ok", admin.Info: "info", admin.Warning: "WARNING", admin.Bad: "ERROR"}
-	for _, f := range found {
-		a.say("%-8s %s", words[f.Level], plain(f.Text))
-		if f.Next != "" {
-			a.say("%-8s next: %s", "", plain(f.Next))
-		}
-	}
 }
 
 // json prints v as JSON of ASCII alone: what a terminal would act on, also the

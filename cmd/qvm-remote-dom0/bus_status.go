@@ -1,0 +1,115 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"qvmremote/daemon"
+	"qvmremote/daemon/admin"
+	"qvmremote/daemon/audit"
+	"qvmremote/dbus"
+)
+
+// Codes of the service's health that the files tell in another place.
+const (
+	settingsHealth = "settings"
+	keyHealth      = "key-" // and the qube's name
+)
+
+// health is the text of the trouble with that code, and whether there is it.
+func health(m dbus.Manager, code string) (text string, there bool) {
+	i := slices.IndexFunc(m.Health, func(p dbus.Problem) bool { return p.Code == code })
+	if i < 0 {
+		return "", false
+	}
+	return m.Health[i].Text, true
+}
+
+func (b *overBus) Keys(ctx context.Context) ([]admin.Key, error) {
+	m, qubes, err := b.c.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, unsure := health(m, settingsHealth)
+	list := []admin.Key{}
+	for _, q := range qubes {
+		if q.KeyState == admin.KeyNone {
+			continue
+		}
+		k := admin.Key{VM: q.Name, State: q.KeyState, Fingerprint: q.Fingerprint, Next: q.NextFingerprint,
+			Configured: q.Configured && !unsure, Unsure: unsure}
+		if !q.AuthorizedAt.IsZero() {
+			k.Authorised = q.AuthorizedAt.UTC()
+		}
+		if k.State == admin.KeyBad {
+			k.Problem, _ = health(m, keyHealth+q.Name)
+		}
+		list = append(list, k)
+	}
+	return list, nil
+}
+
+func (b *overBus) Status(ctx context.Context) (admin.Status, error) {
+	power := b.power(ctx)
+	m, qubes, err := b.c.Status(ctx)
+	if err != nil {
+		return admin.Status{}, err
+	}
+	st := admin.Status{Version: m.Version, Running: m.State != dbus.Stopped, Pid: int(m.Pid), Since: m.Since, DryRun: m.DryRun,
+		Autostart: "disabled", Config: b.root.Config(), KeysDir: b.root.Keys(), Log: b.root.Log(), Audit: b.root.Audit(), Qubes: []admin.QubeLine{}}
+	if m.StartsAtBoot {
+		st.Autostart = "enabled"
+	}
+	if m.State == dbus.Paused {
+		st.Paused = admin.PausedOnly
+	}
+	for _, p := range m.Health {
+		if p.Code == settingsHealth {
+			st.Unsure = true
+			st.Problems = append(st.Problems, p.Text)
+			continue
+		}
+		st.Health = append(st.Health, daemon.Health{Code: p.Code, Severity: audit.Severity(p.Severity), Title: p.Title, Text: p.Text})
+	}
+	for _, q := range qubes {
+		st.Qubes = append(st.Qubes, admin.QubeLine{Name: q.Name, Configured: q.Configured && !st.Unsure, Key: q.KeyState,
+			Power: cmp.Or(power[q.Name], q.PowerState), Connection: q.Connection, Running: int(q.Running), Open: int(q.Open), Refused: int64(q.Refused)})
+	}
+	slices.SortStableFunc(st.Qubes, func(x, y admin.QubeLine) int { return cmp.Compare(rank(x), rank(y)) })
+	return st, nil
+}
+
+// rank puts the qubes that dom0 looks at first.
+func rank(q admin.QubeLine) int {
+	if q.Configured {
+		return 0
+	}
+	return 1
+}
+
+// power asks for the qubes' states now. Where that cannot be, or may not, the
+// service's last word on each counts.
+func (b *overBus) power(ctx context.Context) map[string]string {
+	list, err := b.c.AvailableQubes(ctx)
+	if err != nil {
+		return nil
+	}
+	power := map[string]string{}
+	for _, q := range list {
+		power[q.Name] = q.PowerState
+	}
+	return power
+}
+
+func (b *overBus) Doctor(ctx context.Context) ([]admin.Finding, error) {
+	list, err := b.c.Doctor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := make([]admin.Finding, 0, len(list))
+	for _, f := range list {
+		found = append(found, admin.Finding{Level: admin.Level(f.Severity), Text: f.Text, Next: f.Remedy})
+	}
+	return found, nil
+}
