@@ -20,15 +20,6 @@ const (
 	wholeLog  = 10 * time.Minute // to go through all of a log
 )
 
-// logged fails where there is no audit log yet.
-func (b *overBus) logged(ctx context.Context) error {
-	m, err := b.c.ReadManager(ctx)
-	if err == nil && m.AuditHead == 0 {
-		err = noLog(b.root)
-	}
-	return err
-}
-
 // record reads a line of the log. One that is damaged is shown as such.
 func record(line string) audit.Record {
 	var r audit.Record
@@ -39,10 +30,16 @@ func record(line string) audit.Record {
 }
 
 func (b *overBus) Newest(ctx context.Context, vm string, n int) ([]audit.Record, error) {
-	if err := b.logged(ctx); err != nil {
-		return nil, err
+	last, err := b.newest(ctx, vm, n, math.MaxInt)
+	if err != nil || len(last) > 0 {
+		return last, err
 	}
-	return b.newest(ctx, vm, n, math.MaxInt)
+	// The log's end is no sign: the service may not have seen it begin yet.
+	text, next, err := b.c.ExportAuditText(ctx, 0, 1)
+	if err == nil && text == "" && next == 0 {
+		err = noLog(b.root)
+	}
+	return nil, err
 }
 
 // newest asks for at most so many pages.
@@ -122,23 +119,24 @@ func (b *overBus) since(ctx context.Context, next uint64, show func(audit.Record
 }
 
 func (b *overBus) Verify(ctx context.Context, checkpoints []string) (bool, []string, error) {
-	if err := b.logged(ctx); err != nil {
-		return false, nil, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, wholeLog)
 	defer cancel()
 	v, err := b.c.VerifyAudit(ctx, checkpoints)
+	if errors.Is(err, dbus.Err(dbus.NoSuchRecord)) {
+		err = noLog(b.root)
+	}
 	return v.Verified, v.Sentences, err
 }
 
 func (b *overBus) Export(ctx context.Context, w io.Writer, format string) error {
-	if err := b.logged(ctx); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, wholeLog)
 	defer cancel()
-	if _, err := b.c.ExportAudit(ctx, w, format); err != nil {
+	n, err := b.c.ExportAudit(ctx, w, format)
+	switch {
+	case err == nil && n == 0:
+		return noLog(b.root)
+	case err != nil && n > 0:
 		return fmt.Errorf("the export is not whole: %w", err)
 	}
-	return nil
+	return err
 }

@@ -56,7 +56,7 @@ func (b *overBus) Status(ctx context.Context) (admin.Status, error) {
 	if err != nil {
 		return admin.Status{}, err
 	}
-	st := admin.Status{Version: m.Version, Running: m.State != dbus.Stopped, Pid: int(m.Pid), Since: m.Since, DryRun: m.DryRun,
+	st := admin.Status{Version: m.Version, Running: m.Pid != 0, Pid: int(m.Pid), Since: m.Since, DryRun: m.DryRun,
 		Autostart: "disabled", Config: b.root.Config(), KeysDir: b.root.Keys(), Log: b.root.Log(), Audit: b.root.Audit(), Qubes: []admin.QubeLine{}}
 	if m.StartsAtBoot {
 		st.Autostart = "enabled"

@@ -21,12 +21,13 @@ import (
 	"qvmremote/daemon/run"
 	"qvmremote/queue"
 	"qvmremote/test/bus"
-	fake "qvmremote/test/bus/systemd"
+	"qvmremote/test/bus/systemd"
 )
 
 func TestMain(m *testing.M) {
 	run.Supervise()
-	testscript.Main(m, map[string]func(){"qvm-remote-dom0": main, "dom0": inTestRoot, "agent": playAgent})
+	testscript.Main(m, map[string]func(){"qvm-remote-dom0": main, "dom0": inTestRoot, "agent": playAgent,
+		"member": playMember, "outsider": playOutsider})
 }
 
 // inTestRoot is the program with the test's root.
@@ -57,31 +58,6 @@ var tools = map[string]string{
 		exec agent "$q/home"`,
 }
 
-// systemdFor starts a systemd with the executor's unit for the scripts that
-// name its bus: QVM_REMOTE_BUS=$SYSTEMD.
-func systemdFor(t *testing.T) (*fake.Fake, string) {
-	b := bus.Start(t)
-	f := fake.Start(t, b)
-	f.Add(admin.Service, fake.Hooks{})
-	return f, b.Address
-}
-
-// unit expects the executor's unit to be so: unit enabled active; with refused,
-// systemd says no to every change of boot state from then on.
-func unit(f *fake.Fake) func(ts *testscript.TestScript, _ bool, args []string) {
-	return func(ts *testscript.TestScript, _ bool, args []string) {
-		if args[0] == "refused" {
-			for _, method := range []string{"EnableUnitFiles", "DisableUnitFiles"} {
-				f.Refuse(method, "org.freedesktop.DBus.Error.AccessDenied", "Access \x1b[31mdenied")
-			}
-			return
-		}
-		if got := []string{f.Enabled(admin.Service), f.Active(admin.Service)}; !slices.Equal(got, args) {
-			ts.Fatalf("the unit is %q, want %q", got, args)
-		}
-	}
-}
-
 func setup(e *testscript.Env) error {
 	bin, qubes := filepath.Join(e.WorkDir, "tools"), filepath.Join(e.WorkDir, "qubes")
 	err := os.MkdirAll(bin, 0o755)
@@ -103,17 +79,63 @@ func setup(e *testscript.Env) error {
 	return err
 }
 
-func TestScripts(t *testing.T) {
-	systemd, address := systemdFor(t)
-	testscript.Run(t, testscript.Params{Dir: "testdata/script",
-		Setup: func(e *testscript.Env) error { e.Setenv("SYSTEMD", address); return setup(e) },
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"unit": unit(systemd), "makekey": makeKey, "ask": ask, "mode": mode, "until": until, "hostile": hostile},
+// TestOnFiles runs the scripts where no service answers.
+func TestOnFiles(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, params("files", "script", func(e *testscript.Env) error {
+		b := bus.Start(t)
+		e.Defer(b.Stop)
+		f := systemd.Start(t, b)
+		f.Add(admin.Service, systemd.Hooks{})
+		e.Setenv("SYSTEMD", b.Address) // for scripts that have one: QVM_REMOTE_BUS=$SYSTEMD
+		e.Values[theSystemd] = f
+		return nil
+	}))
+}
+
+// params are for the scripts in a folder, by one way: files or bus, which is
+// also a condition in them.
+func params(way, folder string, prepare func(*testscript.Env) error) testscript.Params {
+	return testscript.Params{Dir: filepath.Join("testdata", folder),
+		Setup: func(e *testscript.Env) error {
+			if err := setup(e); err != nil {
+				return err
+			}
+			return prepare(e)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"unit": unit, "polkit": allow, "makekey": makeKey,
+			"submit": submit, "ask": ask, "mode": mode, "until": until, "hostile": hostile},
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
+			switch cond {
+			case "root":
 				return os.Geteuid() == 0, nil
+			case "files", "bus":
+				return cond == way, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
-		}})
+		}}
+}
+
+// theSystemd is the script's, by that name among its values.
+const theSystemd = "systemd"
+
+// unit expects the executor's unit to become so: unit enabled active; with refused,
+// systemd says no to every change of boot state from then on.
+func unit(ts *testscript.TestScript, _ bool, args []string) {
+	f := ts.Value(theSystemd).(*systemd.Fake)
+	if args[0] == "refused" {
+		for _, method := range []string{"EnableUnitFiles", "DisableUnitFiles"} {
+			f.Refuse(method, "org.freedesktop.DBus.Error.AccessDenied", "Access \x1b[31mdenied")
+		}
+		return
+	}
+	var got []string
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if got = []string{f.Enabled(admin.Service), f.Active(admin.Service)}; slices.Equal(got, args) {
+			return
+		}
+	}
+	ts.Fatalf("the unit is %q, want %q", got, args)
 }
 
 // makeKey writes a new key to each file named.
@@ -126,17 +148,29 @@ func makeKey(ts *testscript.TestScript, _ bool, args []string) {
 // ask submits a script from the qube work and expects the exit code, or with !
 // a denial for the reason: ask 0 'echo hello', ! ask no-key true.
 func ask(ts *testscript.TestScript, neg bool, args []string) {
-	c := client.New(filepath.Join(ts.Getenv("QUBES"), "work/home"))
-	c.Database = func(context.Context, string) (string, error) { return "work", nil }
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	ticket, err := c.Submit(ctx, client.Request{Script: []byte(args[1]), Within: 30 * time.Second, Timeout: 30 * time.Second})
-	ts.Check(err)
+	c, ticket := submitted(ctx, ts, args[1])
 	out, err := c.Wait(ctx, ticket, client.Events{})
 	ts.Check(err)
 	if got := fmt.Sprint(out.Exit); !neg && got != args[0] || neg && string(out.Reason) != args[0] {
 		ts.Fatalf("%s: exit %s, state %s, reason %s: %s", args[1], got, out.State, out.Reason, out.Sentence)
 	}
+}
+
+// submit submits a script from the qube work and waits for nothing.
+func submit(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	submitted(ctx, ts, args[0])
+}
+
+func submitted(ctx context.Context, ts *testscript.TestScript, script string) (*client.Client, *client.Ticket) {
+	c := client.New(filepath.Join(ts.Getenv("QUBES"), "work/home"))
+	c.Database = func(context.Context, string) (string, error) { return "work", nil }
+	ticket, err := c.Submit(ctx, client.Request{Script: []byte(script), Within: 30 * time.Second, Timeout: 30 * time.Second})
+	ts.Check(err)
+	return c, ticket
 }
 
 // mode checks a file's permissions: mode 0600 FILE.
