@@ -87,10 +87,11 @@ type Service struct {
 	end      context.CancelFunc
 	loops    sync.WaitGroup
 
-	made      chan struct{} // closed when all of the above is there
-	readyOnce sync.Once
-	ready     chan struct{} // closed when calls may be answered
-	owner     chan bool     // told when the name was lost (false) or came (true); newest only
+	made       chan struct{} // closed when all of the above is there
+	readyOnce  sync.Once
+	ready      chan struct{} // closed when calls may be answered
+	owner      chan bool     // told when the name was lost (false) or came (true); newest only
+	came, seen atomic.Uint64 // how often the name came, and what of that was caught up with
 }
 
 // connect reaches the bus and makes the objects; no name is owned yet and no
@@ -161,11 +162,25 @@ func (s *Service) DeliverSignal(_, _ string, sig *godbus.Signal) {
 }
 
 func (s *Service) owns(yes bool) {
+	if yes {
+		s.came.Add(1)
+	}
 	select {
 	case <-s.owner: // only the newest counts
 	default:
 	}
 	s.owner <- yes
+}
+
+// catchUp looks anew if the name came since the last look: what happened while
+// another owned it was not for this process to tell, and it may not have seen
+// all of it yet. Of several calls each waits for the look.
+func (s *Service) catchUp(ctx context.Context) {
+	if came := s.came.Load(); s.seen.Load() < came {
+		s.objects.look.stale.Store(true)
+		s.objects.refresh(ctx)
+		s.seen.Store(came)
+	}
 }
 
 // bus asks the bus itself.
