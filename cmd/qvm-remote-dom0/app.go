@@ -69,10 +69,10 @@ func (a *app) complain(err error) {
 // say itself.
 func (a *app) hint(err error) string {
 	switch {
-	case unreachable(err) && a.euid == 0:
-		return "to work on the files instead, as for a rescue: " + programName + " --offline COMMAND"
-	case unreachable(err), errors.Is(err, dbus.Err(dbus.NotAuthorized)) && a.euid != 0:
-		return "root needs no leave: sudo " + programName
+	case unreachable(err):
+		return "to work on the files instead, as root, for a rescue: " + programName + " --offline COMMAND"
+	case errors.Is(err, dbus.Err(dbus.NotAuthorized)) && a.euid != 0:
+		return "root needs no leave: sudo " + programName + " COMMAND"
 	case errors.Is(err, fs.ErrPermission) && a.euid != 0:
 		return "this command must run as root in dom0"
 	}

@@ -75,7 +75,10 @@ func (b *overBus) Follow(ctx context.Context, from int64, show func(audit.Record
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-m.Changed():
+		case _, open := <-m.Changed():
+			if !open && ctx.Err() == nil {
+				return errors.New(m.Snapshot().Why)
+			}
 		}
 		now := m.Snapshot()
 		for _, n := range m.TakeNews() {

@@ -14,6 +14,10 @@ Without a command it is the daemon. It looks at the qubes in QVM_REMOTE_VMS
 Authorize a qube:   qvm-remote-dom0 authorize VM
 Is anything wrong?  qvm-remote-dom0 doctor
 
+The commands ask its service on the system bus, where root and members of the
+group qubes may, as far as polkit allows. Where there is no such service, root
+works on the files, and with --offline also where there is one.
+
 Exit codes: 0 done; 1 refused, failed, wrong usage, not verified (audit verify),
 or something is wrong (doctor).`
 

@@ -137,10 +137,11 @@ func (a *app) reach(ctx context.Context, root paths.Root) (dom0, error) {
 // unreachable reports whether err says that the service could not be asked, as
 // opposed to what it answered.
 func unreachable(err error) bool {
-	for _, code := range []dbus.Code{dbus.Absent, dbus.Disconnected, dbus.TimedOut, dbus.Incompatible} {
+	for _, code := range []dbus.Code{dbus.Absent, dbus.Disconnected, dbus.Incompatible} {
 		if errors.Is(err, dbus.Err(code)) {
 			return true
 		}
 	}
-	return false
+	// Of its own deadlines the service tells by name alone.
+	return errors.Is(err, dbus.Err(dbus.TimedOut)) && errors.Is(err, context.DeadlineExceeded)
 }
