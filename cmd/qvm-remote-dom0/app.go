@@ -72,7 +72,11 @@ func (a *app) hint(err error) string {
 	case unreachable(err):
 		return "to work on the files instead, as root, for a rescue: " + programName + " --offline COMMAND"
 	case errors.Is(err, dbus.Err(dbus.NotAuthorized)) && a.euid != 0:
-		return "root needs no leave: sudo " + programName + " COMMAND"
+		hint := "root needs no leave: sudo " + programName + " COMMAND"
+		if !a.interactive() {
+			hint += "; a password is asked for only where stdin is a terminal"
+		}
+		return hint
 	case errors.Is(err, fs.ErrPermission) && a.euid != 0:
 		return "this command must run as root in dom0"
 	}

@@ -14,7 +14,7 @@ func TestOnlyRoot(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{"", "--once", "authorize work", "revoke work", "keys", "rotate work", "connect work", "disconnect work",
 		"start", "stop", "restart", "pause", "resume", "stop-everything", "commands", "cancel 1",
-		"status", "queue status", "queue clean", "queue recover", "queue debug", "enable", "disable",
+		"--offline keys", "status", "queue status", "queue clean", "queue recover", "queue debug", "enable", "disable",
 		"audit show", "audit follow", "audit verify", "audit export"} {
 		var out, errs bytes.Buffer
 		a := &app{in: os.Stdin, out: &out, err: &errs, euid: 1000, environ: []string{"QVM_REMOTE_BUS=unix:path=/nonexistent/bus"}}
