@@ -108,9 +108,11 @@ func newMachineWith(t *testing.T, policy string, withPolkit bool) *machine {
 	return m
 }
 
-// others is what the packages of polkit and systemd allow.
+// others is what the packages of polkit and systemd allow, and the bus's own
+// rules for root.
 const others = `
-  <policy user="root"><allow own="org.freedesktop.PolicyKit1"/><allow own="org.freedesktop.systemd1"/></policy>
+  <policy user="root"><allow own="org.freedesktop.PolicyKit1"/><allow own="org.freedesktop.systemd1"/>
+    <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus.Monitoring"/></policy>
   <policy context="default"><allow send_destination="org.freedesktop.PolicyKit1"/><allow send_destination="org.freedesktop.systemd1"/></policy>`
 
 // rules is the file of bus policy that is installed, with a group of this
