@@ -46,7 +46,7 @@ func renewed(text, policyFile string) (string, error) {
 	if !found {
 		return "", fmt.Errorf("%s has lost the line %q", document, strings.TrimSpace(marker))
 	}
-	interfaces, err := interfaces()
+	interfaces, err := readInterfaces()
 	if err != nil {
 		return "", err
 	}
@@ -54,7 +54,7 @@ func renewed(text, policyFile string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	actions, err := actions(policy)
+	actions, err := readActions(policy)
 	if err != nil {
 		return "", err
 	}

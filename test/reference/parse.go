@@ -64,8 +64,8 @@ type described struct {
 	Signals    []member `xml:"signal"`
 }
 
-// interfaces reads the descriptions that the service serves, with their words.
-func interfaces() ([]described, error) {
+// readInterfaces reads the descriptions that the service serves, with their words.
+func readInterfaces() ([]described, error) {
 	var all []described
 	for _, name := range []string{dbus.ManagerInterface, dbus.QubeInterface} {
 		text, err := dbus.Source(name)
@@ -106,7 +106,7 @@ func (a action) implied() []string {
 	return nil
 }
 
-func actions(policy []byte) ([]action, error) {
+func readActions(policy []byte) ([]action, error) {
 	var file struct {
 		Actions []action `xml:"action"`
 	}

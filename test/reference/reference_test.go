@@ -44,7 +44,7 @@ func TestTheHeadIsKept(t *testing.T) {
 // and signal what it is, and of each method who may call it.
 func TestEveryMemberIsDescribed(t *testing.T) {
 	t.Parallel()
-	all, err := interfaces()
+	all, err := readInterfaces()
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%d interfaces, %v", len(all), err)
 	}
@@ -89,7 +89,7 @@ func TestNothingIsLost(t *testing.T) {
 			t.Errorf("%s does not say %q", document, words)
 		}
 	}
-	all, err := interfaces()
+	all, err := readInterfaces()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestNothingIsLost(t *testing.T) {
 // same types, as what the service binds its methods to.
 func TestDescriptionsAgree(t *testing.T) {
 	t.Parallel()
-	words, err := interfaces()
+	words, err := readInterfaces()
 	if err != nil {
 		t.Fatal(err)
 	}
