@@ -46,7 +46,22 @@ func (s *story) run() *going {
 	await(s.t, "the command's output in the qube", func() bool {
 		return strings.Contains(g.out.String(), telltale+"-stdin") && strings.Contains(g.err.String(), telltale+"-made")
 	})
+	await(s.t, "the qube to know that it runs", func() bool {
+		// Nothing half written, and each request's last word.
+		running := s.layout().RunningDir()
+		names, err := os.ReadDir(running)
+		must(s.t, err)
+		return len(names) > 0 && !slices.ContainsFunc(names, func(e os.DirEntry) bool {
+			b, err := os.ReadFile(filepath.Join(running, e.Name()))
+			return err != nil || string(b) != "running"
+		})
+	})
 	return g
+}
+
+// layout is where things lie in work.
+func (m *machine) layout() queue.Layout {
+	return queue.Layout{Root: filepath.Join(m.Get("work").Home(), queue.FolderName)}
 }
 
 // ended fails the test unless the command ends soon, with that exit code.
@@ -88,7 +103,8 @@ func (m *machine) records() []audit.Record {
 	return all
 }
 
-// whole waits until the last request's story is in the log to its end.
+// whole waits until the last request's story is in the log to its end, and what
+// dom0 held of it is gone.
 func (m *machine) whole() []audit.Record {
 	m.t.Helper()
 	var all []audit.Record
@@ -102,7 +118,9 @@ func (m *machine) whole() []audit.Record {
 			}
 			return n
 		}
-		return of(audit.Claim) == of(audit.Delivered)
+		spooled, err := os.ReadDir(m.root.Spool())
+		must(m.t, err)
+		return of(audit.Claim) == of(audit.Delivered) && len(spooled) == 0
 	})
 	return all
 }
@@ -120,10 +138,9 @@ func newest(all []audit.Record, e audit.Event) audit.Record {
 // lay puts a file into work's queue, as its user may.
 func (s *story) lay(path func(queue.Layout) string, text string) {
 	s.t.Helper()
-	home := s.Get("work").Home()
-	name := path(queue.Layout{Root: filepath.Join(home, queue.FolderName)})
+	name := path(s.layout())
 	must(s.t, os.WriteFile(name, []byte(text), 0o600))
-	info, err := os.Stat(home)
+	info, err := os.Stat(s.layout().Root)
 	must(s.t, err)
 	must(s.t, sameOwner(name, info))
 }

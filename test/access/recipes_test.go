@@ -239,7 +239,7 @@ func (s *story) watched(sh *shell) {
 // checkpoint is what work's user finds where the document says.
 func (s *story) checkpoint() string {
 	s.t.Helper()
-	found, err := filepath.Glob(filepath.Join(s.Get("work").Home(), queue.FolderName, "history", "*", "*", "result"))
+	found, err := filepath.Glob(filepath.Join(s.layout().History(), "*", "*", "result"))
 	must(s.t, err)
 	if len(found) == 0 {
 		s.t.Fatal("no result in the qube's history")

@@ -2,7 +2,6 @@ package access
 
 import (
 	"os"
-	"path/filepath"
 	"syscall"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -30,8 +29,7 @@ func (m *machine) is(state string) {
 func (m *machine) reached() {
 	m.t.Helper()
 	m.has("work", "Connection", "connected")
-	layout := queue.Layout{Root: filepath.Join(m.Get("work").Home(), queue.FolderName)}
-	for _, name := range []string{layout.Name(), layout.AgentLock()} {
+	for _, name := range []string{m.layout().Name(), m.layout().AgentLock()} {
 		await(m.t, name, func() bool { _, err := os.Stat(name); return err == nil })
 	}
 }
