@@ -5,8 +5,21 @@ import (
 	"strings"
 	"testing"
 
+	"qvmremote/daemon/audit"
 	"qvmremote/dbus"
+	"qvmremote/queue"
 )
+
+// refuses has the executor refuse a request whose name and content are secret.
+func (s *story) refuses() {
+	s.t.Helper()
+	s.ask("Start")
+	s.reached()
+	heard := s.listener.soFar()
+	s.lay(func(l queue.Layout) string { return l.Body(telltale + "-id") }, telltale)
+	s.lay(func(l queue.Layout) string { return l.Header(telltale + "-id") }, telltale)
+	s.listener.await(heard, "a refused request", record(string(audit.Refused), "work"))
+}
 
 // TestBroadcastsAreForEverybody: somebody without any rights hears all signals
 // while every method is called and commands run, and learns nothing of what is
@@ -23,6 +36,7 @@ func TestBroadcastsAreForEverybody(t *testing.T) {
 		heard := s.listener.soFar()
 		s.end(r, s.begin(s.caller, r, 0), heard)
 	}
+	s.refuses()
 	ids := 0
 	for _, r := range s.whole() {
 		if r.ID != "" {
