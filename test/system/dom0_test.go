@@ -61,11 +61,11 @@ type dom0 struct {
 	secrets   []string // the keys that qube work has had
 }
 
-// newDom0 boots a machine with that message bus and installs it all, as a
-// package's scripts would.
-func newDom0(t *testing.T, bus string) *dom0 {
+// newDom0 boots a machine with that message bus and installs all of the tree, as
+// a package's scripts would.
+func newDom0(t *testing.T, tree, bus string) *dom0 {
 	t.Helper()
-	d := &dom0{installed: build(t)}
+	d := &dom0{installed: tree}
 	d.Machine = Boot(t)
 	if bus == dbusBroker {
 		d.Must(t, "systemctl", "enable", dbusBroker)
@@ -84,7 +84,7 @@ func newDom0(t *testing.T, bus string) *dom0 {
 	return d
 }
 
-// build makes what is installed, once for each call.
+// build makes the tree that is installed.
 func build(t *testing.T) string {
 	t.Helper()
 	tree := filepath.Join(t.TempDir(), "tree")

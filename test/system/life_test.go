@@ -12,8 +12,12 @@ import (
 // would happen, on one machine for each of the message buses. Each part leaves
 // the executor running.
 func TestLife(t *testing.T) {
+	tree := build(t)
 	for name, bus := range map[string]string{"dbus-daemon": dbusDaemon, "dbus-broker": dbusBroker} {
-		t.Run(name, func(t *testing.T) { live(t, newDom0(t, bus)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			live(t, newDom0(t, tree, bus))
+		})
 	}
 }
 
