@@ -16,8 +16,25 @@ import (
 func (a *Admin) Start(ctx context.Context) error { return a.Units.Start(ctx, Service) }
 
 // Stop stops the executor. With wait it returns when the executor has ended,
-// without it when systemd has promised to end it.
-func (a *Admin) Stop(ctx context.Context, wait bool) error { return a.Units.Stop(ctx, Service, wait) }
+// without it when systemd has promised to end it. To systemd, stopping a unit
+// that does not run is done at once: an executor that something else started is
+// an error here, for it goes on.
+func (a *Admin) Stop(ctx context.Context, wait bool) error {
+	if err := a.Units.Stop(ctx, Service, wait); err != nil {
+		return err
+	}
+	pid, running := a.Executor()
+	if !running {
+		return nil
+	}
+	switch state, err := a.Units.Active(ctx, Service); {
+	case err != nil:
+		return err
+	case state == "inactive" || state == "failed":
+		return fmt.Errorf("the daemon still runs, for systemd did not start it; end it with: kill %d", pid)
+	}
+	return nil
+}
 
 // Restart stops the executor where it runs, and starts it. For wait see [Admin.Stop].
 func (a *Admin) Restart(ctx context.Context, wait bool) error {

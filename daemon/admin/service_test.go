@@ -3,9 +3,12 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
+	"qvmremote/daemon"
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/systemd"
 	"qvmremote/test/bus"
@@ -67,6 +70,23 @@ func TestBootIsNotNow(t *testing.T) {
 	l.must(l.Stop(ctx, true))
 	l.wantUnit(f, "disabled", "inactive")
 	l.wantEvents(audit.Enabled, audit.Disabled)
+}
+
+// TestStopOfAnotherExecutor: one that was started by hand is none of systemd's,
+// and must not be said to be stopped.
+func TestStopOfAnotherExecutor(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	systemdOf(l)
+	ctx := context.Background()
+	end := l.executorRuns(daemon.Status{Pid: os.Getpid()})
+	for _, wait := range []bool{true, false} {
+		if err := l.Stop(ctx, wait); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("kill %d", os.Getpid())) {
+			t.Errorf("stopped with wait %v: error %v", wait, err)
+		}
+	}
+	end()
+	l.must(l.Stop(ctx, true))
 }
 
 func TestEnableAndDisableAreHonest(t *testing.T) {

@@ -15,8 +15,9 @@ import (
 	"qvmremote/queue"
 )
 
-// executorRuns stands in for an executor: it holds its lock and tells of itself.
-func (l *lab) executorRuns(st daemon.Status) {
+// executorRuns stands in for an executor until end or the test's own end: it
+// holds its lock and tells of itself.
+func (l *lab) executorRuns(st daemon.Status) (end func()) {
 	l.t.Helper()
 	l.must(makeFolder(l.Root.Run(), 0o700))
 	f, err := os.OpenFile(l.Root.ExecutorLock(), os.O_CREATE|os.O_RDWR, 0o600)
@@ -26,6 +27,7 @@ func (l *lab) executorRuns(st daemon.Status) {
 	b, err := json.Marshal(st)
 	l.must(err)
 	l.must(os.WriteFile(l.Root.Status(), b, 0o600))
+	return func() { f.Close() }
 }
 
 func TestStatus(t *testing.T) {
