@@ -46,8 +46,20 @@ func (a *app) execute(ctx context.Context, args []string) int {
 		return 0
 	}
 	a.complain(err)
+	var exit exitError
+	if errors.As(err, &exit) {
+		return exit.code
+	}
 	return 1
 }
+
+// exitError ends the program with a code of its own.
+type exitError struct {
+	error
+	code int
+}
+
+func (e exitError) Unwrap() error { return e.error }
 
 // complain prints an error, whatever is in it, and what to do about it.
 func (a *app) complain(err error) {

@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"qvmremote/daemon/paths"
 )
 
 // TestOnlyRoot: in a real dom0 each operation asks for root and says how.
@@ -58,5 +62,28 @@ func TestASCII(t *testing.T) {
 	var back string
 	if err := json.Unmarshal(got, &back); err != nil || back != text {
 		t.Errorf("%q came back as %q, %v", text, back, err)
+	}
+}
+
+// TestBrokenSettingsHaveACodeOfTheirOwn: the unit names it, so that systemd does
+// not start the daemon by itself once they are mended.
+func TestBrokenSettingsHaveACodeOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	root := paths.Root(t.TempDir())
+	if err := os.MkdirAll(filepath.Dir(root.Config()), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(root.Config(), []byte("nonsense\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	unit, err := os.ReadFile("../../packaging/systemd/qvm-remote-dom0.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	a := &app{in: os.Stdin, out: &out, err: &errs, euid: os.Geteuid()}
+	code := a.execute(context.Background(), []string{"--root", string(root)})
+	if want := fmt.Sprintf("\nRestartPreventExitStatus=%d\n", code); code < 2 || !strings.Contains(string(unit), want) {
+		t.Errorf("exit %d, %q; the unit does not know that", code, errs.String())
 	}
 }

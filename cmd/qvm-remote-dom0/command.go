@@ -19,7 +19,7 @@ group qubes may, as far as polkit allows. Where there is no such service, root
 works on the files, and with --offline also where there is one.
 
 Exit codes: 0 done; 1 refused, failed, wrong usage, not verified (audit verify),
-or something is wrong (doctor).`
+or something is wrong (doctor); 78 the daemon cannot use its settings.`
 
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{

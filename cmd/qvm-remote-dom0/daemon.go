@@ -25,6 +25,11 @@ type daemonFlags struct {
 	idle                  time.Duration
 }
 
+// exitConfig is sysexits.h's EX_CONFIG. The unit names it: systemd shall not try
+// again by itself, for a start that a person was told has failed must not
+// happen later, when the settings are mended.
+const exitConfig = 78
+
 const daemonAction = "run the daemon"
 
 var errNoVMs = errors.New("no VMs configured. Set QVM_REMOTE_VMS in /etc/qubes/remote.conf or use --vm VM")
@@ -53,7 +58,7 @@ func (a *app) runDaemon(c *cobra.Command, _ []string) error {
 	}
 	set, _, err := settings.Source{Path: root.Config(), Environ: a.environ, VMs: o.VMs}.Load()
 	if err != nil {
-		return fmt.Errorf("cannot use the settings: %w", err)
+		return exitError{fmt.Errorf("cannot use the settings: %w", err), exitConfig}
 	}
 	o.VMs = o.VMs[:0:0]
 	if len(a.daemon.vms) > 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/user"
 	"strconv"
+	"strings"
 
 	"qvmremote/daemon"
 	"qvmremote/daemon/admin"
@@ -31,7 +32,18 @@ func named(err error) *dbus.Error {
 	if errors.As(err, &e) {
 		return e
 	}
-	return &dbus.Error{Code: codeOf(err), Text: queue.Escape(err.Error(), maxText)}
+	return &dbus.Error{Code: codeOf(err), Text: shown(err.Error())}
+}
+
+// shown makes text fit to be shown, on one line. What was escaped where it came
+// in stays as it is.
+func shown(text string) string {
+	line := strings.ReplaceAll(text, "\n", "; ")
+	escaped := queue.Escape(line, maxText)
+	if strings.ReplaceAll(escaped, `\\`, `\`) == line {
+		return line
+	}
+	return escaped
 }
 
 const (

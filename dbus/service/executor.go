@@ -206,12 +206,17 @@ func (s *Service) queued(ctx context.Context) bool {
 	return s.bus(ctx, "ListQueuedOwners", &owners, dbus.Name) == nil && len(owners) > 1
 }
 
+// bootWait is how long the first answer may wait for systemd's.
+const bootWait = 2 * time.Second
+
 // watchBoot keeps StartsAtBoot true.
 func (s *Service) watchBoot() {
+	first, cancel := context.WithTimeout(s.life, bootWait)
+	s.readBoot(first)
+	cancel()
 	s.loops.Add(1)
 	go func() {
 		defer s.loops.Done()
-		s.readBoot(s.life)
 		err := s.admin(self).Units.Watch(s.life, admin.Service, func() { s.readBoot(s.life) })
 		if err != nil && s.life.Err() == nil {
 			s.o.Log.Debug("systemd does not tell of changes", "error", err)

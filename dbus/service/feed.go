@@ -38,6 +38,7 @@ type feed struct {
 	s    *Service
 	wake chan struct{} // something is pending
 	room chan struct{} // something was told
+	poke chan struct{} // a log may have been begun
 
 	mu      sync.Mutex
 	next    int64 // number of the next record
@@ -46,7 +47,7 @@ type feed struct {
 }
 
 func newFeed(s *Service) *feed {
-	return &feed{s: s, wake: make(chan struct{}, 1), room: make(chan struct{}, 1), qubes: map[string]*tally{}}
+	return &feed{s: s, wake: make(chan struct{}, 1), room: make(chan struct{}, 1), poke: make(chan struct{}, 1), qubes: map[string]*tally{}}
 }
 
 // prime finds the end of the log, and what was last about each qube.
@@ -95,9 +96,18 @@ func (f *feed) loop() {
 			}
 			select {
 			case <-f.s.life.Done():
-			case <-time.After(time.Second):
+			case <-f.poke:
+			case <-time.After(f.s.o.Times.Retry):
 			}
 		}
+	}
+}
+
+// again looks for a log at once, where there was none.
+func (f *feed) again() {
+	select {
+	case f.poke <- struct{}{}:
+	default:
 	}
 }
 

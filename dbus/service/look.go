@@ -107,7 +107,7 @@ func (l *look) health(st daemon.Status) []trouble {
 	list := []trouble{}
 	add := func(h daemon.Health) {
 		if !slices.ContainsFunc(list, func(t trouble) bool { return t.Code == h.Code }) {
-			list = append(list, trouble{h.Code, string(h.Severity), h.Title, queue.Escape(h.Text, maxText)})
+			list = append(list, trouble{h.Code, string(h.Severity), h.Title, shown(h.Text)})
 		}
 	}
 	for _, h := range st.Health {

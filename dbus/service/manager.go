@@ -92,7 +92,7 @@ func (m manager) changed(ctx context.Context, ch admin.Change, err error) (strin
 func sentences(list []string) []string {
 	out := []string{}
 	for _, s := range list {
-		out = append(out, queue.Escape(s, maxText))
+		out = append(out, shown(s))
 	}
 	return out
 }
@@ -238,7 +238,7 @@ type finding struct{ Level, Text, Next string }
 func (m manager) Doctor(ctx context.Context, c caller) ([]finding, error) {
 	out := []finding{}
 	for _, f := range m.s.admin(c).Doctor(ctx) {
-		out = append(out, finding{string(f.Level), queue.Escape(f.Text, maxText), queue.Escape(f.Next, maxText)})
+		out = append(out, finding{string(f.Level), shown(f.Text), shown(f.Next)})
 	}
 	return out, ctx.Err()
 }

@@ -74,6 +74,7 @@ func (o *objects) loop() {
 func (o *objects) refresh(ctx context.Context) {
 	o.refreshing.Lock()
 	defer o.refreshing.Unlock()
+	o.s.feed.again()
 	next := o.look.view(ctx)
 	last := o.now.Swap(next)
 	if last == nil {

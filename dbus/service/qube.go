@@ -26,7 +26,7 @@ func (q qube) one(c caller, do func(vms []string) []admin.QueueReport) (admin.Qu
 		return admin.QueueReport{}, fail(dbus.Cancelled, "nothing was asked: the service ends")
 	}
 	r := reports[0]
-	r.Note = queue.Escape(r.Note, maxText)
+	r.Note = shown(r.Note)
 	r.Done = sentences(r.Done)
 	return r, nil
 }
