@@ -135,12 +135,13 @@ func newest(all []audit.Record, e audit.Event) audit.Record {
 	return audit.Record{}
 }
 
-// lay puts a file into work's queue, as its user may.
+// lay puts a file into work's queue, as its user does: by renaming.
 func (s *story) lay(path func(queue.Layout) string, text string) {
 	s.t.Helper()
-	name := path(s.layout())
-	must(s.t, os.WriteFile(name, []byte(text), 0o600))
+	fresh := filepath.Join(s.Get("work").Home(), ".fresh")
+	must(s.t, os.WriteFile(fresh, []byte(text), 0o600))
 	info, err := os.Stat(s.layout().Root)
 	must(s.t, err)
-	must(s.t, sameOwner(name, info))
+	must(s.t, sameOwner(fresh, info))
+	must(s.t, os.Rename(fresh, path(s.layout())))
 }

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"qvmremote/daemon/admin"
 	"qvmremote/daemon/audit"
 	"qvmremote/dbus"
 	"qvmremote/queue"
@@ -208,7 +207,7 @@ func tries() map[string]try {
 func wasStarted(s *story, _ string) {
 	s.t.Helper()
 	s.is(dbus.Stopped)
-	await(s.t, "the executor's end", func() bool { return s.systemd.Active(admin.Service) == "inactive" })
+	s.gone()
 	var events []string
 	for _, r := range s.records() {
 		switch r.Event {

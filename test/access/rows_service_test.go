@@ -132,8 +132,15 @@ func endRows() []row {
 			},
 			hears: change(dbus.ManagerPath, "State"),
 		}),
-		on("Stop", row{after: func(s *story, _ []any) { s.is(dbus.Stopped) }, hears: record(string(audit.Stopped), "")}),
+		on("Stop", row{after: func(s *story, _ []any) { s.is(dbus.Stopped); s.gone() }, hears: record(string(audit.Stopped), "")}),
 	}
+}
+
+// gone waits until systemd has seen the executor's end: until then the bus may
+// still be answered by it.
+func (m *machine) gone() {
+	m.t.Helper()
+	await(m.t, "the executor's end", func() bool { return m.systemd.Active(admin.Service) == "inactive" })
 }
 
 func (m *machine) pid() any {
@@ -144,7 +151,7 @@ func (m *machine) pid() any {
 	return v.Value()
 }
 
-// sameOwner gives a file that a test made in a home the home's owner.
+// sameOwner gives a file that a test made the owner of the qube's files.
 func sameOwner(name string, home os.FileInfo) error {
 	st, _ := home.Sys().(*syscall.Stat_t)
 	return os.Chown(name, int(st.Uid), int(st.Gid))
