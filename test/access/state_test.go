@@ -32,6 +32,9 @@ func (m *machine) everything() map[string]string {
 			case "calls.log", "status", "head", "tree", "reserve", "qvm-remote.log":
 				return nil
 			}
+			if strings.HasPrefix(d.Name(), ".tmp-") {
+				return nil // what replaces one of those in a moment
+			}
 			all[path], err = content(path, d)
 			return noted(err, nil)
 		}))
