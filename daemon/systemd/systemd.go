@@ -133,7 +133,9 @@ func absent(err error) bool {
 // whoOwns asks the bus alone: a call to systemd's name would start whatever an
 // activation file names.
 func (l *link) whoOwns() (owner string, err error) {
-	err = l.conn.BusObject().CallWithContext(l.ctx, "org.freedesktop.DBus.GetNameOwner", 0, name).Store(&owner)
+	ctx, cancel := context.WithTimeout(l.ctx, CallLimit)
+	defer cancel()
+	err = l.conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetNameOwner", 0, name).Store(&owner)
 	return owner, err
 }
 

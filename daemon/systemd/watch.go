@@ -76,9 +76,12 @@ func (l *link) observe(unit string) (chan *godbus.Signal, error) {
 }
 
 // subscribe makes systemd send signals of units at all. A systemd that has just
-// gone says of itself when it is back.
+// gone says of itself when it is back; one that does not answer is not waited
+// for as long as the watch may last.
 func (l *link) subscribe() error {
-	err := l.object().CallWithContext(l.ctx, manager+".Subscribe", godbus.FlagNoAutoStart).Err
+	ctx, cancel := context.WithTimeout(l.ctx, CallLimit)
+	defer cancel()
+	err := l.object().CallWithContext(ctx, manager+".Subscribe", godbus.FlagNoAutoStart).Err
 	var e godbus.Error
 	if errors.As(err, &e) {
 		switch e.Name {
