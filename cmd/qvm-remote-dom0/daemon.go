@@ -112,5 +112,7 @@ func (a *app) runManager(ctx context.Context, root paths.Root) error {
 		return errors.New("--idle must be longer than nothing")
 	}
 	o.Times.Idle = a.daemon.idle
-	return service.Manage(ctx, o, func() { _, _ = sd.SdNotify(false, sd.SdNotifyReady) }) // nobody need listen
+	tell := func(state string) { _, _ = sd.SdNotify(false, state) } // nobody need listen
+	o.Ending = func() { tell(sd.SdNotifyStopping) }
+	return service.Manage(ctx, o, func() { tell(sd.SdNotifyReady) })
 }

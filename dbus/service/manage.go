@@ -25,6 +25,9 @@ func Manage(ctx context.Context, o Options, ready func()) error {
 	ready()
 	why := s.untilIdle(ctx)
 	o.Log.Info("the manager ends", "why", why)
+	if o.Ending != nil {
+		o.Ending()
+	}
 	// The deadline is for the bus; ctx may have ended already.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*o.Times.Handover)
 	defer cancel()

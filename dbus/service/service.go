@@ -44,6 +44,10 @@ type Options struct {
 	Address string   // of the bus
 	Log     *slog.Logger
 	Times   Times
+	// Ending, where there is one, is called before a manager gives the name back.
+	// Who started it must know by then: it would take the next start of a manager
+	// for done while this one still ends, and the next call would find nobody.
+	Ending func()
 }
 
 // Times are the service's waits, in one value so that tests shorten them.
