@@ -8,8 +8,10 @@ import (
 	godbus "github.com/godbus/dbus/v5"
 )
 
-// maxSubscribers bounds what is kept for clients that subscribed.
-const maxSubscribers = 1024
+// maxSubscribers bounds what is kept for clients that subscribed. Each costs a
+// match rule, as does each call that takes long, and a system bus lets a
+// connection have 512.
+const maxSubscribers = 256
 
 // clients are the callers that the service must know to have left: those who
 // subscribed, and those whose call takes long. The bus is asked to tell of
@@ -55,7 +57,7 @@ func (c *clients) watch(ctx context.Context, name string, add func(*client)) err
 	ctx, cancel := context.WithTimeout(ctx, busWait)
 	defer cancel()
 	if err := c.s.conn.AddMatchSignalContext(ctx, rule(name)...); err != nil {
-		c.left(name)
+		c.unwatched(name, w)
 		return err
 	}
 	c.mu.Lock()
@@ -88,6 +90,19 @@ func (c *clients) unmatch(name string) {
 		defer cancel()
 		_ = c.s.conn.RemoveMatchSignalContext(ctx, rule(name)...) // the bus is gone otherwise
 	}()
+}
+
+// unwatched forgets what the bus would not watch. A call goes on to its end,
+// though its caller may leave.
+func (c *clients) unwatched(name string, w *client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w.subscribed {
+		w.subscribed = false
+		c.n--
+	}
+	clear(w.calls)
+	c.drop(name, w)
 }
 
 // left forgets a name that is not on the bus any more.

@@ -8,23 +8,27 @@ import (
 )
 
 // Start starts the executor and waits until it works. While it does, this
-// process loses the name to it, and still answers its caller.
+// process loses the name to it, and still answers its caller. An executor that
+// is about to end cannot wait for the next one, which begins when it has ended.
 func (m manager) Start(ctx context.Context, c caller) error {
-	if m.s.executor.Load() != nil {
+	if x := m.s.executor.Load(); x != nil && x.Snapshot().State != dbus.Stopping {
 		return nil
+	}
+	if m.s.executes {
+		return m.s.admin(c).Restart(ctx, false)
 	}
 	return m.s.admin(c).Start(ctx)
 }
 
-// Stop asks systemd to stop the executor. That this call must be answered
-// before the executor can end is why it does not wait.
+// Stop asks systemd to stop the executor. That a call to the executor must be
+// answered before that can end is why it does not wait there.
 func (m manager) Stop(ctx context.Context, c caller) error {
-	return m.s.admin(c).Stop(ctx, m.s.executor.Load() == nil)
+	return m.s.admin(c).Stop(ctx, !m.s.executes)
 }
 
 // Restart asks systemd to restart the executor.
 func (m manager) Restart(ctx context.Context, c caller) error {
-	return m.s.admin(c).Restart(ctx, m.s.executor.Load() == nil)
+	return m.s.admin(c).Restart(ctx, !m.s.executes)
 }
 
 // Pause makes the executor take nothing new.

@@ -129,6 +129,11 @@ func (s *Service) answer(t *target) (out []any, err error) {
 	if err != nil {
 		return nil, err
 	}
+	over, err := s.traffic.turn(ctx, m.long)
+	if err != nil {
+		return nil, err
+	}
+	defer over()
 	s.o.Log.Debug("called over the bus", "method", t.member.Name, "who", c.who)
 	limit := s.o.Times.Call
 	if m.long {
@@ -155,6 +160,9 @@ func (s *Service) whenReady(ctx context.Context) error {
 // let asks the gate.
 func (s *Service) let(ctx context.Context, m gate.Member, c *caller) error {
 	uid, err := s.gate.Identify(ctx, c.sender)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fail(dbus.Unavailable, "the bus takes long to say who asks; try again")
+	}
 	if err != nil {
 		return fail(dbus.NotAuthorized, "the bus does not say who asks: %v", err)
 	}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	godbus "github.com/godbus/dbus/v5"
+
 	"qvmremote/daemon"
 	"qvmremote/daemon/admin"
 	"qvmremote/daemon/audit"
@@ -59,8 +61,11 @@ func codeOf(err error) dbus.Code {
 		denied *gate.Denied
 		other  *admin.ReplaceError
 		job    *systemd.JobError
+		bus    godbus.Error
 	)
 	switch {
+	case errors.As(err, &bus) && bus.Name == "org.freedesktop.DBus.Error.LimitsExceeded":
+		return dbus.LimitsExceeded
 	case errors.Is(err, gate.ErrBusy):
 		return dbus.LimitsExceeded
 	case errors.As(err, &denied) && errors.Is(err, context.Canceled):

@@ -39,6 +39,8 @@ func (e *Executor) Locked(ctx context.Context) error {
 	s, err := takeName(ctx, e.o, godbus.NameFlagReplaceExisting|godbus.NameFlagAllowReplacement|godbus.NameFlagDoNotQueue)
 	if err != nil {
 		e.o.Log.Warn("the executor goes on without the message bus; it looks for it again and again", "error", err)
+	} else {
+		s.executes = true
 	}
 	e.s.Store(s)
 	return nil
@@ -129,6 +131,7 @@ func (e *Executor) again(ctx context.Context) bool {
 			continue
 		}
 		e.o.Log.Info("the message bus is there")
+		s.executes = true
 		e.s.Store(s)
 		e.show()
 		return true

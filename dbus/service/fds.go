@@ -3,9 +3,9 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -40,32 +40,109 @@ var distant = map[int64]bool{
 	unix.V9FS_MAGIC: true, unix.CEPH_SUPER_MAGIC: true, unix.AFS_SUPER_MAGIC: true, unix.CODA_SUPER_MAGIC: true, unix.NCP_SUPER_MAGIC: true,
 }
 
-// stream takes a descriptor of its own for a pipe, socket or plain file that a
-// caller passed. A pipe or socket is made non-blocking, so that deadlines
-// work; its other holders see that too.
-func stream(fd godbus.UnixFD) (*os.File, error) {
+// stream is a file of ours for what a caller passed: a pipe, a socket or a
+// plain file. The caller may still have the same open file and change how it
+// blocks at any time; no read and no write of ours depends on that.
+type stream struct {
+	*os.File
+	socket bool
+}
+
+// streamOf takes fd for reading, or for writing, as the caller opened it.
+func streamOf(fd godbus.UnixFD, write bool) (stream, error) {
+	unusable := func(err error) (stream, error) {
+		return stream{}, fail(dbus.InvalidArgument, "the file descriptor cannot be used: %v", err)
+	}
+	mode, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil {
+		return unusable(err)
+	}
+	want, other, name := unix.O_RDONLY, unix.O_WRONLY, "reading"
+	if write {
+		want, other, name = unix.O_WRONLY, unix.O_RDONLY, "writing"
+	}
+	if mode&unix.O_ACCMODE == other || mode&unix.O_PATH != 0 {
+		return stream{}, fail(dbus.InvalidArgument, "the file descriptor is not open for %s", name)
+	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(fd), &st); err != nil {
-		return nil, fail(dbus.InvalidArgument, "the file descriptor cannot be used: %v", err)
+		return unusable(err)
 	}
 	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFIFO, unix.S_IFSOCK:
+	case unix.S_IFIFO:
+		// Opened once more, it is an open file of our own: O_NONBLOCK stays.
+		f, err := os.OpenFile("/proc/self/fd/"+strconv.Itoa(int(fd)), want|unix.O_NONBLOCK, 0)
+		if errors.Is(err, unix.ENXIO) {
+			return stream{}, fail(dbus.Cancelled, "nobody has the other end of the pipe")
+		}
+		if err != nil {
+			return unusable(err)
+		}
+		return stream{File: f}, nil
+	case unix.S_IFSOCK:
+		// So that our poller takes it; reads and writes say MSG_DONTWAIT themselves.
 		if err := unix.SetNonblock(int(fd), true); err != nil {
-			return nil, fail(dbus.InvalidArgument, "the file descriptor cannot be used: %v", err)
+			return unusable(err)
 		}
 	case unix.S_IFREG:
 		var fs unix.Statfs_t
 		if err := unix.Fstatfs(int(fd), &fs); err != nil || pseudo[int64(fs.Type)] || distant[int64(fs.Type)] {
-			return nil, fail(dbus.InvalidArgument, "this is no file with data on a disk of this machine; give a pipe, a socket or a plain file")
+			return stream{}, fail(dbus.InvalidArgument, "this is no file with data on a disk of this machine; give a pipe, a socket or a plain file")
 		}
 	default:
-		return nil, fail(dbus.InvalidArgument, "give a pipe, a socket or a plain file, not a terminal, a device or a folder")
+		return stream{}, fail(dbus.InvalidArgument, "give a pipe, a socket or a plain file, not a terminal, a device or a folder")
 	}
 	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
-		return nil, fmt.Errorf("cannot take the file descriptor: %w", err)
+		return unusable(err)
 	}
-	return os.NewFile(uintptr(own), "the caller's file"), nil
+	return stream{os.NewFile(uintptr(own), "the caller's file"), st.Mode&unix.S_IFMT == unix.S_IFSOCK}, nil
+}
+
+// Read is os.File's; a deadline ends it.
+func (f stream) Read(b []byte) (n int, err error) {
+	if !f.socket {
+		return f.File.Read(b)
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	waited := raw.Read(func(fd uintptr) bool {
+		n, _, err = unix.Recvfrom(int(fd), b, unix.MSG_DONTWAIT)
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	if waited != nil {
+		return 0, waited
+	}
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return max(n, 0), err
+}
+
+// Write is os.File's; a deadline ends it.
+func (f stream) Write(b []byte) (n int, err error) {
+	if !f.socket {
+		return f.File.Write(b)
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	waited := raw.Write(func(fd uintptr) bool {
+		for n < len(b) && err == nil {
+			var m int
+			m, err = unix.SendmsgN(int(fd), b[n:], nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+			n += max(m, 0)
+		}
+		if errors.Is(err, unix.EAGAIN) {
+			err = nil
+			return false
+		}
+		return true
+	})
+	return n, errors.Join(err, waited)
 }
 
 // maxKeyText is more than a key and what surrounds it in a file.
@@ -74,7 +151,7 @@ const maxKeyText = 1 << 10
 // keyFrom reads a key, to the end of the file or as much as a key may be, and
 // waits for it as long as wait.
 func keyFrom(ctx context.Context, fd godbus.UnixFD, wait time.Duration) (queue.Key, error) {
-	f, err := stream(fd)
+	f, err := streamOf(fd, false)
 	if err != nil {
 		return queue.Key{}, err
 	}
@@ -109,7 +186,7 @@ func keyFrom(ctx context.Context, fd godbus.UnixFD, wait time.Duration) (queue.K
 // while.
 type patient struct {
 	ctx   context.Context
-	f     *os.File
+	f     stream
 	stall time.Duration
 	n     uint64
 }
@@ -129,8 +206,8 @@ func (p *patient) Write(b []byte) (int, error) {
 		err = p.ctx.Err()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = fail(dbus.TimedOut, "nobody reads what is exported; %d bytes were written", p.n)
-	case errors.Is(err, unix.EBADF), errors.Is(err, unix.EINVAL):
-		err = fail(dbus.InvalidArgument, "the file descriptor is not open for writing")
+	case errors.Is(err, unix.ENOTCONN), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EMSGSIZE):
+		err = fail(dbus.InvalidArgument, "the file descriptor cannot be written: %v", err)
 	case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
 		err = fail(dbus.Cancelled, "whoever read it stopped after %d bytes", p.n)
 	}

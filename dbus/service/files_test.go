@@ -6,8 +6,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	godbus "github.com/godbus/dbus/v5"
 	"golang.org/x/sys/unix"
@@ -151,9 +153,7 @@ func TestExportsToStrangeFiles(t *testing.T) {
 	}
 	_, unread := pipes(t)
 	_, unheard := sockets(t)
-	for err := error(nil); err == nil; { // until it is full
-		err = unix.Send(int(unheard.Fd()), make([]byte, 4096), unix.MSG_DONTWAIT)
-	}
+	fillUp(unheard)
 	gone, left := pipes(t)
 	gone.Close()
 	early, leaving := pipes(t)
@@ -238,4 +238,73 @@ func TestDescriptorsNobodyWants(t *testing.T) {
 		t.Errorf("the state is %q", s)
 	}
 	check()
+}
+
+// copiesOf counts this process's descriptors of the same pipe's end.
+func copiesOf(t *testing.T, f *os.File) int {
+	t.Helper()
+	var same unix.Stat_t
+	must(t, unix.Fstat(int(f.Fd()), &same))
+	list, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	n := 0
+	for _, e := range list {
+		var st unix.Stat_t
+		if unix.Stat("/proc/self/fd/"+e.Name(), &st) == nil && st.Ino == same.Ino && st.Dev == same.Dev {
+			n++
+		}
+	}
+	return n
+}
+
+// TestACallerWhoMakesItBlock cannot make the service wait longer than it would.
+func TestACallerWhoMakesItBlock(t *testing.T) {
+	w := newWorld(t)
+	w.o.Times.Key, w.o.Times.Stall = 100*time.Millisecond, 100*time.Millisecond
+	w.manage()
+	c := w.client()
+	for range 20 {
+		c.call("AuthorizeQubeWithString", "work", goodKey, none)
+		c.call("RevokeQube", "work", none)
+	}
+	silent, _ := pipes(t)
+	_, unread := pipes(t)
+	quiet, _ := sockets(t)
+	_, unheard := sockets(t)
+	fillUp(unheard)
+	stop := make(chan struct{})
+	defer close(stop)
+	for _, f := range []*os.File{silent, unread, quiet, unheard} {
+		fd := int(f.Fd())
+		go func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					_ = unix.SetNonblock(fd, false)
+					runtime.Gosched()
+				}
+			}
+		}()
+	}
+	for range 5 {
+		for _, f := range []*os.File{silent, quiet} {
+			if _, code := c.call("AuthorizeQube", "work", descriptor(f), none); code != string(dbus.TimedOut) && code != string(dbus.InvalidArgument) {
+				t.Errorf("a key that never comes: %q", code)
+			}
+		}
+		for _, f := range []*os.File{unread, unheard} {
+			if _, code := c.call("ExportAudit", descriptor(f), "jsonl"); code != string(dbus.TimedOut) && code != string(dbus.InvalidArgument) {
+				t.Errorf("an export that nobody reads: %q", code)
+			}
+		}
+	}
+}
+
+// fillUp writes to a socket as much as there is room for.
+func fillUp(f *os.File) {
+	for err := error(nil); err == nil; {
+		err = unix.Send(int(f.Fd()), make([]byte, 4096), unix.MSG_DONTWAIT)
+	}
 }

@@ -185,7 +185,7 @@ func (m manager) ExportAudit(ctx context.Context, _ caller, fd godbus.UnixFD, fo
 	if !slices.Contains([]string{"jsonl", "csv", "text"}, format) {
 		return 0, fail(dbus.InvalidArgument, "there is no format %s; give jsonl, csv or text", quoted(format))
 	}
-	f, err := stream(fd)
+	f, err := streamOf(fd, true)
 	if err != nil {
 		return 0, err
 	}

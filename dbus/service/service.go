@@ -86,6 +86,7 @@ type Service struct {
 	objects *objects
 	feed    *feed
 
+	executes bool // this process is an executor, be it one that ends; set before calls are answered
 	executor atomic.Pointer[daemon.Executor]
 	life     context.Context // ends with the connection's work
 	end      context.CancelFunc

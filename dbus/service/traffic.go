@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -9,11 +10,13 @@ import (
 	"qvmremote/dbus"
 )
 
-// Bounds of calls that are answered at the same time. A client that needs more
-// waits for answers; one that does not is refused and holds up nobody.
+// Bounds of calls that were taken and not answered yet. A client that needs
+// more waits for answers; one that does not is refused and holds up nobody.
 const (
-	maxCalls       = 512
+	maxCalls       = 2048
 	maxCallsOfOne  = 64
+	maxShort       = 256 // being worked on; others wait for their turn
+	maxLong        = 256 // those that may take minutes; they have no turn to wait for
 	trafficPolling = 5 * time.Millisecond
 )
 
@@ -24,9 +27,13 @@ type traffic struct {
 	of      map[string]int // being answered, by sender
 	working int
 	last    time.Time // when anything was asked or answered
+
+	short, long chan struct{} // what is being worked on
 }
 
-func newTraffic() *traffic { return &traffic{of: map[string]int{}, last: time.Now()} }
+func newTraffic() *traffic {
+	return &traffic{of: map[string]int{}, last: time.Now(), short: make(chan struct{}, maxShort), long: make(chan struct{}, maxLong)}
+}
 
 // counted reports whether a message is a call that reaches target.Call; those
 // to the Peer interface are godbus's own.
@@ -74,6 +81,26 @@ func (t *traffic) leave(sender string) {
 		delete(t.of, sender)
 	}
 	t.working--
+}
+
+// turn waits until a call may be worked on, unless it may take so long that
+// others should not wait for it. Calls that hang leave room for those that do
+// not.
+func (t *traffic) turn(ctx context.Context, long bool) (over func(), err error) {
+	if long {
+		select {
+		case t.long <- struct{}{}:
+			return func() { <-t.long }, nil
+		default:
+			return nil, fail(dbus.LimitsExceeded, "%d calls that take long are being worked on already; wait for some of them to end", maxLong)
+		}
+	}
+	select {
+	case t.short <- struct{}{}:
+		return func() { <-t.short }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // idle is for how long nothing was asked; 0 while an answer is owed.

@@ -1,8 +1,11 @@
 package service
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,8 +35,8 @@ type world struct {
 
 func newWorld(t *testing.T, options ...bus.Options) *world {
 	t.Helper()
-	b := bus.Start(t, options...)
 	root := paths.Root(t.TempDir())
+	b := bus.Start(t, options...) // it ends before the folder does, and the programs that it started with it
 	for _, dir := range []string{root.Run(), root.State(), filepath.Dir(root.Config())} {
 		must(t, os.MkdirAll(dir, 0o700))
 	}
@@ -232,4 +235,16 @@ func (w *world) tree() []string {
 	}))
 	slices.Sort(names)
 	return names
+}
+
+// encode writes a message with a serial of its own, which godbus gives to its
+// own alone.
+func encode(out io.Writer, m *godbus.Message, serial uint32) error {
+	var b bytes.Buffer
+	if err := m.EncodeTo(&b, binary.LittleEndian); err != nil {
+		return err
+	}
+	binary.LittleEndian.PutUint32(b.Bytes()[8:], serial)
+	_, err := out.Write(b.Bytes())
+	return err
 }

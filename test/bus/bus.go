@@ -197,3 +197,6 @@ func (b *Bus) Stop() {
 	<-b.ended
 	b.daemon = nil
 }
+
+// Signal sends the daemon a signal, as SIGSTOP for a bus that hangs.
+func (b *Bus) Signal(s os.Signal) error { return b.daemon.Signal(s) }
