@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -44,8 +46,16 @@ var distant = map[int64]bool{
 // plain file. The caller may still have the same open file and change how it
 // blocks at any time; no read and no write of ours depends on that.
 type stream struct {
-	*os.File
+	handle
 	socket bool
+}
+
+// handle is what os.File and net.Conn have in common.
+type handle interface {
+	io.ReadWriteCloser
+	syscall.Conn
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
 }
 
 // streamOf takes fd for reading, or for writing, as the caller opened it.
@@ -78,12 +88,9 @@ func streamOf(fd godbus.UnixFD, write bool) (stream, error) {
 		if err != nil {
 			return unusable(err)
 		}
-		return stream{File: f}, nil
+		return stream{handle: f}, nil
 	case unix.S_IFSOCK:
-		// So that our poller takes it; reads and writes say MSG_DONTWAIT themselves.
-		if err := unix.SetNonblock(int(fd), true); err != nil {
-			return unusable(err)
-		}
+		return socketOf(fd)
 	case unix.S_IFREG:
 		var fs unix.Statfs_t
 		if err := unix.Fstatfs(int(fd), &fs); err != nil || pseudo[int64(fs.Type)] || distant[int64(fs.Type)] {
@@ -96,13 +103,36 @@ func streamOf(fd godbus.UnixFD, write bool) (stream, error) {
 	if err != nil {
 		return unusable(err)
 	}
-	return stream{os.NewFile(uintptr(own), "the caller's file"), st.Mode&unix.S_IFMT == unix.S_IFSOCK}, nil
+	return stream{handle: os.NewFile(uintptr(own), "the caller's file")}, nil
+}
+
+// socketOf is a socket that the runtime's poller has, whether it blocks or not.
+func socketOf(fd godbus.UnixFD) (stream, error) {
+	unusable := func(err error) (stream, error) {
+		return stream{}, fail(dbus.InvalidArgument, "the socket cannot be used: %v", err)
+	}
+	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return unusable(err)
+	}
+	f := os.NewFile(uintptr(own), "the caller's socket")
+	defer f.Close()
+	conn, err := net.FileConn(f)
+	if err != nil {
+		return unusable(err)
+	}
+	h, ok := conn.(handle)
+	if !ok {
+		_ = conn.Close()
+		return unusable(errors.ErrUnsupported)
+	}
+	return stream{h, true}, nil
 }
 
 // Read is os.File's; a deadline ends it.
 func (f stream) Read(b []byte) (n int, err error) {
 	if !f.socket {
-		return f.File.Read(b)
+		return f.handle.Read(b)
 	}
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -124,7 +154,7 @@ func (f stream) Read(b []byte) (n int, err error) {
 // Write is os.File's; a deadline ends it.
 func (f stream) Write(b []byte) (n int, err error) {
 	if !f.socket {
-		return f.File.Write(b)
+		return f.handle.Write(b)
 	}
 	raw, err := f.SyscallConn()
 	if err != nil {
