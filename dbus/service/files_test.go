@@ -240,7 +240,7 @@ func TestDescriptorsNobodyWants(t *testing.T) {
 	check()
 }
 
-// copiesOf counts this process's descriptors of the same pipe's end.
+// copiesOf counts this process's descriptors of the same pipe, both ends.
 func copiesOf(t *testing.T, f *os.File) int {
 	t.Helper()
 	var same unix.Stat_t

@@ -91,7 +91,7 @@ func TestStopDuringACall(t *testing.T) {
 	}()
 	owner := w.client()
 	owners := w.owners()
-	w.until("the call is being worked on", func() bool { return copiesOf(t, r) > 1 })
+	w.until("the call is being worked on", func() bool { return copiesOf(t, r) > 2 })
 	p.end()
 	w.until("the name is given back", func() bool { return w.waiting(owner.conn) == 0 })
 	_, err := wr.WriteString(goodKey)
@@ -311,5 +311,45 @@ func TestNoClientStartsTheExecutor(t *testing.T) {
 		if _, running := admin.New(w.root, w.o.Environ, "root", "dbus").Executor(); running {
 			t.Error("an executor runs")
 		}
+	}
+}
+
+// TestTheBusIsRestarted: the executor goes on without it, and is there again
+// with it; what a caller had asked for ends, and nothing is left open.
+func TestTheBusIsRestarted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.execute()
+	for range 3 {
+		c := w.client()
+		r, _ := pipes(t)
+		c.conn.Send(call("AuthorizeQube", "work", descriptor(r), none), make(chan *godbus.Call, 1))
+		w.until("the call is being worked on", func() bool { return copiesOf(t, r) > 2 })
+		w.bus.Stop()
+		w.until("the call was given up", func() bool { return copiesOf(t, r) == 2 })
+		select {
+		case <-p.done:
+			t.Fatalf("the executor ended with the bus: %v", p.err)
+		default:
+		}
+		w.bus.Start(t)
+		again := w.client()
+		w.until("the executor is back", func() bool { return again.property("State") == dbus.Running })
+	}
+	p.stop()
+	if p.err != nil {
+		t.Error(p.err)
+	}
+}
+
+// TestTheBusEndsWithAManager: it ends too, for there is nobody to answer.
+func TestTheBusEndsWithAManager(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.manage()
+	w.bus.Stop()
+	p.wait()
+	if p.err != nil {
+		t.Error(p.err)
 	}
 }

@@ -198,5 +198,18 @@ func (b *Bus) Stop() {
 	b.daemon = nil
 }
 
+// Start starts a bus that was stopped once more, at the same address but for
+// its guid. Nobody is on it.
+func (b *Bus) Start(t testing.TB) {
+	t.Helper()
+	if err := os.Remove(b.file("socket")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("start the bus again: %v", err)
+	}
+	b.ended = make(chan struct{})
+	if err := b.launch(); err != nil {
+		t.Fatalf("start the bus again: %v\n%s", err, b.log())
+	}
+}
+
 // Signal sends the daemon a signal, as SIGSTOP for a bus that hangs.
 func (b *Bus) Signal(s os.Signal) error { return b.daemon.Signal(s) }
