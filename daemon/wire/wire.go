@@ -31,7 +31,7 @@ import (
 const (
 	// MaxMessage is the largest message, in bytes, whose body is looked at. The
 	// longest that anybody has reason to send are some hundred checkpoints.
-	MaxMessage = 256 << 10
+	MaxMessage = 128 << 10
 	// WriteWait is for how long the bus may leave what we send unread.
 	WriteWait = 10 * time.Second
 	// connectWait bounds the first words with the bus.

@@ -40,8 +40,8 @@ var nonsense = []struct {
 
 	{"1 MiB of name", "RevokeQube", []any{strings.Repeat("a", 1<<20), none}, dbus.InvalidArgument},
 	{"24 MiB of name", "FetchKey", []any{strings.Repeat("a", 24<<20)}, dbus.InvalidArgument},
-	{"200 KiB of name", "FetchKey", []any{strings.Repeat("a", 200<<10)}, dbus.NoSuchQube},
-	{"200 KiB of key", "AuthorizeQubeWithString", []any{"work", strings.Repeat("a", 200<<10), none}, dbus.InvalidKey},
+	{"100 KiB of name", "FetchKey", []any{strings.Repeat("a", 100<<10)}, dbus.NoSuchQube},
+	{"100 KiB of key", "AuthorizeQubeWithString", []any{"work", strings.Repeat("a", 100<<10), none}, dbus.InvalidKey},
 	{"an endless signature", "Subscribe", []any{nest(30)}, dbus.InvalidArgument},
 
 	{"no name", "AuthorizeQubeWithString", []any{"", goodKey, none}, dbus.NoSuchQube},
