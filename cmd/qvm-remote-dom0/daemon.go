@@ -112,7 +112,6 @@ func (a *app) runManager(ctx context.Context, root paths.Root) error {
 		return errors.New("--idle must be longer than nothing")
 	}
 	o.Times.Idle = a.daemon.idle
-	tell := func(state string) { _, _ = sd.SdNotify(false, state) } // nobody need listen
-	o.Ending = func() { tell(sd.SdNotifyStopping) }
-	return service.Manage(ctx, o, func() { tell(sd.SdNotifyReady) })
+	tell := func(state string) func() { return func() { _, _ = sd.SdNotify(false, state) } } // nobody need listen
+	return service.Manage(ctx, o, tell(sd.SdNotifyReady), tell(sd.SdNotifyStopping))
 }

@@ -54,7 +54,7 @@ func (c *clients) watch(ctx context.Context, name string, add func(*client)) err
 	if !fresh || !kept {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, busWait)
+	ctx, cancel := context.WithTimeout(ctx, c.s.o.Times.Bus)
 	defer cancel()
 	if err := c.s.conn.AddMatchSignalContext(ctx, rule(name)...); err != nil {
 		c.unwatched(name, w)
@@ -86,7 +86,7 @@ func (c *clients) drop(name string, w *client) {
 
 func (c *clients) unmatch(name string) {
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), busWait)
+		ctx, cancel := context.WithTimeout(context.Background(), c.s.o.Times.Bus)
 		defer cancel()
 		_ = c.s.conn.RemoveMatchSignalContext(ctx, rule(name)...) // the bus is gone otherwise
 	}()

@@ -82,7 +82,7 @@ func (m manager) Reload(ctx context.Context, _ caller) error {
 	}
 	m.s.objects.look.stale.Store(true)
 	m.s.readBoot(ctx)
-	m.s.objects.refresh(ctx)
+	m.s.objects.refresh(m.s.life)
 	if broken := m.s.objects.look.problem(); err == nil && broken != nil {
 		err = broken
 	}

@@ -124,7 +124,7 @@ func (s *Service) answer(t *target) (out []any, err error) {
 	if err := s.let(ctx, t.member, &c); err != nil {
 		return nil, err
 	}
-	s.catchUp(ctx)
+	s.catchUp()
 	args, err := m.decode(t.msg)
 	if err != nil {
 		return nil, err

@@ -196,11 +196,10 @@ func TestACallerWhoDies(t *testing.T) {
 			p.Await(t, 3, 3)
 			for _, q := range p.Calls() {
 				if q.Action != gate.View {
-					t.Errorf("asked for %s", q.Action)
+					t.Errorf("%s: asked for %s", name, q.Action)
 				}
 			}
 		}
-		t.Log(name)
 	}
 	check()
 }
@@ -305,6 +304,7 @@ func TestAClientThatNeverReads(t *testing.T) {
 func TestABusThatHangs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.o.Times.Bus, w.o.Times.Handover = 500*time.Millisecond, 500*time.Millisecond
 	p := w.execute()
 	must(t, w.bus.Signal(syscall.SIGSTOP))
 	p.stop()

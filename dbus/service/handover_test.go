@@ -38,7 +38,7 @@ func (w *world) installed() *systemd.Fake {
 			return running[unit].err
 		}})
 	}
-	add(admin.ManageService, func(ctx context.Context, ready func()) error { return Manage(ctx, w.o, ready) })
+	add(admin.ManageService, func(ctx context.Context, ready func()) error { return Manage(ctx, w.o, ready, func() {}) })
 	add(admin.Service, func(ctx context.Context, ready func()) error {
 		o := daemonOptions(w.o)
 		o.Front = front{o.Front, ready}

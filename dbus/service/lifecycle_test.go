@@ -353,3 +353,19 @@ func TestTheBusEndsWithAManager(t *testing.T) {
 		t.Error(p.err)
 	}
 }
+
+// TestLeavingIsToldFirst: whoever starts managers hears that this one ends
+// while it still has the name.
+func TestLeavingIsToldFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.o.Times.Idle = 20 * time.Millisecond
+	c, then := w.client(), -1
+	p := w.launch(func(ctx context.Context) error {
+		return Manage(ctx, w.o, func() {}, func() { then = w.waiting(c.conn) })
+	})
+	p.wait()
+	if now := w.waiting(c.conn); p.err != nil || then != 1 || now != 0 {
+		t.Errorf("%d had the name when it was told, %d when it had ended: %v", then, now, p.err)
+	}
+}

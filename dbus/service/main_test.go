@@ -79,7 +79,7 @@ func play(role string) error {
 		o.Times.Idle = idle
 	}
 	if role == "manager" {
-		return Manage(ctx, o, func() {})
+		return Manage(ctx, o, func() {}, func() {})
 	}
 	return daemon.Run(ctx, daemonOptions(o))
 }

@@ -14,8 +14,10 @@ import (
 //
 // An executor that starts takes the name; the manager then stays in the queue
 // for it while somebody is subscribed to it, so that an executor that dies
-// leaves no gap. ready is called once calls are answered.
-func Manage(ctx context.Context, o Options, ready func()) error {
+// leaves no gap. ready is called once calls are answered. leaving is called
+// before the name is given back: whoever starts managers must know by then that
+// this one is no answer to a call that comes later.
+func Manage(ctx context.Context, o Options, ready, leaving func()) error {
 	s, err := takeName(ctx, o, godbus.NameFlagAllowReplacement)
 	if err != nil {
 		return err
@@ -25,9 +27,7 @@ func Manage(ctx context.Context, o Options, ready func()) error {
 	ready()
 	why := s.untilIdle(ctx)
 	o.Log.Info("the manager ends", "why", why)
-	if o.Ending != nil {
-		o.Ending()
-	}
+	leaving()
 	// The deadline is for the bus; ctx may have ended already.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*o.Times.Handover)
 	defer cancel()

@@ -26,14 +26,14 @@ func TestTheManagerSaysThatItEnds(t *testing.T) {
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	o.Times.Idle = time.Millisecond
 	var said []string
-	o.Ending = func() {
+	leaving := func() {
 		said = append(said, "ending")
 		var owned bool
 		if err := conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, dbus.Name).Store(&owned); err != nil || !owned {
 			t.Errorf("it says that it ends, and the name is owned: %v, %v", owned, err)
 		}
 	}
-	err := service.Manage(ctx, o, func() { said = append(said, "ready") })
+	err := service.Manage(ctx, o, func() { said = append(said, "ready") }, leaving)
 	if err != nil || ctx.Err() != nil {
 		t.Fatalf("it did not end by itself: %v, %v", err, ctx.Err())
 	}

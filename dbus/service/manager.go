@@ -75,13 +75,13 @@ func (m manager) authorize(ctx context.Context, c caller, vm string, key queue.K
 		do = a.Connect
 	}
 	ch, err := do(ctx, vm, key, replace)
-	return m.changed(ctx, ch, err)
+	return m.changed(ch, err)
 }
 
 // changed publishes what a change of keys came to before its caller learns.
-func (m manager) changed(ctx context.Context, ch admin.Change, err error) (string, []string, error) {
+func (m manager) changed(ch admin.Change, err error) (string, []string, error) {
 	m.s.objects.look.stale.Store(true)
-	m.s.objects.refresh(ctx)
+	m.s.objects.refresh(m.s.life) // it is done, also where the caller has left
 	if err != nil {
 		return "", nil, err
 	}
@@ -104,7 +104,7 @@ func (m manager) GenerateKey(ctx context.Context, c caller, vm string, opts map[
 		return "", nil, err
 	}
 	ch, err := m.s.admin(c).Generate(ctx, vm, replace)
-	return m.changed(ctx, ch, err)
+	return m.changed(ch, err)
 }
 
 // FetchKey tells the fingerprint of the key that a qube has.
@@ -132,7 +132,7 @@ func (m manager) ConnectQube(ctx context.Context, c caller, vm, fingerprint stri
 		return nil, fail(dbus.KeyChanged, "the key in %s has the fingerprint %s, which is not the one that was compared; compare again", vm, key.Fingerprint())
 	}
 	ch, err := a.Connect(ctx, vm, key, replace)
-	_, warnings, err := m.changed(ctx, ch, err)
+	_, warnings, err := m.changed(ch, err)
 	return warnings, err
 }
 
@@ -143,7 +143,7 @@ func (m manager) RotateKey(ctx context.Context, c caller, vm string, fd godbus.U
 		return "", nil, err
 	}
 	ch, err := m.s.admin(c).Rotate(ctx, vm, key)
-	return m.changed(ctx, ch, err)
+	return m.changed(ch, err)
 }
 
 // RotateKeyWithString stores a second key that everybody who monitors the bus saw.
@@ -153,13 +153,13 @@ func (m manager) RotateKeyWithString(ctx context.Context, c caller, vm, key stri
 		return "", nil, err
 	}
 	ch, err := m.s.admin(c).Rotate(ctx, vm, k)
-	return m.changed(ctx, ch, err)
+	return m.changed(ch, err)
 }
 
 // CancelRotation drops a second key.
 func (m manager) CancelRotation(ctx context.Context, c caller, vm string) ([]string, error) {
 	ch, err := m.s.admin(c).CancelRotation(ctx, vm)
-	_, warnings, err := m.changed(ctx, ch, err)
+	_, warnings, err := m.changed(ch, err)
 	return warnings, err
 }
 
@@ -169,14 +169,14 @@ func (m manager) RevokeQube(ctx context.Context, c caller, vm string, opts map[s
 		return nil, err
 	}
 	ch, err := m.s.admin(c).Revoke(ctx, vm)
-	_, warnings, err := m.changed(ctx, ch, err)
+	_, warnings, err := m.changed(ch, err)
 	return warnings, err
 }
 
 // DisconnectQube is RevokeQube, and dom0 looks at the qube no more.
 func (m manager) DisconnectQube(ctx context.Context, c caller, vm string) (uint32, []string, error) {
 	ch, err := m.s.admin(c).Disconnect(ctx, vm)
-	_, warnings, err := m.changed(ctx, ch, err)
+	_, warnings, err := m.changed(ch, err)
 	return uint32(ch.Cleaned), warnings, err
 }
 

@@ -44,10 +44,6 @@ type Options struct {
 	Address string   // of the bus
 	Log     *slog.Logger
 	Times   Times
-	// Ending, where there is one, is called before a manager gives the name back.
-	// Who started it must know by then: it would take the next start of a manager
-	// for done while this one still ends, and the next call would find nobody.
-	Ending func()
 }
 
 // Times are the service's waits, in one value so that tests shorten them.
@@ -62,6 +58,7 @@ type Times struct {
 	Key      time.Duration // a caller may take so long to write a key
 	Stall    time.Duration // a client's pipe may be stuck for so long
 	Notice   time.Duration // a call is cancelled with its caller once it is older
+	Bus      time.Duration // the bus answers within it, or never
 	Retry    time.Duration // between tries to reach a bus that is not there
 }
 
@@ -70,7 +67,7 @@ func DefaultTimes() Times {
 	return Times{
 		Idle: 60 * time.Second, Power: 15 * time.Second, Gather: 100 * time.Millisecond, Search: 80 * time.Millisecond,
 		Call: 30 * time.Second, LongCall: 10 * time.Minute, Handover: 5 * time.Second, Key: 10 * time.Second, Stall: 30 * time.Second,
-		Notice: 500 * time.Millisecond, Retry: 10 * time.Second,
+		Notice: 500 * time.Millisecond, Bus: 10 * time.Second, Retry: 10 * time.Second,
 	}
 }
 
@@ -121,9 +118,6 @@ func connect(ctx context.Context, o Options) (*Service, error) {
 	close(s.made)
 	return s, nil
 }
-
-// busWait bounds what is asked of the bus, which answers at once or never.
-const busWait = 10 * time.Second
 
 // begin lets calls be answered from now on.
 func (s *Service) begin() {
@@ -180,17 +174,17 @@ func (s *Service) owns(yes bool) {
 // catchUp looks anew if the name came since the last look: what happened while
 // another owned it was not for this process to tell, and it may not have seen
 // all of it yet. Of several calls each waits for the look.
-func (s *Service) catchUp(ctx context.Context) {
+func (s *Service) catchUp() {
 	if came := s.came.Load(); s.seen.Load() < came {
 		s.objects.look.stale.Store(true)
-		s.objects.refresh(ctx)
+		s.objects.refresh(s.life) // not for this caller alone, who may leave
 		s.seen.Store(came)
 	}
 }
 
 // bus asks the bus itself.
 func (s *Service) bus(ctx context.Context, method string, ret any, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, busWait)
+	ctx, cancel := context.WithTimeout(ctx, s.o.Times.Bus)
 	defer cancel()
 	c := s.conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus."+method, 0, args...)
 	if ret == nil {

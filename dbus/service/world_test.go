@@ -89,7 +89,7 @@ func (w *world) launch(run func(ctx context.Context) error) *process {
 func (w *world) manage() *process {
 	w.t.Helper()
 	ready := make(chan struct{})
-	p := w.launch(func(ctx context.Context) error { return Manage(ctx, w.o, func() { close(ready) }) })
+	p := w.launch(func(ctx context.Context) error { return Manage(ctx, w.o, func() { close(ready) }, func() {}) })
 	select {
 	case <-ready:
 	case <-p.done:
