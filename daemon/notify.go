@@ -19,6 +19,10 @@ type notifier struct {
 	watchdog time.Duration // it is restarted when it says nothing for so long; 0: never
 }
 
+// Notify tells the service manager that environ names, if any, such as
+// "READY=1", for a program of dom0 that is no executor.
+func Notify(environ []string, lines ...string) error { return newNotifier(environ).tell(lines...) }
+
 // notifyWait bounds how long a message may take: nobody may hold the executor
 // up by not reading.
 const notifyWait = time.Second

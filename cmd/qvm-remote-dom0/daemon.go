@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"qvmremote/daemon"
@@ -112,6 +111,12 @@ func (a *app) runManager(ctx context.Context, root paths.Root) error {
 		return errors.New("--idle must be longer than nothing")
 	}
 	o.Times.Idle = a.daemon.idle
-	tell := func(state string) func() { return func() { _, _ = sd.SdNotify(false, state) } } // nobody need listen
-	return service.Manage(ctx, o, tell(sd.SdNotifyReady), tell(sd.SdNotifyStopping))
+	tell := func(state string) func() {
+		return func() {
+			if err := daemon.Notify(a.environ, state); err != nil {
+				o.Log.Warn("the service manager was not told", "state", state, "error", err)
+			}
+		}
+	}
+	return service.Manage(ctx, o, tell("READY=1"), tell("STOPPING=1"))
 }

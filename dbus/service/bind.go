@@ -21,6 +21,13 @@ var long = map[string]bool{
 	"QueueStatus": true, "QueueEntries": true, "CleanQueue": true, "RecoverQueue": true,
 }
 
+// reads lists the methods whose answers may hold much of the audit log, and
+// scans those that go through all of it.
+var (
+	reads = map[string]bool{"QueryAudit": true, "ExportAuditText": true, "CountCommands": true}
+	scans = map[string]bool{"VerifyAudit": true, "ExportAudit": true}
+)
+
 // bindOne finds the Go method of that name and compares its types with the
 // description, where there is one.
 func (s *Service) bindOne(receiver any, member gate.Member, described *introspect.Method) error {
@@ -57,6 +64,6 @@ func (s *Service) bindOne(receiver any, member gate.Member, described *introspec
 	if err != nil {
 		return fmt.Errorf("%s.%s: %w", member.Interface, member.Name, err)
 	}
-	s.methods[member] = &method{fn: fn, in: sig, long: long[member.Name]}
+	s.methods[member] = &method{fn: fn, in: sig, long: long[member.Name], reads: reads[member.Name], scans: scans[member.Name]}
 	return nil
 }

@@ -14,6 +14,11 @@ func (m manager) Start(ctx context.Context, c caller) error {
 	if x := m.s.executor.Load(); x != nil && x.Snapshot().State != dbus.Stopping {
 		return nil
 	}
+	over, err := m.s.unit(ctx)
+	if err != nil {
+		return err
+	}
+	defer over()
 	if m.s.executes {
 		return m.s.admin(c).Restart(ctx, false)
 	}
@@ -23,11 +28,21 @@ func (m manager) Start(ctx context.Context, c caller) error {
 // Stop asks systemd to stop the executor. That a call to the executor must be
 // answered before that can end is why it does not wait there.
 func (m manager) Stop(ctx context.Context, c caller) error {
+	over, err := m.s.unit(ctx)
+	if err != nil {
+		return err
+	}
+	defer over()
 	return m.s.admin(c).Stop(ctx, !m.s.executes)
 }
 
 // Restart asks systemd to restart the executor.
 func (m manager) Restart(ctx context.Context, c caller) error {
+	over, err := m.s.unit(ctx)
+	if err != nil {
+		return err
+	}
+	defer over()
 	return m.s.admin(c).Restart(ctx, !m.s.executes)
 }
 

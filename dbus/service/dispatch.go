@@ -129,11 +129,6 @@ func (s *Service) answer(t *target) (out []any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	over, err := s.traffic.turn(ctx, m.long)
-	if err != nil {
-		return nil, err
-	}
-	defer over()
 	s.o.Log.Debug("called over the bus", "method", t.member.Name, "who", c.who)
 	limit := s.o.Times.Call
 	if m.long {
@@ -142,6 +137,11 @@ func (s *Service) answer(t *target) (out []any, err error) {
 	// Only now: a person who was asked for a password took a time of their own.
 	ctx, stop := context.WithTimeout(ctx, limit)
 	defer stop()
+	over, err := s.traffic.turn(ctx, m, c.uid)
+	if err != nil {
+		return nil, err
+	}
+	defer over()
 	return m.call(ctx, c, args)
 }
 
@@ -181,9 +181,11 @@ type caller struct {
 
 // method is a Go function bound to a method of the interface.
 type method struct {
-	fn   reflect.Value // func(context.Context, caller, in...) (out..., error)
-	in   godbus.Signature
-	long bool
+	fn    reflect.Value // func(context.Context, caller, in...) (out..., error)
+	in    godbus.Signature
+	long  bool // see long
+	reads bool // see reads
+	scans bool // see reads
 }
 
 // decode makes the function's arguments. Only what has exactly the described

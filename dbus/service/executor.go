@@ -12,6 +12,7 @@ import (
 
 	"qvmremote/daemon"
 	"qvmremote/daemon/admin"
+	"qvmremote/daemon/systemd"
 	"qvmremote/dbus"
 )
 
@@ -33,10 +34,15 @@ type Executor struct {
 // NewExecutor makes the face of an executor that is about to start.
 func NewExecutor(o Options) *Executor { return &Executor{o: o} }
 
+// ownAtOnce is how an executor takes the name: from a manager, and from an
+// executor that has given its lock back and is about to leave, which is why it
+// may be taken away again.
+const ownAtOnce = godbus.NameFlagReplaceExisting | godbus.NameFlagAllowReplacement | godbus.NameFlagDoNotQueue
+
 // Locked takes the name, from a manager if one has it. Calls wait from now on.
 // That there is no bus ends nothing.
 func (e *Executor) Locked(ctx context.Context) error {
-	s, err := takeName(ctx, e.o, godbus.NameFlagReplaceExisting|godbus.NameFlagAllowReplacement|godbus.NameFlagDoNotQueue)
+	s, err := takeName(ctx, e.o, ownAtOnce)
 	if err != nil {
 		e.o.Log.Warn("the executor goes on without the message bus; it looks for it again and again", "error", err)
 	} else {
@@ -99,10 +105,14 @@ func (e *Executor) keep(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case owned := <-s.owner:
-				if !owned { // by one that does not share the lock, so for another root
-					e.o.Log.Error("another program took the name on the bus; the executor goes on without it", "name", dbus.Name)
+				if owned {
+					continue
 				}
-				continue
+				// By one that does not share the lock.
+				e.o.Log.Error("another program took the name on the bus; the executor takes it back", "name", dbus.Name)
+				s.end()
+				_ = s.conn.Close()
+				s.loops.Wait()
 			case <-s.conn.Context().Done():
 				e.o.Log.Error("the message bus is gone; the executor goes on, and looks for it again and again")
 				s.end()
@@ -125,7 +135,7 @@ func (e *Executor) again(ctx context.Context) bool {
 			return false
 		case <-time.After(e.o.Times.Retry):
 		}
-		s, err := takeName(ctx, e.o, godbus.NameFlagReplaceExisting|godbus.NameFlagAllowReplacement|godbus.NameFlagDoNotQueue)
+		s, err := takeName(ctx, e.o, ownAtOnce)
 		if err != nil {
 			e.o.Log.Debug("still no message bus", "error", err)
 			continue
@@ -220,15 +230,41 @@ func (s *Service) watchBoot() {
 	s.loops.Add(1)
 	go func() {
 		defer s.loops.Done()
-		err := s.admin(self).Units.Watch(s.life, admin.Service, func() { s.readBoot(s.life) })
-		if err != nil && s.life.Err() == nil {
-			s.o.Log.Debug("systemd does not tell of changes", "error", err)
+		for s.life.Err() == nil {
+			err := s.admin(self).Units.Watch(s.life, admin.Service, func() { s.readBoot(s.life) })
+			if errors.Is(err, systemd.ErrNone) {
+				return
+			}
+			s.o.Log.Debug("systemd does not tell of changes; trying again", "error", err)
+			select {
+			case <-s.life.Done():
+			case <-time.After(s.o.Times.Retry):
+			}
 		}
 	}()
 }
 
+// maxUnits bounds the calls to systemd at once. Each has connections of its
+// own, of which the bus gives root only so many.
+const maxUnits = 4
+
+// unit waits for its turn to call systemd.
+func (s *Service) unit(ctx context.Context) (over func(), err error) {
+	select {
+	case s.units <- struct{}{}:
+		return func() { <-s.units }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // readBoot asks systemd whether the executor starts at boot.
 func (s *Service) readBoot(ctx context.Context) {
+	over, err := s.unit(ctx)
+	if err != nil {
+		return
+	}
+	defer over()
 	s.objects.boot.Store(s.admin(self).Autostart(ctx) == "enabled")
 	s.objects.touch()
 }

@@ -90,6 +90,11 @@ func streamOf(fd godbus.UnixFD, write bool) (stream, error) {
 		}
 		return stream{handle: f}, nil
 	case unix.S_IFSOCK:
+		if write {
+			// What root writes to a socket may count as said by root, whoever
+			// connected it.
+			return stream{}, fail(dbus.InvalidArgument, "give a pipe or a plain file to write to, not a socket")
+		}
 		return socketOf(fd)
 	case unix.S_IFREG:
 		var fs unix.Statfs_t

@@ -161,10 +161,11 @@ func (l *look) known(name string, q daemon.QubeStatus) (label, power string) {
 	switch {
 	case q.State == daemon.StateConnected:
 		return line.Label, string(qubes.Running)
-	case l.power != nil && time.Since(l.asked) < 2*l.s.o.Times.Power && listed:
+	case l.power != nil && time.Since(l.asked) < 2*l.s.o.Times.Power:
+		if !listed {
+			return "", powerMissing
+		}
 		return line.Label, string(line.State)
-	case l.power != nil && !listed:
-		return "", powerMissing
 	case q.Failing():
 		return line.Label, string(qubes.Running)
 	case q.State != "" && 'A' <= q.State[0] && q.State[0] <= 'Z': // Qubes OS's own words; the executor's are no power states
@@ -173,9 +174,12 @@ func (l *look) known(name string, q daemon.QubeStatus) (label, power string) {
 	return line.Label, powerUnknown
 }
 
+// askAge is how old an answer of dom0's tools may be for somebody who asks.
+const askAge = time.Second
+
 // ask takes the qubes' labels and power states from dom0's tools.
 func (l *look) ask(ctx context.Context) ([]qubes.Qube, error) {
-	list, err := l.s.tools.List(ctx)
+	list, err := l.s.tools.Snapshot(ctx, askAge) // one qvm-ls for all who ask at once
 	if err != nil {
 		return nil, err
 	}
@@ -222,8 +226,8 @@ func (l *look) watch(ctx context.Context) {
 			}
 			l.reread()
 		case <-power.C:
-			if l.s.clients.subscribed() {
-				l.askQuietly(ctx)
+			if l.s.owned.Load() && l.s.clients.subscribed() {
+				go l.askQuietly(ctx) // once at a time, by Snapshot; keys and settings do not wait for it
 			}
 		}
 	}

@@ -37,12 +37,20 @@ func Manage(ctx context.Context, o Options, ready, leaving func()) error {
 	return nil
 }
 
+// lookAgain is how often a manager looks whether an executor that it does not
+// see on the bus still runs.
+const lookAgain = time.Second
+
 const busGone = "the message bus is gone"
 
 // untilIdle returns why the manager is to end.
 func (s *Service) untilIdle(ctx context.Context) string {
 	wait := time.NewTimer(s.o.Times.Idle)
 	defer wait.Stop()
+	// An executor that dies gives its name back and its lock a moment later, or
+	// it is one without a bus, whose end nothing tells.
+	again := time.NewTimer(0)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -52,12 +60,18 @@ func (s *Service) untilIdle(ctx context.Context) string {
 		case <-s.owner:
 			// An executor came or went.
 			s.objects.look.reread()
+			again.Reset(lookAgain)
+		case <-again.C:
+			if s.owned.Load() && s.objects.now.Load().manager["State"] != dbus.Stopped {
+				s.objects.touch()
+				again.Reset(lookAgain)
+			}
 		case <-wait.C:
 			left := s.o.Times.Idle - s.traffic.idle()
 			if left <= 0 && !s.clients.subscribed() {
 				return "nobody needs " + dbus.Name
 			}
-			wait.Reset(max(left, s.o.Times.Idle/10))
+			wait.Reset(max(left, s.o.Times.Idle/2))
 		}
 	}
 }

@@ -76,11 +76,13 @@ var nonsense = []struct {
 	{"a filter of a descriptor's number", "QueryAudit", []any{option("qube", godbus.UnixFDIndex(0)), uint64(0), uint32(10)}, dbus.InvalidArgument},
 	{"a filter with a long word", "QueryAudit", []any{option("text", strings.Repeat("a", 2000)), uint64(0), uint32(10)}, dbus.InvalidArgument},
 	{"a filter with a time that is none", "QueryAudit", []any{option("since", uint64(math.MaxUint64)), uint64(0), uint32(10)}, dbus.InvalidArgument},
-	{"spans of nothing", "CountCommands", []any{uint64(0), uint64(100), uint32(0), ""}, dbus.InvalidArgument},
-	{"too many spans", "CountCommands", []any{uint64(0), uint64(1 << 39), uint32(1), ""}, dbus.InvalidArgument},
+	{"spans of nothing", "CountCommands", []any{uint64(1), uint64(100), uint32(0), ""}, dbus.InvalidArgument},
+	{"too many spans", "CountCommands", []any{uint64(1), uint64(1 << 39), uint32(1), ""}, dbus.InvalidArgument},
+	{"one span too many", "CountCommands", []any{uint64(1), uint64(1002), uint32(1), ""}, dbus.InvalidArgument},
+	{"no time at all", "CountCommands", []any{uint64(5), uint64(5), uint32(1), ""}, dbus.InvalidArgument},
 	{"time that runs back", "CountCommands", []any{uint64(100), uint64(1), uint32(1), ""}, dbus.InvalidArgument},
 	{"a time that is none", "CountCommands", []any{uint64(math.MaxUint64 - 1), uint64(math.MaxUint64), uint32(1), ""}, dbus.InvalidArgument},
-	{"spans of a qube that cannot be", "CountCommands", []any{uint64(0), uint64(100), uint32(1), "../x"}, dbus.InvalidArgument},
+	{"spans of a qube that cannot be", "CountCommands", []any{uint64(1), uint64(100), uint32(1), "../x"}, dbus.InvalidArgument},
 	{"a checkpoint that is none", "VerifyAudit", []any{[]string{strings.Repeat("a", 2000)}}, dbus.InvalidArgument},
 	{"more checkpoints than anybody has", "VerifyAudit", []any{make([]string, 2000)}, dbus.InvalidArgument},
 	{"a piece from the end of numbers", "ExportAuditText", []any{uint64(math.MaxUint64), uint32(10)}, dbus.InvalidArgument},
@@ -110,7 +112,7 @@ func TestNonsenseIsNamed(t *testing.T) {
 			t.Fatal(n.method, code)
 		}
 	}
-	w.until("the log is followed", func() bool { return c.property("AuditHead").(uint64) > 1 })
+	w.until("all four records were seen", func() bool { return c.property("AuditHead").(uint64) == 4 })
 	head := c.property("AuditHead")
 	before, code := c.at(dbus.ManagerPath, dbus.ObjectManager+".GetManagedObjects")
 	if code != "" {

@@ -134,7 +134,7 @@ func (m manager) CountCommands(ctx context.Context, _ caller, from, to uint64, l
 	if err != nil {
 		return nil, err
 	}
-	if length == 0 || to < from || (to-from)/uint64(length) >= maxRecords {
+	if length == 0 || from == 0 || to <= from || (to-from-1)/uint64(length) >= maxRecords {
 		return nil, fail(dbus.InvalidArgument, "from %d to %d in spans of %d seconds: give 1 to %d spans", from, to, length, maxRecords)
 	}
 	if vm != "" && !queue.ValidQube(vm) {
@@ -221,7 +221,7 @@ func (m manager) ExportAuditText(ctx context.Context, _ caller, from uint64, lim
 	if missing(err) || errors.Is(err, errEnough) {
 		err = nil
 	}
-	return strings.ToValidUTF8(string(text), "\uFFFD"), uint64(next), err // a damaged line may hold anything
+	return strings.ReplaceAll(strings.ToValidUTF8(string(text), "\uFFFD"), "\x00", "\uFFFD"), uint64(next), err // a damaged line may hold anything
 }
 
 // errEnough ends a reading that has what it wanted.

@@ -3,7 +3,8 @@
 //
 // It guarantees:
 //   - Every method passes the gate before it does anything; what the interface
-//     does not describe does not exist.
+//     does not describe does not exist. Only Ping and GetMachineId, of every
+//     object of every program on a bus, godbus answers by itself.
 //   - No method, and no client that hangs, floods or dies, holds up another, the
 //     executor, or the end of the process; what a caller who left had asked for
 //     is cancelled, and its file descriptors are closed.
@@ -93,13 +94,15 @@ type Service struct {
 	readyOnce  sync.Once
 	ready      chan struct{} // closed when calls may be answered
 	owner      chan bool     // told when the name was lost (false) or came (true); newest only
+	owned      atomic.Bool   // the name is ours
+	units      chan struct{} // calls to systemd
 	came, seen atomic.Uint64 // how often the name came, and what of that was caught up with
 }
 
 // connect reaches the bus and makes the objects; no name is owned yet and no
 // call answered.
 func connect(ctx context.Context, o Options) (*Service, error) {
-	s := &Service{o: o, tools: &qubes.Tools{Root: o.Root}, traffic: newTraffic(), made: make(chan struct{}), ready: make(chan struct{}), owner: make(chan bool, 1)}
+	s := &Service{o: o, tools: &qubes.Tools{Root: o.Root}, traffic: newTraffic(), made: make(chan struct{}), ready: make(chan struct{}), owner: make(chan bool, 1), units: make(chan struct{}, maxUnits)}
 	s.life, s.end = context.WithCancel(context.Background())
 	table, err := s.bind()
 	if err != nil {
@@ -161,6 +164,7 @@ func (s *Service) DeliverSignal(_, _ string, sig *godbus.Signal) {
 }
 
 func (s *Service) owns(yes bool) {
+	s.owned.Store(yes)
 	if yes {
 		s.came.Add(1)
 	}

@@ -17,6 +17,8 @@ const (
 	maxCallsOfOne  = 64
 	maxShort       = 256 // being worked on; others wait for their turn
 	maxLong        = 256 // those that may take minutes; they have no turn to wait for
+	maxReading     = 4   // those that hold much of the audit log until it is sent; others wait for their turn
+	maxScanning    = 4   // those that go through all of it
 	trafficPolling = 5 * time.Millisecond
 )
 
@@ -28,11 +30,11 @@ type traffic struct {
 	working int
 	last    time.Time // when anything was asked or answered
 
-	short, long chan struct{} // what is being worked on
+	short, long, reading, scanning chan struct{} // what is being worked on
 }
 
 func newTraffic() *traffic {
-	return &traffic{of: map[string]int{}, last: time.Now(), short: make(chan struct{}, maxShort), long: make(chan struct{}, maxLong)}
+	return &traffic{of: map[string]int{}, last: time.Now(), short: make(chan struct{}, maxShort), long: make(chan struct{}, maxLong), reading: make(chan struct{}, maxReading), scanning: make(chan struct{}, maxScanning)}
 }
 
 // counted reports whether a message is a call that reaches target.Call; those
@@ -63,10 +65,12 @@ func (t *traffic) done(*godbus.Message) {
 	t.last = time.Now()
 }
 
+// admit takes a call in. A client of whom nothing is being answered is let in
+// however many others there are: the bus bounds their number.
 func (t *traffic) admit(sender string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.of[sender] >= maxCallsOfOne || t.working >= maxCalls {
+	if t.of[sender] >= maxCallsOfOne || t.working >= maxCalls && t.of[sender] > 0 {
 		return fail(dbus.LimitsExceeded, "too many calls at once; wait for answers (%d of one client, %d in all)", maxCallsOfOne, maxCalls)
 	}
 	t.of[sender]++
@@ -85,19 +89,35 @@ func (t *traffic) leave(sender string) {
 
 // turn waits until a call may be worked on, unless it may take so long that
 // others should not wait for it. Calls that hang leave room for those that do
-// not.
-func (t *traffic) turn(ctx context.Context, long bool) (over func(), err error) {
-	if long {
-		select {
-		case t.long <- struct{}{}:
-			return func() { <-t.long }, nil
-		default:
-			return nil, fail(dbus.LimitsExceeded, "%d calls that take long are being worked on already; wait for some of them to end", maxLong)
-		}
+// not, and root's need no room.
+func (t *traffic) turn(ctx context.Context, m *method, uid uint32) (over func(), err error) {
+	switch {
+	case m.reads:
+		return wait(ctx, t.reading)
+	case uid == 0:
+		return func() {}, nil
+	case m.scans:
+		return take(t.scanning)
+	case m.long:
+		return take(t.long)
 	}
+	return wait(ctx, t.short)
+}
+
+// take has a place at once or not at all.
+func take(places chan struct{}) (over func(), err error) {
 	select {
-	case t.short <- struct{}{}:
-		return func() { <-t.short }, nil
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	default:
+		return nil, fail(dbus.LimitsExceeded, "%d such calls are being worked on already; wait for one of them to end", cap(places))
+	}
+}
+
+func wait(ctx context.Context, places chan struct{}) (over func(), err error) {
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

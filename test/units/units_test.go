@@ -157,7 +157,7 @@ func TestEachDirectiveIsSetOrExplained(t *testing.T) {
 func TestWhatTheDaemonRestsOn(t *testing.T) {
 	t.Parallel()
 	for name, lines := range map[string][]string{
-		executor: {"Type=notify", "NotifyAccess=main", "WatchdogSec=180", "KillMode=mixed", "TimeoutStopSec=45", "Delegate=yes",
+		executor: {"Type=notify", "NotifyAccess=main", "WatchdogSec=180", "KillMode=mixed", "TimeoutStopSec=60", "Delegate=yes",
 			"RuntimeDirectoryPreserve=yes", "RuntimeDirectoryMode=0700", "StateDirectoryMode=0700", "WantedBy=multi-user.target"},
 		manager: {"Type=notify", "BusName=org.qvmremote1", "RuntimeDirectoryPreserve=yes", "RuntimeDirectoryMode=0700", "StateDirectoryMode=0700"},
 	} {
