@@ -97,6 +97,7 @@ type Service struct {
 	owned      atomic.Bool   // the name is ours
 	units      chan struct{} // calls to systemd
 	came, seen atomic.Uint64 // how often the name came, and what of that was caught up with
+	catching   sync.Mutex    // held while catching up
 }
 
 // connect reaches the bus and makes the objects; no name is owned yet and no
@@ -179,7 +180,12 @@ func (s *Service) owns(yes bool) {
 // another owned it was not for this process to tell, and it may not have seen
 // all of it yet. Of several calls each waits for the look.
 func (s *Service) catchUp() {
-	if came := s.came.Load(); s.seen.Load() < came {
+	if s.seen.Load() >= s.came.Load() {
+		return
+	}
+	s.catching.Lock()
+	defer s.catching.Unlock()
+	if came := s.came.Load(); s.seen.Load() < came { // still, and nobody else looked meanwhile
 		s.objects.look.stale.Store(true)
 		s.objects.refresh(s.life) // not for this caller alone, who may leave
 		s.seen.Store(came)
