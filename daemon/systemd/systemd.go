@@ -24,7 +24,7 @@ import (
 	sd "github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
 
-	"qvmremote/daemon/wire"
+	"qvmremote/dbus/wire"
 )
 
 // The longest that a call takes whatever its context says: one that systemd

@@ -9,9 +9,9 @@ import (
 
 	godbus "github.com/godbus/dbus/v5"
 
-	"qvmremote/daemon/wire"
 	"qvmremote/dbus"
 	"qvmremote/dbus/gate"
+	"qvmremote/dbus/wire"
 	"qvmremote/queue"
 )
 

@@ -33,9 +33,9 @@ import (
 	"qvmremote/daemon/admin"
 	"qvmremote/daemon/paths"
 	"qvmremote/daemon/qubes"
-	"qvmremote/daemon/wire"
 	"qvmremote/dbus"
 	"qvmremote/dbus/gate"
+	"qvmremote/dbus/wire"
 )
 
 // Options are what a process that answers on the bus decides.
