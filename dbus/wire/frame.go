@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io"
+	"fmt"
+	"slices"
 
 	godbus "github.com/godbus/dbus/v5"
 )
@@ -44,43 +45,29 @@ func frameOf(b [fixed]byte) (f frame, err error) {
 	return f, nil
 }
 
+// head is where the body begins.
+func (f frame) head() int { return fixed + (int(f.header)+7)&^7 }
+
 // size is the length of the whole message in bytes.
-func (f frame) size() int { return fixed + (int(f.header)+7)&^7 + int(f.body) }
+func (f frame) size() int { return f.head() + int(f.body) }
 
-// known are the header fields whose values are looked at, and their types.
-var known = map[godbus.HeaderField]byte{
-	godbus.FieldPath: 'o', godbus.FieldInterface: 's', godbus.FieldMember: 's', godbus.FieldErrorName: 's', godbus.FieldReplySerial: 'u',
-	godbus.FieldDestination: 's', godbus.FieldSender: 's', godbus.FieldSignature: 'g', godbus.FieldUnixFDs: 'u',
-}
+// kept are the header fields of a message without its arguments.
+var kept = [...]godbus.HeaderField{godbus.FieldPath, godbus.FieldInterface, godbus.FieldMember, godbus.FieldErrorName,
+	godbus.FieldReplySerial, godbus.FieldDestination, godbus.FieldSender}
 
-// maxValue is more than any name has, and than any path that is there.
-const maxValue = 1 << 10
-
-// rest is a method call without arguments in place of one whose header's
-// fields come from r: same caller, serial and method. It is nil, for nothing at
-// all, in place of any other message, and of one with a header that cannot be
-// understood.
-func (f frame) rest(r io.Reader) []byte {
-	if godbus.Type(f.kind) != godbus.TypeMethodCall {
+// rest is the message that begins with b, without its arguments: of the same
+// kind, serial, sender and method. It is nil, for nothing at all, in place of a
+// signal, and of a message whose header is not there or cannot be understood.
+func (f frame) rest(b []byte) []byte {
+	if godbus.Type(f.kind) == godbus.TypeSignal || len(b) < f.head() {
 		return nil
 	}
-	fields := fields{r: r, order: f.order}
-	m := &godbus.Message{Type: godbus.TypeMethodCall, Headers: map[godbus.HeaderField]godbus.Variant{godbus.FieldPath: godbus.MakeVariant(godbus.ObjectPath("/"))},
-		Flags: godbus.Flags(f.flags) & (godbus.FlagNoReplyExpected | godbus.FlagNoAutoStart | godbus.FlagAllowInteractiveAuthorization)}
-	for fields.at < int(f.header) {
-		field, value, err := fields.next()
-		if err != nil {
-			return nil
-		}
-		switch field {
-		case godbus.FieldPath:
-			if p := godbus.ObjectPath(value); p.IsValid() { // one that is too long is "", and stands for none that is there
-				m.Headers[field] = godbus.MakeVariant(p)
-			}
-		case godbus.FieldInterface, godbus.FieldMember, godbus.FieldDestination, godbus.FieldSender:
-			m.Headers[field] = godbus.MakeVariant(value)
-		}
+	headers, err := f.headers(b)
+	if err != nil {
+		return nil
 	}
+	m := &godbus.Message{Type: godbus.Type(f.kind), Headers: headers,
+		Flags: godbus.Flags(f.flags) & (godbus.FlagNoReplyExpected | godbus.FlagNoAutoStart | godbus.FlagAllowInteractiveAuthorization)}
 	var out bytes.Buffer
 	if err := m.EncodeTo(&out, binary.LittleEndian); err != nil {
 		return nil
@@ -89,62 +76,46 @@ func (f frame) rest(r io.Reader) []byte {
 	return out.Bytes()
 }
 
-// fields reads a header's fields one after the other, in little space.
-type fields struct {
-	r     io.Reader
-	order binary.ByteOrder
-	at    int // bytes read
-}
-
-// next is one field. The value is "" when it is a number or too long.
-func (h *fields) next() (godbus.HeaderField, string, error) {
-	if err := h.align(8); err != nil {
-		return 0, "", err
+// headers are the kept ones of the message that begins with b. godbus reads
+// them as what they are in D-Bus, an array, in a message made for that.
+func (f frame) headers(b []byte) (map[godbus.HeaderField]godbus.Variant, error) {
+	m := &godbus.Message{Type: godbus.TypeMethodCall, Headers: map[godbus.HeaderField]godbus.Variant{
+		godbus.FieldPath: godbus.MakeVariant(godbus.ObjectPath("/")), godbus.FieldMember: godbus.MakeVariant("H"),
+		godbus.FieldSignature: godbus.MakeVariant(godbus.ParseSignatureMust("a(yv)"))}}
+	var out bytes.Buffer
+	if err := m.EncodeTo(&out, f.order); err != nil {
+		return nil, err
 	}
-	var start [4]byte // the field's number, and its type as a signature of one letter
-	if err := h.read(start[:]); err != nil {
-		return 0, "", err
+	f.order.PutUint32(out.Bytes()[4:], 8+f.header)
+	out.Write(b[fixed-4 : fixed]) // the length, and what aligns the first element
+	out.Write(make([]byte, 4))
+	out.Write(b[fixed : fixed+int(f.header)])
+	m, err := decode(out.Bytes())
+	if err != nil {
+		return nil, err
 	}
-	field := godbus.HeaderField(start[0])
-	kind := known[field]
-	if kind == 0 || start[1] != 1 || start[2] != kind || start[3] != 0 {
-		return 0, "", errFrame
+	var fields []struct {
+		Field byte
+		Value godbus.Variant
 	}
-	if kind == 'u' {
-		return field, "", errors.Join(h.align(4), h.read(start[:]))
+	if err := godbus.Store(m.Body, &fields); err != nil {
+		return nil, err
 	}
-	length := 0
-	if kind == 'g' {
-		if err := h.read(start[:1]); err != nil {
-			return 0, "", err
+	headers := map[godbus.HeaderField]godbus.Variant{}
+	for _, h := range fields {
+		if field := godbus.HeaderField(h.Field); slices.Contains(kept[:], field) {
+			headers[field] = h.Value
 		}
-		length = int(start[0])
-	} else {
-		if err := errors.Join(h.align(4), h.read(start[:])); err != nil {
-			return 0, "", err
+	}
+	return headers, nil
+}
+
+// decode is godbus's, whose panics are errors here.
+func decode(message []byte) (m *godbus.Message, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
 		}
-		length = int(h.order.Uint32(start[:]))
-	}
-	if length < 0 || length > maxValue {
-		return field, "", h.skip(length + 1)
-	}
-	value := make([]byte, length+1)
-	if err := h.read(value); err != nil {
-		return 0, "", err
-	}
-	return field, string(value[:length]), nil
-}
-
-func (h *fields) align(n int) error { return h.skip((n - h.at%n) % n) }
-
-func (h *fields) read(b []byte) error {
-	n, err := io.ReadFull(h.r, b)
-	h.at += n
-	return err
-}
-
-func (h *fields) skip(n int) error {
-	m, err := io.CopyN(io.Discard, h.r, int64(n))
-	h.at += int(m)
-	return err
+	}()
+	return godbus.DecodeMessage(bytes.NewReader(message))
 }

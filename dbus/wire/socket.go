@@ -2,10 +2,13 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,6 +26,10 @@ type socket struct {
 	patience time.Duration // WriteWait, but in tests
 	begun    bool          // the authentication is over; set before godbus reads messages
 
+	maxAnswer  int
+	sendsFiles bool
+	rights     sync.Map // of the messages' serials: what goes with them
+
 	ready  []byte // of a message, not read by godbus yet
 	fds    []int  // that came with the newest message and are nobody's yet
 	cut    bool   // descriptors of it were lost, because we have too many open
@@ -30,11 +37,13 @@ type socket struct {
 	oob    [4096]byte
 }
 
+const agree = "AGREE_UNIX_FD\r\n"
+
 var begin = []byte("BEGIN\r\n")
 
 // Write sends; godbus writes each message in one piece. What was sent in part
 // could only be followed by nonsense, so that any failure ends the connection.
-func (s *socket) Write(b []byte) (int, error) {
+func (s *socket) Write(b []byte) (n int, err error) {
 	if !s.begun && bytes.Equal(b, begin) {
 		if err := s.negotiate(); err != nil {
 			return 0, err
@@ -44,7 +53,16 @@ func (s *socket) Write(b []byte) (int, error) {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(s.patience)); err != nil {
 		return 0, err
 	}
-	n, err := s.conn.Write(b)
+	if s.begun && len(b) >= fixed {
+		if rights, ok := s.rights.LoadAndDelete(binary.NativeEndian.Uint32(b[8:])); ok {
+			n, _, err = s.conn.WriteMsgUnix(b, rights.([]byte), nil)
+		}
+	}
+	if err == nil && n < len(b) {
+		more := 0
+		more, err = s.conn.Write(b[n:])
+		n += more
+	}
 	if err != nil {
 		_ = s.conn.Close()
 	}
@@ -54,23 +72,44 @@ func (s *socket) Write(b []byte) (int, error) {
 // negotiate asks the bus for descriptors, which godbus does for sockets of its
 // own alone.
 func (s *socket) negotiate() error {
-	if s.incoming == nil {
+	if s.incoming == nil && !s.sendsFiles {
 		return nil
 	}
 	if _, err := s.conn.Write([]byte("NEGOTIATE_UNIX_FD\r\n")); err != nil {
 		return err
 	}
-	var line []byte
-	for !bytes.HasSuffix(line, []byte("\r\n")) {
-		var b [1]byte // the next line is not ours
-		if _, err := io.ReadFull(s.conn, b[:]); err != nil {
-			return err
-		}
-		if line = append(line, b[0]); len(line) > 256 {
-			return errors.New("the bus does not say whether it passes file descriptors")
+	answer := make([]byte, len(agree)) // the next byte is not ours
+	if _, err := io.ReadFull(s.conn, answer); err != nil {
+		return err
+	}
+	if string(answer) != agree {
+		return errors.New("the bus passes no file descriptors")
+	}
+	return nil
+}
+
+// attach is called by godbus with each message that is to be sent, from
+// whichever goroutine that is. godbus sends no descriptors by this socket: it
+// gets their places in the list that Write finds by the message's serial.
+func (s *socket) attach(msg *godbus.Message) {
+	var files []int
+	body := slices.Clone(msg.Body) // the caller's own
+	for i, v := range body {
+		if fd, ok := v.(godbus.UnixFD); ok {
+			body[i] = godbus.UnixFDIndex(len(files))
+			files = append(files, int(fd))
 		}
 	}
-	return nil // without them, methods that take one say so
+	if len(files) == 0 || !s.sendsFiles {
+		return
+	}
+	msg.Body = body
+	msg.Headers[godbus.FieldUnixFDs] = godbus.MakeVariant(uint32(len(files)))
+	// Nothing may stay noted of a message that godbus refuses and never writes:
+	// its numbers can be other files by then.
+	if n, err := msg.CountFds(); n == 0 && err == nil && msg.IsValid() == nil {
+		s.rights.Store(msg.Serial(), unix.UnixRights(files...))
+	}
 }
 
 // Read gives godbus one message after the other, whole.
@@ -113,49 +152,34 @@ func (s *socket) next() error {
 	if err != nil {
 		return err // the bus itself makes this part
 	}
-	if f.size() > MaxMessage {
-		return s.tooLarge(f)
+	most := MaxMessage
+	if godbus.Type(f.kind) == godbus.TypeMethodReply {
+		most = max(most, s.maxAnswer)
 	}
-	whole := make([]byte, f.size())
-	copy(whole, start[:])
-	if _, err := io.ReadFull(half{s}, whole[fixed:]); err != nil {
+	keep := f.size()
+	if keep > most {
+		keep = min(f.head(), most)
+	}
+	b := make([]byte, keep)
+	copy(b, start[:])
+	if _, err := io.ReadFull(half{s}, b[fixed:]); err != nil {
 		return err
 	}
-	if s.cut {
-		s.reason = "dom0 has too many files open to take the file descriptors"
-	} else if err := decodes(whole); err != nil {
+	if _, err := io.CopyN(io.Discard, half{s}, int64(f.size()-keep)); err != nil {
+		return err
+	}
+	if keep < f.size() {
+		s.reason = fmt.Sprintf("a message of %d bytes; %d are the most", f.size(), most)
+	} else if s.cut {
+		s.reason = "this program has too many files open to take the file descriptors"
+	} else if _, err := decode(b); err != nil {
 		s.reason = "the message cannot be read: " + err.Error()
 	} else {
-		s.ready = whole
+		s.ready = b
 		return nil
 	}
-	s.ready = f.rest(bytes.NewReader(whole[fixed:]))
+	s.ready = f.rest(b)
 	return nil
-}
-
-// tooLarge passes over a message, but for what an answer needs.
-func (s *socket) tooLarge(f frame) error {
-	all := &io.LimitedReader{R: half{s}, N: int64(f.size()) - fixed}
-	ready := f.rest(io.LimitReader(all, int64(f.header)))
-	if _, err := io.Copy(io.Discard, all); err != nil {
-		return err
-	}
-	if all.N > 0 {
-		return io.ErrUnexpectedEOF
-	}
-	s.ready, s.reason = ready, fmt.Sprintf("a message of %d bytes; %d are the most", f.size(), MaxMessage)
-	return nil
-}
-
-// decodes reports what godbus would fail with.
-func decodes(message []byte) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%v", r)
-		}
-	}()
-	_, err = godbus.DecodeMessage(bytes.NewReader(message))
-	return err
 }
 
 // half is the reading half of the socket, with descriptors. No more is read

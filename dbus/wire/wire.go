@@ -4,11 +4,14 @@
 // send, and it guarantees:
 //   - No message that the bus delivers ends the process or the connection. Each
 //     is decoded here first, and godbus never sees one that it could not decode.
-//   - A message of more than [MaxMessage] bytes is never in memory. One call
-//     costs no more time and space than that bound makes it.
-//   - A call that is too large or cannot be decoded reaches its method without
-//     its arguments, and [Refused] says why, so that it gets an answer. Other
-//     such messages are dropped.
+//   - A message of more than [MaxMessage] bytes is never in memory, unless it
+//     is an answer and Options allow more: the system bus delivers answers from
+//     those alone whom we asked. One message costs no more time and space than
+//     that bound makes it.
+//   - A call, or an answer, that is too large or cannot be decoded arrives
+//     without its arguments, so that who waits for it hears of it: [Refused]
+//     says why. Signals of that kind are dropped, and so is a message whose
+//     header alone is too large.
 //   - Every file descriptor that comes with a message either is an argument of
 //     a call, once, or is closed.
 //   - A bus that stops reading for [WriteWait] loses us, rather than that it
@@ -30,7 +33,8 @@ import (
 
 const (
 	// MaxMessage is the largest message, in bytes, whose body is looked at. The
-	// longest that anybody has reason to send are some hundred checkpoints.
+	// longest that anybody has reason to send are some hundred checkpoints, and
+	// the signal of a thousand records.
 	MaxMessage = 128 << 10
 	// WriteWait is for how long the bus may leave what we send unread.
 	WriteWait = 10 * time.Second
@@ -38,7 +42,7 @@ const (
 	connectWait = 10 * time.Second
 )
 
-// Options say what comes from the bus.
+// Options say what may come from the bus, and go to it.
 type Options struct {
 	// Incoming, where there is one, sees every message before it is handled, in
 	// the order in which they came. It must not wait.
@@ -49,8 +53,14 @@ type Options struct {
 	// same one is -1; one inside an array, a structure or a variant stays a
 	// godbus.UnixFDIndex, which says nothing.
 	//
-	// Without it no descriptor is accepted: the bus tells who sends one.
+	// Without it no descriptor is kept.
 	Incoming func(*godbus.Message) (wantsFiles bool)
+	// MaxAnswer is the size of the largest answer, in bytes, where that is more
+	// than MaxMessage.
+	MaxAnswer int
+	// SendsFiles lets a godbus.UnixFD that is an argument by itself go with its
+	// message. It must be open until godbus's method that sends has returned.
+	SendsFiles bool
 }
 
 // Dial connects to the bus of that address, says who we are in the one way that
@@ -62,9 +72,9 @@ func Dial(ctx context.Context, address string, o Options, options ...godbus.Conn
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{conn: raw, incoming: o.Incoming, patience: WriteWait}
+	s := &socket{conn: raw, incoming: o.Incoming, patience: WriteWait, maxAnswer: o.MaxAnswer, sendsFiles: o.SendsFiles}
 	late := context.AfterFunc(ctx, func() { _ = raw.Close() })
-	conn, err := godbus.NewConn(s, append(options, godbus.WithIncomingInterceptor(s.intercept))...)
+	conn, err := godbus.NewConn(s, append(options, godbus.WithIncomingInterceptor(s.intercept), godbus.WithOutgoingInterceptor(s.attach))...)
 	if err != nil {
 		_ = raw.Close()
 		return nil, err
@@ -95,12 +105,11 @@ func open(ctx context.Context, addresses string) (*net.UnixConn, error) {
 		for _, pair := range strings.Split(keys, ",") {
 			key, value, _ := strings.Cut(pair, "=")
 			value, bad := godbus.UnescapeBusAddressValue(value)
-			switch {
-			case bad != nil:
-			case key == "path":
+			if key == "abstract" {
+				value = "@" + value
+			}
+			if bad == nil && (key == "path" || key == "abstract") {
 				name = value
-			case key == "abstract":
-				name = "@" + value
 			}
 		}
 		if name == "" {
@@ -118,8 +127,7 @@ func open(ctx context.Context, addresses string) (*net.UnixConn, error) {
 // a number that D-Bus does not define.
 const refusedField godbus.HeaderField = 255
 
-// Refused says why a method call came without its arguments; "" when it has
-// them.
+// Refused says why a message came without its arguments; "" when it has them.
 func Refused(msg *godbus.Message) string {
 	why, _ := msg.Headers[refusedField].Value().(string)
 	return why
