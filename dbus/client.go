@@ -8,6 +8,8 @@ import (
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
+
+	"qvmremote/dbus/wire"
 )
 
 // How long a call waits whose context has no deadline: for an answer, for
@@ -17,6 +19,9 @@ const (
 	patience     = 30 * time.Second
 	longPatience = 150 * time.Second
 )
+
+// maxAnswer is the largest message, in bytes, that the system bus passes on.
+const maxAnswer = 32 << 20
 
 // Client calls the methods of org.qvmremote1, by a connection of its own. Its
 // methods may be called from many goroutines at once. Each ends when its
@@ -39,40 +44,37 @@ type Client struct {
 
 // Dial connects to the bus of that address, "" for the system bus. It neither
 // asks for the service nor starts it. The context bounds the connecting
-// alone; where it has no deadline, that is 30 seconds.
+// alone, which takes 10 seconds at most.
 func Dial(ctx context.Context, address string) (*Client, error) {
 	ctx, stop := withPatience(ctx, patience)
 	defer stop()
+	if address == "" {
+		address = systemBus()
+	}
 	life, end := context.WithCancel(context.Background())
 	c := &Client{signals: newSignalQueue(), end: end}
-	type outcome struct {
-		conn *godbus.Conn
-		err  error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		conn, err := connect(address, godbus.WithContext(life), godbus.WithSignalHandler(c.signals))
-		done <- outcome{conn, err}
-	}()
-	select {
-	case o := <-done:
-		if o.err != nil {
-			c.end()
-			return nil, &Error{Code: Disconnected, Text: "cannot connect to the message bus: " + tidy(o.err.Error())}
-		}
-		c.conn = o.conn
+	var err error
+	c.conn, err = wire.Dial(ctx, address, wire.Options{MaxAnswer: maxAnswer, SendsFiles: true},
+		godbus.WithContext(life), godbus.WithSignalHandler(c.signals))
+	switch {
+	case err == nil:
 		return c, nil
-	case <-ctx.Done():
-		c.end() // closes the connection wherever its making has got to
-		return nil, plainError(ctx.Err())
+	case ctx.Err() != nil:
+		err = plainError(ctx.Err())
+	default:
+		err = &Error{Code: Disconnected, Text: "cannot connect to the message bus: " + tidy(err.Error())}
 	}
+	c.end()
+	return nil, err
 }
 
-func connect(address string, options ...godbus.ConnOption) (*godbus.Conn, error) {
-	if address == "" {
-		return godbus.ConnectSystemBus(options...)
+// systemBus is where the specification puts it, unless the environment says
+// otherwise.
+func systemBus() string {
+	if address := os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"); address != "" {
+		return address
 	}
-	return godbus.Connect(address, options...)
+	return "unix:path=/run/dbus/system_bus_socket;unix:path=/var/run/dbus/system_bus_socket"
 }
 
 // Close ends the connection; calls that wait fail as [Disconnected].
