@@ -26,7 +26,7 @@ func TestHostileSignals(t *testing.T) {
 	await(t, m, "the first state", available)
 	file := pipeEnd(t)
 	stranger := b.Connect(t)
-	pid := uint32(100)
+	now := running
 	for name, args := range map[string][]any{
 		"files in an array":             {[]godbus.UnixFD{file, file}},
 		"files in a dictionary":         {map[string]godbus.UnixFD{"a": file}},
@@ -40,17 +40,18 @@ func TestHostileSignals(t *testing.T) {
 		"not what its name says":        {file, "PropertiesChanged", uint32(1)},
 		"nothing":                       nil,
 	} {
+		now.Pid++
+		f.has(now, work) // the mirror may read everything anew
 		for _, from := range []*godbus.Conn{stranger, f.conn} {
 			toClient(t, from, c, godbus.TypeSignal, args...)
 		}
 		toClient(t, stranger, c, godbus.TypeMethodCall, args...)
-		pid++
 		// What the stranger gets answered, the client had before.
 		if err := stranger.BusObject().Call(busName+".GetId", 0).Err; err != nil {
 			t.Fatal(err)
 		}
-		f.changes(map[string]any{"Pid": pid})
-		await(t, m, "the next change after "+name, func(s Snapshot) bool { return s.Manager.Pid == pid && available(s) })
+		f.changes(map[string]any{"Pid": now.Pid})
+		await(t, m, "the next change after "+name, func(s Snapshot) bool { return s.Manager.Pid == now.Pid && available(s) })
 		if err := c.Pause(context.Background()); err != nil {
 			t.Errorf("after %s: %v", name, err)
 		}

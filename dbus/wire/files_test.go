@@ -106,7 +106,7 @@ func TestFilesOfNoMessage(t *testing.T) {
 		"text that cannot be sent": {"\xff", godbus.UnixFD(1), godbus.UnixFD(2)},
 		"a file that has no place": {"x", godbus.UnixFD(1), []godbus.UnixFD{2}},
 	} {
-		s := &socket{sendsFiles: true}
+		s := &socket{Options: Options{SendsFiles: true}}
 		m := &godbus.Message{Type: godbus.TypeMethodCall, Body: args, Headers: map[godbus.HeaderField]godbus.Variant{
 			godbus.FieldPath: godbus.MakeVariant(godbus.ObjectPath("/a")), godbus.FieldMember: godbus.MakeVariant("C"),
 			godbus.FieldSignature: godbus.MakeVariant(godbus.SignatureOf(args...))}}

@@ -10,14 +10,12 @@ import (
 	godbus "github.com/godbus/dbus/v5"
 )
 
-// fixed is the length of a message's first part: byte order, type, flags,
-// version, the body's length, serial, and the length of the header's fields.
-const fixed = 16
+const (
+	fixed      = 16      // bytes of a message's first part, which frame is
+	maxMessage = 1 << 27 // bytes; D-Bus's own limit
+)
 
-// maxMessage is D-Bus's own limit.
-const maxMessage = 1 << 27
-
-// frame is a message's first part.
+// frame is what a message's first part says.
 type frame struct {
 	order       binary.ByteOrder
 	kind, flags byte
@@ -28,16 +26,13 @@ type frame struct {
 
 var errFrame = errors.New("the bus sent what is no message")
 
-func frameOf(b [fixed]byte) (f frame, err error) {
-	switch b[0] {
-	case 'l':
-		f.order = binary.LittleEndian
-	case 'B':
+func frameOf(b [fixed]byte) (frame, error) {
+	f := frame{order: binary.LittleEndian, kind: b[1], flags: b[2]}
+	if b[0] == 'B' {
 		f.order = binary.BigEndian
-	default:
+	} else if b[0] != 'l' {
 		return f, errFrame
 	}
-	f.kind, f.flags = b[1], b[2]
 	f.body, f.serial, f.header = f.order.Uint32(b[4:]), f.order.Uint32(b[8:]), f.order.Uint32(b[12:])
 	if f.body > maxMessage || f.header > maxMessage || f.size() > maxMessage {
 		return f, errFrame
@@ -62,52 +57,46 @@ func (f frame) rest(b []byte) []byte {
 	if godbus.Type(f.kind) == godbus.TypeSignal || len(b) < f.head() {
 		return nil
 	}
-	headers, err := f.headers(b)
-	if err != nil {
-		return nil
-	}
-	m := &godbus.Message{Type: godbus.Type(f.kind), Headers: headers,
+	m := &godbus.Message{Type: godbus.Type(f.kind), Headers: map[godbus.HeaderField]godbus.Variant{},
 		Flags: godbus.Flags(f.flags) & (godbus.FlagNoReplyExpected | godbus.FlagNoAutoStart | godbus.FlagAllowInteractiveAuthorization)}
+	for _, h := range f.fields(b) {
+		if slices.Contains(kept[:], h.Name) {
+			m.Headers[h.Name] = h.Value
+		}
+	}
 	var out bytes.Buffer
 	if err := m.EncodeTo(&out, binary.LittleEndian); err != nil {
-		return nil
+		return nil // it has not what a message needs
 	}
 	binary.LittleEndian.PutUint32(out.Bytes()[8:], f.serial) // godbus has no other way to set it
 	return out.Bytes()
 }
 
-// headers are the kept ones of the message that begins with b. godbus reads
-// them as what they are in D-Bus, an array, in a message made for that.
-func (f frame) headers(b []byte) (map[godbus.HeaderField]godbus.Variant, error) {
+type field struct {
+	Name  godbus.HeaderField
+	Value godbus.Variant
+}
+
+// fields are those of the header of the message that begins with b, none where
+// they cannot be understood. godbus reads them as what they are in D-Bus, an
+// array, in a message made for that.
+func (f frame) fields(b []byte) (all []field) {
 	m := &godbus.Message{Type: godbus.TypeMethodCall, Headers: map[godbus.HeaderField]godbus.Variant{
 		godbus.FieldPath: godbus.MakeVariant(godbus.ObjectPath("/")), godbus.FieldMember: godbus.MakeVariant("H"),
-		godbus.FieldSignature: godbus.MakeVariant(godbus.ParseSignatureMust("a(yv)"))}}
+		godbus.FieldSignature: godbus.MakeVariant(godbus.SignatureOf([]field{}))}}
 	var out bytes.Buffer
-	if err := m.EncodeTo(&out, f.order); err != nil {
-		return nil, err
+	if m.EncodeTo(&out, f.order) != nil {
+		return nil
 	}
 	f.order.PutUint32(out.Bytes()[4:], 8+f.header)
-	out.Write(b[fixed-4 : fixed]) // the length, and what aligns the first element
+	out.Write(b[fixed-4 : fixed]) // the array's length, and what aligns its elements
 	out.Write(make([]byte, 4))
 	out.Write(b[fixed : fixed+int(f.header)])
 	m, err := decode(out.Bytes())
-	if err != nil {
-		return nil, err
+	if err != nil || godbus.Store(m.Body, &all) != nil {
+		return nil
 	}
-	var fields []struct {
-		Field byte
-		Value godbus.Variant
-	}
-	if err := godbus.Store(m.Body, &fields); err != nil {
-		return nil, err
-	}
-	headers := map[godbus.HeaderField]godbus.Variant{}
-	for _, h := range fields {
-		if field := godbus.HeaderField(h.Field); slices.Contains(kept[:], field) {
-			headers[field] = h.Value
-		}
-	}
-	return headers, nil
+	return all
 }
 
 // decode is godbus's, whose panics are errors here.

@@ -18,11 +18,10 @@ import (
 	"qvmremote/test/bus"
 )
 
-// rawClient sends what no library would. sibling is an ordinary connection.
+// rawClient sends what no library would.
 type rawClient struct {
-	conn    *net.UnixConn
-	serial  uint32
-	sibling *godbus.Conn
+	conn   *net.UnixConn
+	serial uint32
 }
 
 func rawConnect(t *testing.T, b *bus.Bus) *rawClient {
@@ -44,7 +43,7 @@ func rawConnect(t *testing.T, b *bus.Bus) *rawClient {
 			t.Fatalf("the bus says %q, %v; not %s", line, err, want)
 		}
 	}
-	c := &rawClient{conn: conn, sibling: b.Connect(t)}
+	c := &rawClient{conn: conn}
 	c.send(t, rawMessage{to: "org.freedesktop.DBus", path: "/org/freedesktop/DBus", iface: "org.freedesktop.DBus", member: "Hello"})
 	go func() { // nobody reads what is answered
 		for b := make([]byte, 4096); ; {

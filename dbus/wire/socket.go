@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -21,14 +19,11 @@ import (
 // right after it has read it, so that what is noted of the newest message
 // belongs to the one that is intercepted.
 type socket struct {
+	Options
 	conn     *net.UnixConn
-	incoming func(*godbus.Message) bool
 	patience time.Duration // WriteWait, but in tests
 	begun    bool          // the authentication is over; set before godbus reads messages
-
-	maxAnswer  int
-	sendsFiles bool
-	rights     sync.Map // of the messages' serials: what goes with them
+	rights   sync.Map      // of messages' serials: what goes with them
 
 	ready  []byte // of a message, not read by godbus yet
 	fds    []int  // that came with the newest message and are nobody's yet
@@ -37,23 +32,22 @@ type socket struct {
 	oob    [4096]byte
 }
 
-const agree = "AGREE_UNIX_FD\r\n"
-
-var begin = []byte("BEGIN\r\n")
+const (
+	begin = "BEGIN\r\n"
+	agree = "AGREE_UNIX_FD\r\n"
+)
 
 // Write sends; godbus writes each message in one piece. What was sent in part
 // could only be followed by nonsense, so that any failure ends the connection.
 func (s *socket) Write(b []byte) (n int, err error) {
-	if !s.begun && bytes.Equal(b, begin) {
+	if !s.begun && string(b) == begin {
 		if err := s.negotiate(); err != nil {
 			return 0, err
 		}
 		s.begun = true
 	}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.patience)); err != nil {
-		return 0, err
-	}
-	if s.begun && len(b) >= fixed {
+	err = s.conn.SetWriteDeadline(time.Now().Add(s.patience))
+	if err == nil && s.begun && len(b) >= fixed {
 		if rights, ok := s.rights.LoadAndDelete(binary.NativeEndian.Uint32(b[8:])); ok {
 			n, _, err = s.conn.WriteMsgUnix(b, rights.([]byte), nil)
 		}
@@ -72,20 +66,18 @@ func (s *socket) Write(b []byte) (n int, err error) {
 // negotiate asks the bus for descriptors, which godbus does for sockets of its
 // own alone.
 func (s *socket) negotiate() error {
-	if s.incoming == nil && !s.sendsFiles {
+	if s.Incoming == nil && !s.SendsFiles {
 		return nil
 	}
-	if _, err := s.conn.Write([]byte("NEGOTIATE_UNIX_FD\r\n")); err != nil {
-		return err
-	}
 	answer := make([]byte, len(agree)) // the next byte is not ours
-	if _, err := io.ReadFull(s.conn, answer); err != nil {
-		return err
+	_, err := s.conn.Write([]byte("NEGOTIATE_UNIX_FD\r\n"))
+	if err == nil {
+		_, err = io.ReadFull(s.conn, answer)
 	}
-	if string(answer) != agree {
-		return errors.New("the bus passes no file descriptors")
+	if err == nil && string(answer) != agree {
+		err = errors.New("the bus passes no file descriptors")
 	}
-	return nil
+	return err
 }
 
 // attach is called by godbus with each message that is to be sent, from
@@ -100,7 +92,7 @@ func (s *socket) attach(msg *godbus.Message) {
 			files = append(files, int(fd))
 		}
 	}
-	if len(files) == 0 || !s.sendsFiles {
+	if len(files) == 0 || !s.SendsFiles {
 		return
 	}
 	msg.Body = body
@@ -154,7 +146,7 @@ func (s *socket) next() error {
 	}
 	most := MaxMessage
 	if godbus.Type(f.kind) == godbus.TypeMethodReply {
-		most = max(most, s.maxAnswer)
+		most = max(most, s.MaxAnswer)
 	}
 	keep := f.size()
 	if keep > most {
@@ -162,10 +154,10 @@ func (s *socket) next() error {
 	}
 	b := make([]byte, keep)
 	copy(b, start[:])
-	if _, err := io.ReadFull(half{s}, b[fixed:]); err != nil {
-		return err
+	if _, err = io.ReadFull(half{s}, b[fixed:]); err == nil {
+		_, err = io.CopyN(io.Discard, half{s}, int64(f.size()-keep))
 	}
-	if _, err := io.CopyN(io.Discard, half{s}, int64(f.size()-keep)); err != nil {
+	if err != nil {
 		return err
 	}
 	if keep < f.size() {
@@ -174,11 +166,10 @@ func (s *socket) next() error {
 		s.reason = "this program has too many files open to take the file descriptors"
 	} else if _, err := decode(b); err != nil {
 		s.reason = "the message cannot be read: " + err.Error()
-	} else {
-		s.ready = b
-		return nil
 	}
-	s.ready = f.rest(b)
+	if s.ready = b; s.reason != "" {
+		s.ready = f.rest(b)
+	}
 	return nil
 }
 
@@ -189,19 +180,14 @@ type half struct{ s *socket }
 func (h half) Read(b []byte) (int, error) {
 	s := h.s
 	n, oobn, flags, _, err := s.conn.ReadMsgUnix(b, s.oob[:])
-	if flags&syscall.MSG_CTRUNC != 0 {
-		s.cut = true
-	}
-	if oobn > 0 {
-		messages, bad := syscall.ParseSocketControlMessage(s.oob[:oobn])
-		for i := range messages {
-			if fds, other := syscall.ParseUnixRights(&messages[i]); other == nil {
-				s.fds = append(s.fds, fds...)
-			}
+	s.cut = s.cut || flags&unix.MSG_CTRUNC != 0
+	messages, bad := unix.ParseSocketControlMessage(s.oob[:oobn])
+	for i := range messages {
+		if fds, other := unix.ParseUnixRights(&messages[i]); other == nil {
+			s.fds = append(s.fds, fds...)
 		}
-		err = errors.Join(err, bad)
 	}
-	if n == 0 && err == nil && len(b) > 0 {
+	if err = errors.Join(err, bad); err == nil && n == 0 && len(b) > 0 {
 		err = io.EOF
 	}
 	return n, err
@@ -212,17 +198,15 @@ func (s *socket) intercept(msg *godbus.Message) {
 	if s.reason != "" {
 		msg.Headers[refusedField] = godbus.MakeVariant(s.reason)
 	}
-	wanted := s.incoming != nil && s.incoming(msg) && msg.Type == godbus.TypeMethodCall
+	wanted := s.Incoming != nil && s.Incoming(msg) && msg.Type == godbus.TypeMethodCall
 	for i, v := range msg.Body {
-		index, ok := v.(godbus.UnixFDIndex)
-		if !ok || !wanted {
-			continue
+		if index, ok := v.(godbus.UnixFDIndex); ok && wanted {
+			fd := -1
+			if int64(index) < int64(len(s.fds)) {
+				fd, s.fds[index] = s.fds[index], -1
+			}
+			msg.Body[i] = godbus.UnixFD(fd)
 		}
-		fd := -1
-		if int64(index) < int64(len(s.fds)) {
-			fd, s.fds[index] = s.fds[index], -1
-		}
-		msg.Body[i] = godbus.UnixFD(fd)
 	}
 	s.drop()
 }

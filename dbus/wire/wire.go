@@ -4,10 +4,9 @@
 // send, and it guarantees:
 //   - No message that the bus delivers ends the process or the connection. Each
 //     is decoded here first, and godbus never sees one that it could not decode.
-//   - A message of more than [MaxMessage] bytes is never in memory, unless it
-//     is an answer and Options allow more: the system bus delivers answers from
-//     those alone whom we asked. One message costs no more time and space than
-//     that bound makes it.
+//   - A message of more than [MaxMessage] bytes is never in memory, but for
+//     answers where Options allow more: the system bus delivers those alone that
+//     we asked for. A message costs no more than that bound makes it.
 //   - A call, or an answer, that is too large or cannot be decoded arrives
 //     without its arguments, so that who waits for it hears of it: [Refused]
 //     says why. Signals of that kind are dropped, and so is a message whose
@@ -51,9 +50,7 @@ type Options struct {
 	// descriptors that are arguments by themselves become a godbus.UnixFD in its
 	// body, and whoever handles the call closes them. A second mention of the
 	// same one is -1; one inside an array, a structure or a variant stays a
-	// godbus.UnixFDIndex, which says nothing.
-	//
-	// Without it no descriptor is kept.
+	// godbus.UnixFDIndex, which says nothing. Without it no descriptor is kept.
 	Incoming func(*godbus.Message) (wantsFiles bool)
 	// MaxAnswer is the size of the largest answer, in bytes, where that is more
 	// than MaxMessage.
@@ -72,7 +69,7 @@ func Dial(ctx context.Context, address string, o Options, options ...godbus.Conn
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{conn: raw, incoming: o.Incoming, patience: WriteWait, maxAnswer: o.MaxAnswer, sendsFiles: o.SendsFiles}
+	s := &socket{Options: o, conn: raw, patience: WriteWait}
 	late := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	conn, err := godbus.NewConn(s, append(options, godbus.WithIncomingInterceptor(s.intercept), godbus.WithOutgoingInterceptor(s.attach))...)
 	if err != nil {
@@ -97,11 +94,8 @@ func Dial(ctx context.Context, address string, o Options, options ...godbus.Conn
 func open(ctx context.Context, addresses string) (*net.UnixConn, error) {
 	err := errors.New("this is no address of a bus that is reached by a socket in the file system")
 	for _, address := range strings.Split(addresses, ";") {
-		keys, ok := strings.CutPrefix(address, "unix:")
-		if !ok {
-			continue
-		}
-		var name string
+		name := ""
+		keys, local := strings.CutPrefix(address, "unix:")
 		for _, pair := range strings.Split(keys, ",") {
 			key, value, _ := strings.Cut(pair, "=")
 			value, bad := godbus.UnescapeBusAddressValue(value)
@@ -112,7 +106,7 @@ func open(ctx context.Context, addresses string) (*net.UnixConn, error) {
 				name = value
 			}
 		}
-		if name == "" {
+		if !local || name == "" {
 			continue
 		}
 		var conn net.Conn
