@@ -26,7 +26,7 @@ func (c *Client) ExportAudit(ctx context.Context, w io.Writer, format string) (i
 	// What ends the context also ends the reading.
 	defer context.AfterFunc(ctx, func() { _ = read.SetReadDeadline(time.Unix(1, 0)) })()
 
-	s := &sink{w: w, size: -1, full: make(chan struct{})}
+	s := newSink(w)
 	done := make(chan error, 1)
 	go func() {
 		_, err := io.Copy(s, read)
@@ -42,27 +42,17 @@ func (c *Client) ExportAudit(ctx context.Context, w io.Writer, format string) (i
 	if refused != nil {
 		stop()
 		<-done
-	} else {
-		// The end of the pipe, or all bytes: a service that keeps its end open
-		// is not waited for.
-		select {
-		case <-s.expect(size):
-			stop()
-			err = <-done
-		case err = <-done:
-		}
+		return s.n, firstError(s.failure(), refused)
 	}
-	switch {
-	case s.failed != nil:
-		return s.n, fmt.Errorf("cannot write the export: %w", s.failed)
-	case refused != nil:
-		return s.n, refused
-	case uint64(s.n) == size:
-		return s.n, nil
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return s.n, plainError(ctx.Err())
+	// The end of the pipe, or all bytes: a service that keeps its end open is
+	// not waited for.
+	select {
+	case <-s.expect(size):
+		stop()
+		err = <-done
+	case err = <-done:
 	}
-	return s.n, &Error{Code: Failed, Text: fmt.Sprintf("the export is incomplete: %d of %d bytes came", s.n, size)}
+	return s.n, firstError(s.failure(), s.missing(ctx, size, err))
 }
 
 // sink writes, counts, and tells when all is written.
@@ -74,6 +64,28 @@ type sink struct {
 	n    int64
 	size int64 // -1: not known yet
 	full chan struct{}
+}
+
+func newSink(w io.Writer) *sink { return &sink{w: w, size: -1, full: make(chan struct{})} }
+
+// failure is what ended the writing, if anything did; for when it is over.
+func (s *sink) failure() error {
+	if s.failed == nil {
+		return nil
+	}
+	return fmt.Errorf("cannot write the export: %w", s.failed)
+}
+
+// missing is why there are not as many bytes as were promised, nil when there
+// are; read is what the reading ended with.
+func (s *sink) missing(ctx context.Context, size uint64, read error) error {
+	switch {
+	case uint64(s.n) == size:
+		return nil
+	case errors.Is(read, os.ErrDeadlineExceeded):
+		return plainError(ctx.Err())
+	}
+	return &Error{Code: Failed, Text: fmt.Sprintf("the export is incomplete: %d of %d bytes came", s.n, size)}
 }
 
 func (s *sink) Write(b []byte) (int, error) {
