@@ -128,3 +128,20 @@ func endOf(fd int) string {
 	}
 	return fmt.Sprint(st.Dev, st.Ino, flags&unix.O_ACCMODE)
 }
+
+// TestTheLargestSignalArrives: a thousand records, of the longest names.
+func TestTheLargestSignalArrives(t *testing.T) {
+	t.Parallel()
+	c, f := serve(t)
+	f.has(running, work)
+	m := mirror(t, c)
+	await(t, m, "the first state", available)
+	var rows []noticeRow
+	for seq := running.AuditHead; seq < running.AuditHead+1000; seq++ {
+		rows = append(rows, noticeRow{seq, recordTime(seq).UnixMicro(), "stopped-everything", strings.Repeat("q", 31), seq + 1, "undeliverable"})
+	}
+	f.emit(ManagerPath, ManagerInterface+".RecordsAdded", rows)
+	if news := awaitNews(t, m, running.AuditHead, running.AuditHead+1000); !onlyAdded(news) {
+		t.Errorf("news are %v", kinds(news))
+	}
+}
