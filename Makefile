@@ -77,8 +77,8 @@ bench: ## measure, print a table and write docs/benchmarks.md
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@GO=$(GO) .ci/fuzz $(FUZZTIME)
 
-cover: ## test coverage of queue/ and daemon/, at least 85 % each
-	@GO=$(GO) .ci/cover 85 queue daemon
+cover: ## test coverage of queue/, daemon/ and dbus/, at least 85 % each
+	@GO=$(GO) .ci/cover 85 queue daemon dbus
 
 size: build ## check that both programs are static and at most 12 MiB
 	@.ci/size 12 bin/qvm-remote bin/qvm-remote-dom0
