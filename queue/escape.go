@@ -22,6 +22,17 @@ func Escape(s string, max int) string { return escape(s, max, false) }
 // a double quote in s becomes \", so that the first other one ends the text.
 func Quote(s string, max int) string { return `"` + escape(s, max, true) + `"` }
 
+// Plain is [Escape] for a line of our own that may quote text which was escaped
+// where it came in: a line that is fit to be shown stays as it is, its
+// backslashes too, so that nothing is escaped twice.
+func Plain(s string, max int) string {
+	escaped := Escape(s, max)
+	if strings.ReplaceAll(escaped, `\\`, `\`) == s {
+		return s
+	}
+	return escaped
+}
+
 func escape(s string, max int, quoted bool) string {
 	var b strings.Builder
 	width := 0 // characters in b

@@ -55,6 +55,22 @@ func TestEscapeCutsBetweenCharacters(t *testing.T) {
 	}
 }
 
+func TestPlainEscapesNothingTwice(t *testing.T) {
+	for in, want := range map[string]string{
+		"the daemon runs":       "the daemon runs",
+		`ended: "\x1b[2J"`:      `ended: "\x1b[2J"`,
+		`C:\\x`:                 `C:\\x`,
+		"\x1b[2J":               `\x1b[2J`,
+		`\x41` + "\n":           `\\x41\x0a`,
+		"a\u202eb":              `a\u{202e}b`,
+		strings.Repeat("ä", 81): strings.Repeat("ä", 79) + "…",
+	} {
+		if got := Plain(in, 80); got != want {
+			t.Errorf("Plain(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestQuoteCannotBeLeft(t *testing.T) {
 	for in, want := range map[string]string{
 		`echo "a" exit=0`: `"echo \"a\" exit=0"`,

@@ -194,12 +194,5 @@ func (a *app) warn(warnings ...string) {
 // maxLine bounds one line that may hold text from elsewhere.
 const maxLine = 2000 // characters
 
-// plain makes a line fit for a terminal whatever is in it. What was escaped
-// where it came in stays as it is.
-func plain(line string) string {
-	escaped := queue.Escape(line, maxLine)
-	if strings.ReplaceAll(escaped, `\\`, `\`) == line {
-		return line
-	}
-	return escaped
-}
+// plain makes a line fit for a terminal whatever is in it.
+func plain(line string) string { return queue.Plain(line, maxLine) }

@@ -31,23 +31,6 @@ func TestOnlyRoot(t *testing.T) {
 	}
 }
 
-func TestPlain(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"a plain \"line\"":  "a plain \"line\"",
-		`quoted \x1b[2J`:    `quoted \x1b[2J`,
-		"raw \x1b[2J":       `raw \x1b[2J`,
-		"two\rlines\u202e!": `two\x0dlines\u{202e}!`,
-	} {
-		if got := plain(in); got != want {
-			t.Errorf("plain(%q) = %q, want %q", in, got, want)
-		}
-	}
-	if got := plain(strings.Repeat("x", 2*maxLine)); len(got) > maxLine+8 {
-		t.Errorf("a line of %d bytes", len(got))
-	}
-}
-
 func TestASCII(t *testing.T) {
 	t.Parallel()
 	const text = "é\u202e\u0085😀\x7f\x1b\n"

@@ -138,7 +138,7 @@ func (m *machine) startExecutor(unit string) error {
 	defer c.Close()
 	for ctx.Err() == nil {
 		now, err := c.ReadManager(ctx)
-		if err == nil && now.State == dbus.Running || now.State == dbus.Paused {
+		if err == nil && (now.State == dbus.Running || now.State == dbus.Paused) {
 			return nil
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -37,16 +37,8 @@ func named(err error) *dbus.Error {
 	return &dbus.Error{Code: codeOf(err), Text: shown(err.Error())}
 }
 
-// shown makes text fit to be shown, on one line. What was escaped where it came
-// in stays as it is.
-func shown(text string) string {
-	line := strings.ReplaceAll(text, "\n", "; ")
-	escaped := queue.Escape(line, maxText)
-	if strings.ReplaceAll(escaped, `\\`, `\`) == line {
-		return line
-	}
-	return escaped
-}
+// shown makes text fit to be shown, on one line.
+func shown(text string) string { return queue.Plain(strings.ReplaceAll(text, "\n", "; "), maxText) }
 
 const (
 	maxText = 4000 // characters of an error
