@@ -8,6 +8,7 @@ import (
 	godbus "github.com/godbus/dbus/v5"
 	"github.com/godbus/dbus/v5/introspect"
 
+	"qvmremote/dbus"
 	"qvmremote/dbus/gate"
 )
 
@@ -27,6 +28,50 @@ var (
 	reads = map[string]bool{"QueryAudit": true, "ExportAuditText": true, "CountCommands": true}
 	scans = map[string]bool{"VerifyAudit": true, "ExportAudit": true}
 )
+
+// bind holds the Go methods to the interface: each described method must have
+// one of exactly these types, and there is none besides. It returns the gate's
+// table.
+func (s *Service) bind() (gate.Table, error) {
+	table := gate.Table{
+		{Interface: dbus.Introspectable, Name: "Introspect"}:       gate.Open,
+		{Interface: dbus.Properties, Name: "Get"}:                  gate.Open,
+		{Interface: dbus.Properties, Name: "GetAll"}:               gate.Open,
+		{Interface: dbus.Properties, Name: "Set"}:                  gate.Open, // it refuses
+		{Interface: dbus.ObjectManager, Name: "GetManagedObjects"}: gate.Open,
+	}
+	s.methods = map[gate.Member]*method{}
+	for member := range table {
+		if err := s.bindOne(standard{s}, member, nil); err != nil {
+			return nil, err
+		}
+	}
+	interfaces, err := dbus.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	for _, iface := range interfaces {
+		var receiver any = manager{s}
+		if iface.Name == dbus.QubeInterface {
+			receiver = qube{s}
+		}
+		if n := reflect.TypeOf(receiver).NumMethod(); n != len(iface.Methods) {
+			return nil, fmt.Errorf("%s describes %d methods, the service has %d", iface.Name, len(iface.Methods), n)
+		}
+		for _, described := range iface.Methods {
+			member := gate.Member{Interface: iface.Name, Name: described.Name}
+			if err := s.bindOne(receiver, member, &described); err != nil {
+				return nil, err
+			}
+			if action := dbus.Action(described); action != "" {
+				table[member] = action
+			}
+		}
+	}
+	return table, nil
+}
+
+var errorType = reflect.TypeOf((*error)(nil)).Elem()
 
 // bindOne finds the Go method of that name and compares its types with the
 // description, where there is one.

@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,8 +10,6 @@ import (
 	godbus "github.com/godbus/dbus/v5"
 
 	"qvmremote/daemon"
-	"qvmremote/daemon/admin"
-	"qvmremote/daemon/systemd"
 	"qvmremote/dbus"
 )
 
@@ -52,31 +49,6 @@ func (e *Executor) Locked(ctx context.Context) error {
 	return nil
 }
 
-// errOwned says that the name belongs to somebody who does not give it away.
-var errOwned = errors.New("another program owns " + dbus.Name + " and keeps it")
-
-// takeName reaches the bus and asks for the name. Without DoNotQueue it may
-// come later.
-func takeName(ctx context.Context, o Options, flags godbus.RequestNameFlags) (*Service, error) {
-	s, err := connect(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	var reply uint32
-	err = s.bus(ctx, "RequestName", &reply, dbus.Name, uint32(flags))
-	if err != nil {
-		err = fmt.Errorf("cannot own the name %s: %w", dbus.Name, err)
-	} else if got := godbus.RequestNameReply(reply); got == godbus.RequestNameReplyExists {
-		err = errOwned
-	}
-	if err != nil {
-		s.end()
-		_ = s.conn.Close()
-		return nil, err
-	}
-	return s, nil
-}
-
 // Ready answers calls from now on.
 func (e *Executor) Ready(x *daemon.Executor) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -110,14 +82,10 @@ func (e *Executor) keep(ctx context.Context) {
 				}
 				// By one that does not share the lock.
 				e.o.Log.Error("another program took the name on the bus; the executor takes it back", "name", dbus.Name)
-				s.end()
-				_ = s.conn.Close()
-				s.loops.Wait()
 			case <-s.conn.Context().Done():
 				e.o.Log.Error("the message bus is gone; the executor goes on, and looks for it again and again")
-				s.end()
-				s.loops.Wait()
 			}
+			s.abandon()
 		}
 		if !e.again(ctx) {
 			return
@@ -217,54 +185,4 @@ func (s *Service) handOver(ctx context.Context) {
 func (s *Service) queued(ctx context.Context) bool {
 	var owners []string
 	return s.bus(ctx, "ListQueuedOwners", &owners, dbus.Name) == nil && len(owners) > 1
-}
-
-// bootWait is how long the first answer may wait for systemd's.
-const bootWait = 2 * time.Second
-
-// watchBoot keeps StartsAtBoot true.
-func (s *Service) watchBoot() {
-	first, cancel := context.WithTimeout(s.life, bootWait)
-	s.readBoot(first)
-	cancel()
-	s.loops.Add(1)
-	go func() {
-		defer s.loops.Done()
-		for s.life.Err() == nil {
-			err := s.admin(self).Units.Watch(s.life, admin.Service, func() { s.readBoot(s.life) })
-			if errors.Is(err, systemd.ErrNone) {
-				return
-			}
-			s.o.Log.Debug("systemd does not tell of changes; trying again", "error", err)
-			select {
-			case <-s.life.Done():
-			case <-time.After(s.o.Times.Retry):
-			}
-		}
-	}()
-}
-
-// maxUnits bounds the calls to systemd at once. Each has connections of its
-// own, of which the bus gives root only so many.
-const maxUnits = 4
-
-// unit waits for its turn to call systemd.
-func (s *Service) unit(ctx context.Context) (over func(), err error) {
-	select {
-	case s.units <- struct{}{}:
-		return func() { <-s.units }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// readBoot asks systemd whether the executor starts at boot.
-func (s *Service) readBoot(ctx context.Context) {
-	over, err := s.unit(ctx)
-	if err != nil {
-		return
-	}
-	defer over()
-	s.objects.boot.Store(s.admin(self).Autostart(ctx) == "enabled")
-	s.objects.touch()
 }

@@ -42,8 +42,8 @@ var distant = map[int64]bool{
 	unix.V9FS_MAGIC: true, unix.CEPH_SUPER_MAGIC: true, unix.AFS_SUPER_MAGIC: true, unix.CODA_SUPER_MAGIC: true, unix.NCP_SUPER_MAGIC: true,
 }
 
-// stream is a file of ours for what a caller passed: a pipe, a socket or a
-// plain file. The caller may still have the same open file and change how it
+// stream is a file of ours for what a caller passed: a pipe, a plain file or,
+// for reading alone, a socket. The caller may still have the same open file and change how it
 // blocks at any time; no read and no write of ours depends on that.
 type stream struct {
 	handle
@@ -156,30 +156,6 @@ func (f stream) Read(b []byte) (n int, err error) {
 	return max(n, 0), err
 }
 
-// Write is os.File's; a deadline ends it.
-func (f stream) Write(b []byte) (n int, err error) {
-	if !f.socket {
-		return f.handle.Write(b)
-	}
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	waited := raw.Write(func(fd uintptr) bool {
-		for n < len(b) && err == nil {
-			var m int
-			m, err = unix.SendmsgN(int(fd), b[n:], nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-			n += max(m, 0)
-		}
-		if errors.Is(err, unix.EAGAIN) {
-			err = nil
-			return false
-		}
-		return true
-	})
-	return n, errors.Join(err, waited)
-}
-
 // maxKeyText is more than a key and what surrounds it in a file.
 const maxKeyText = 1 << 10
 
@@ -241,9 +217,9 @@ func (p *patient) Write(b []byte) (int, error) {
 		err = p.ctx.Err()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = fail(dbus.TimedOut, "nobody reads what is exported; %d bytes were written", p.n)
-	case errors.Is(err, unix.ENOTCONN), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EMSGSIZE):
+	case errors.Is(err, unix.EINVAL):
 		err = fail(dbus.InvalidArgument, "the file descriptor cannot be written: %v", err)
-	case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
+	case errors.Is(err, unix.EPIPE):
 		err = fail(dbus.Cancelled, "whoever read it stopped after %d bytes", p.n)
 	}
 	return n, err

@@ -227,26 +227,22 @@ func (l *look) watch(ctx context.Context) {
 			l.reread()
 		case <-power.C:
 			if l.s.owned.Load() && l.s.clients.subscribed() {
-				go l.askQuietly(ctx) // once at a time, by Snapshot; keys and settings do not wait for it
+				l.askSoon() // once at a time, by Snapshot; keys and settings do not wait for it
 			}
 		}
 	}
 }
 
-// askSoon asks beside whoever wants it: dom0's tools take their time.
+// askSoon asks beside whoever wants it, for nobody in particular: dom0's tools
+// take their time.
 func (l *look) askSoon() {
 	l.s.loops.Add(1)
 	go func() {
 		defer l.s.loops.Done()
-		l.askQuietly(l.s.life)
+		if _, err := l.ask(l.s.life); err != nil && l.s.life.Err() == nil {
+			l.s.o.Log.Debug("cannot ask for the qubes", "error", err)
+		}
 	}()
-}
-
-// askQuietly is ask for nobody in particular.
-func (l *look) askQuietly(ctx context.Context) {
-	if _, err := l.ask(ctx); err != nil && ctx.Err() == nil {
-		l.s.o.Log.Debug("cannot ask for the qubes", "error", err)
-	}
 }
 
 func (l *look) reread() {

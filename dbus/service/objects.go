@@ -50,10 +50,8 @@ func (o *objects) touch() {
 // loop publishes changes, gathered over a little while, until the service ends.
 func (o *objects) loop() {
 	defer o.s.loops.Done()
-	sources, cancel := context.WithCancel(o.s.life)
-	defer cancel()
 	o.s.loops.Add(1)
-	go o.look.watch(sources)
+	go o.look.watch(o.s.life)
 	for {
 		select {
 		case <-o.s.life.Done():

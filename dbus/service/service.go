@@ -22,7 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,11 +103,11 @@ type Service struct {
 // call answered.
 func connect(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{o: o, tools: &qubes.Tools{Root: o.Root}, traffic: newTraffic(), made: make(chan struct{}), ready: make(chan struct{}), owner: make(chan bool, 1), units: make(chan struct{}, maxUnits)}
-	s.life, s.end = context.WithCancel(context.Background())
 	table, err := s.bind()
 	if err != nil {
 		return nil, err
 	}
+	s.life, s.end = context.WithCancel(context.Background())
 	conn, err := wire.Dial(ctx, o.Address, wire.Options{Incoming: s.incoming}, godbus.WithHandler(handler{s}), godbus.WithSignalHandler(s))
 	if err != nil {
 		s.end()
@@ -121,6 +120,37 @@ func connect(ctx context.Context, o Options) (*Service, error) {
 	s.feed = newFeed(s)
 	close(s.made)
 	return s, nil
+}
+
+// errOwned says that the name belongs to somebody who does not give it away.
+var errOwned = errors.New("another program owns " + dbus.Name + " and keeps it")
+
+// takeName reaches the bus and asks for the name. Without DoNotQueue it may
+// come later.
+func takeName(ctx context.Context, o Options, flags godbus.RequestNameFlags) (*Service, error) {
+	s, err := connect(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	var reply uint32
+	err = s.bus(ctx, "RequestName", &reply, dbus.Name, uint32(flags))
+	if err != nil {
+		err = fmt.Errorf("cannot own the name %s: %w", dbus.Name, err)
+	} else if got := godbus.RequestNameReply(reply); got == godbus.RequestNameReplyExists {
+		err = errOwned
+	}
+	if err != nil {
+		s.abandon()
+		return nil, err
+	}
+	return s, nil
+}
+
+// abandon ends a connection that is of no more use, or lost, without a word.
+func (s *Service) abandon() {
+	s.end()
+	_ = s.conn.Close()
+	s.loops.Wait()
 }
 
 // begin lets calls be answered from now on.
@@ -137,7 +167,7 @@ func (s *Service) begin() {
 	})
 }
 
-// account is the Admin for one call.
+// admin is the administration as the caller has it done, for one call.
 func (s *Service) admin(c caller) *admin.Admin {
 	a := admin.New(s.o.Root, s.o.Environ, c.who, "dbus")
 	a.Tools = s.tools
@@ -213,12 +243,10 @@ func (s *Service) close(ctx context.Context) error {
 		// Behind this answer no call can follow any more.
 		err = s.bus(ctx, "GetId", new(string))
 	}
-	s.traffic.wait(s.o.Times.Handover)
+	s.traffic.settle(s.o.Times.Handover)
 	s.end()
-	s.traffic.wait(time.Second)
+	s.traffic.settle(time.Second)
 	closed := s.conn.Close()
 	s.loops.Wait()
 	return errors.Join(err, closed)
 }
-
-var errorType = reflect.TypeOf((*error)(nil)).Elem()

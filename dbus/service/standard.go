@@ -16,8 +16,8 @@ import (
 type standard struct{ s *Service }
 
 // Get reads one property.
-func (o standard) Get(_ context.Context, c caller, iface, name string) (godbus.Variant, error) {
-	all, err := o.GetAll(context.Background(), c, iface)
+func (o standard) Get(ctx context.Context, c caller, iface, name string) (godbus.Variant, error) {
+	all, err := o.GetAll(ctx, c, iface)
 	if err != nil {
 		return godbus.Variant{}, err
 	}

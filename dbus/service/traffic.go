@@ -13,13 +13,12 @@ import (
 // Bounds of calls that were taken and not answered yet. A client that needs
 // more waits for answers; one that does not is refused and holds up nobody.
 const (
-	maxCalls       = 2048
-	maxCallsOfOne  = 64
-	maxShort       = 256 // being worked on; others wait for their turn
-	maxLong        = 256 // those that may take minutes; they have no turn to wait for
-	maxReading     = 4   // those that hold much of the audit log until it is sent; others wait for their turn
-	maxScanning    = 4   // those that go through all of it
-	trafficPolling = 5 * time.Millisecond
+	maxCalls      = 2048
+	maxCallsOfOne = 64
+	maxShort      = 256 // being worked on; others wait for their turn
+	maxLong       = 256 // those that may take minutes; they have no turn to wait for
+	maxReading    = 4   // those that hold much of the audit log until it is sent; others wait for their turn
+	maxScanning   = 4   // those that go through all of it
 )
 
 // traffic counts the calls that came in and were not answered yet.
@@ -114,6 +113,7 @@ func take(places chan struct{}) (over func(), err error) {
 	}
 }
 
+// wait has a place when there is one.
 func wait(ctx context.Context, places chan struct{}) (over func(), err error) {
 	select {
 	case places <- struct{}{}:
@@ -133,9 +133,12 @@ func (t *traffic) idle() time.Duration {
 	return time.Since(t.last)
 }
 
-// wait returns when no answer is owed any more, or after limit.
-func (t *traffic) wait(limit time.Duration) {
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(trafficPolling) {
+// settlePolling is between looks whether the last answer has left.
+const settlePolling = 5 * time.Millisecond
+
+// settle returns when no answer is owed any more, or after limit.
+func (t *traffic) settle(limit time.Duration) {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(settlePolling) {
 		t.mu.Lock()
 		open := t.open
 		t.mu.Unlock()
