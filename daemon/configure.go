@@ -96,10 +96,10 @@ func (x *Executor) rereadNow(ctx context.Context) error {
 func (x *Executor) reload(ctx context.Context, u settings.Update) {
 	if u.Err != nil {
 		x.warn("the settings are not used; the last good ones stay in force", "error", u.Err)
-		x.status.warnOf(healthSettings, u.Err.Error())
+		x.status.warnOf(HealthSettings, u.Err.Error())
 		return
 	}
-	x.status.warnOf(healthSettings, "")
+	x.status.warnOf(HealthSettings, "")
 	for _, w := range u.Warnings {
 		x.warn("the settings are odd", "warning", w.String())
 	}

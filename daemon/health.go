@@ -19,12 +19,13 @@ type Health struct {
 // The codes of what the executor itself finds; those of the audit log are
 // healthAudit and the finding's kind. docs/architecture.md lists them all.
 const (
-	healthKey      = "key-" // and the qube's name
-	healthLoudest  = "loudest"
-	healthMirror   = "mirror"
-	healthPause    = "pause"
-	healthSettings = "settings"
-	healthAudit    = "audit-"
+	HealthKey      = "key-" // and the qube's name
+	HealthSettings = "settings"
+
+	healthLoudest = "loudest"
+	healthMirror  = "mirror"
+	healthPause   = "pause"
+	healthAudit   = "audit-"
 )
 
 // registered is what can be wrong, by code; one that ends in "-" stands for all
@@ -33,11 +34,11 @@ var registered = map[string]struct {
 	severity audit.Severity
 	title    string
 }{
-	healthKey:      {audit.Warning, "A qube's key cannot be read"},
+	HealthKey:      {audit.Warning, "A qube's key cannot be read"},
 	healthLoudest:  {audit.Warning, "A qube has filled the audit log"},
 	healthMirror:   {audit.Warning, "The log for people cannot be written"},
 	healthPause:    {audit.Error, "It is not known whether the daemon is paused"},
-	healthSettings: {audit.Warning, "The settings are broken"},
+	HealthSettings: {audit.Warning, "The settings are broken"},
 
 	healthAudit + string(audit.New):        {audit.New.Severity(), "The audit log is new"},
 	healthAudit + string(audit.TornTail):   {audit.TornTail.Severity(), "The audit log ended in half a record"},
@@ -59,8 +60,8 @@ var registered = map[string]struct {
 // is an error, so that nothing is hidden.
 func NewHealth(code, text string) Health {
 	known, ok := registered[code]
-	if !ok && strings.HasPrefix(code, healthKey) {
-		known, ok = registered[healthKey]
+	if !ok && strings.HasPrefix(code, HealthKey) {
+		known, ok = registered[HealthKey]
 	}
 	if !ok {
 		known.severity, known.title = audit.Error, "Something is wrong"

@@ -49,7 +49,7 @@ func TestEachTroubleHasATitle(t *testing.T) {
 			t.Errorf("%s has no title, or another severity than the finding: %+v", kind, h)
 		}
 	}
-	if h := NewHealth("key-work", "text"); h.Title != registered[healthKey].title {
+	if h := NewHealth("key-work", "text"); h.Title != registered[HealthKey].title {
 		t.Errorf("a qube's key: %+v", h)
 	}
 	if h := NewHealth("never-heard-of", "text"); h.Severity != audit.Error || h.Title == "" {

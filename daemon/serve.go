@@ -201,10 +201,10 @@ func (q *qube) holdingOf(uuid func() string) (keys.Held, *queue.Denial) {
 	case errors.Is(err, keys.ErrNoKey):
 		return held, &queue.Denial{Reason: queue.NoKey}
 	case err != nil:
-		q.x.complain(healthKey+q.name, "cannot read the key of "+q.name, err)
+		q.x.complain(HealthKey+q.name, "cannot read the key of "+q.name, err)
 		return held, &queue.Denial{Reason: queue.NotReady, Detail: "its key in dom0 cannot be read; dom0's log says why"}
 	}
-	q.x.complain(healthKey+q.name, "", nil)
+	q.x.complain(HealthKey+q.name, "", nil)
 	if held.Meta.UUID == "" {
 		return held, nil
 	}

@@ -11,12 +11,6 @@ import (
 	"qvmremote/dbus"
 )
 
-// Codes of the service's health that the files tell in another place.
-const (
-	settingsHealth = "settings"
-	keyHealth      = "key-" // and the qube's name
-)
-
 // health is the text of the trouble with that code, and whether there is it.
 func health(m dbus.Manager, code string) (text string, there bool) {
 	i := slices.IndexFunc(m.Health, func(p dbus.Problem) bool { return p.Code == code })
@@ -31,7 +25,7 @@ func (b *overBus) Keys(ctx context.Context) ([]admin.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, unsure := health(m, settingsHealth)
+	_, unsure := health(m, daemon.HealthSettings)
 	list := []admin.Key{}
 	for _, q := range qubes {
 		if q.KeyState == admin.KeyNone {
@@ -43,7 +37,7 @@ func (b *overBus) Keys(ctx context.Context) ([]admin.Key, error) {
 			k.Authorised = q.AuthorizedAt.UTC()
 		}
 		if k.State == admin.KeyBad {
-			k.Problem, _ = health(m, keyHealth+q.Name)
+			k.Problem, _ = health(m, daemon.HealthKey+q.Name)
 		}
 		list = append(list, k)
 	}
@@ -65,7 +59,7 @@ func (b *overBus) Status(ctx context.Context) (admin.Status, error) {
 		st.Paused = admin.PausedOnly
 	}
 	for _, p := range m.Health {
-		if p.Code == settingsHealth {
+		if p.Code == daemon.HealthSettings { // the files tell it in another place
 			st.Unsure = true
 			st.Problems = append(st.Problems, p.Text)
 			continue

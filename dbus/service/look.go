@@ -114,11 +114,11 @@ func (l *look) health(st daemon.Status) []trouble {
 		add(h)
 	}
 	if l.broken != nil {
-		add(daemon.NewHealth("settings", l.broken.Error()))
+		add(daemon.NewHealth(daemon.HealthSettings, l.broken.Error()))
 	}
 	for _, k := range l.keys {
 		if k.State == admin.KeyBad {
-			add(daemon.NewHealth("key-"+k.VM, k.Problem))
+			add(daemon.NewHealth(daemon.HealthKey+k.VM, k.Problem))
 		}
 	}
 	slices.SortFunc(list, func(a, b trouble) int { return cmp.Compare(a.Code, b.Code) })
