@@ -13,11 +13,8 @@ import (
 var files embed.FS
 
 // ActionAnnotation is the annotation of a method that names the polkit action
-// which allows it, or [OpenAction].
+// which allows it, or is "open" for all whom the bus lets through.
 const ActionAnnotation = "org.qvmremote1.Action"
-
-// OpenAction stands for what everybody may do whom the bus lets through.
-const OpenAction = "open"
 
 // Interfaces are org.qvmremote1's interfaces as the XML files describe them,
 // without the documentation. The caller must not change them.

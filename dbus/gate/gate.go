@@ -1,6 +1,5 @@
 // Package gate is the one place where a call over D-Bus is allowed or denied.
-// Every exported method and every write of a property passes [Gate.Check]
-// before it does anything else.
+// Every method of the service passes [Gate.Check] before it does anything else.
 //
 // It guarantees:
 //   - A member that the table does not name is denied, and so is one whose
@@ -45,8 +44,8 @@ func Actions() []string {
 	return []string{View, ManageKeys, ControlService, ChangeBoot, StopEverything}
 }
 
-// Member is a method, or a property that is written. Its interface is never
-// empty: a call that names none is none of ours.
+// Member is a method. Its interface is never empty: a call that names none is
+// none of ours.
 type Member struct{ Interface, Name string }
 
 func (m Member) String() string { return m.Interface + "." + m.Name }

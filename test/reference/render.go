@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"qvmremote/dbus"
+	"qvmremote/dbus/gate"
 )
 
 // page collects the document.
@@ -71,7 +72,7 @@ func needs(m member) string {
 	switch action := m.annotated(dbus.ActionAnnotation); action {
 	case "":
 		return "Denied to everybody."
-	case dbus.OpenAction:
+	case gate.Open:
 		return "Open to all whom the bus lets through."
 	default:
 		return "Needs `" + action + "`."
