@@ -17,15 +17,6 @@ const (
 	Incompatible Code = "Incompatible" // the service is of another version and speaks otherwise
 )
 
-// ClientCodes are the codes that only a client has, with a sentence each.
-func ClientCodes() map[Code]string {
-	return map[Code]string{
-		Absent:       "qvm-remote is not installed in dom0, or its service does not run and cannot be started.",
-		Disconnected: "There is no connection to the message bus, or it was lost. Connect again.",
-		Incompatible: "The service does not have a method or property, or has it in another form. Install the same version of both.",
-	}
-}
-
 const (
 	absentText = "qvm-remote is not installed in dom0, or its service cannot be started: see journalctl -u qvm-remote-manage"
 	deniedText = "the message bus lets only root and members of the group qubes speak to qvm-remote: " +

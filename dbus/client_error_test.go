@@ -197,15 +197,6 @@ func TestDialIsBounded(t *testing.T) {
 	}
 }
 
-func TestCodesHaveSentences(t *testing.T) {
-	t.Parallel()
-	for code, text := range ClientCodes() {
-		if _, also := Codes()[code]; also || !strings.HasSuffix(text, ".") {
-			t.Errorf("%s: %q; the service has it too: %v", code, text, also)
-		}
-	}
-}
-
 func TestFailedWriterEndsTheExport(t *testing.T) {
 	t.Parallel()
 	c, f := serve(t)
