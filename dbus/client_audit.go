@@ -112,7 +112,7 @@ func (c *Client) CountCommands(ctx context.Context, from, to time.Time, span tim
 		Ended map[string]uint32
 	}
 	length := uint32(min(max(span/time.Second, 0), 1<<31))
-	if err := c.call(ctx, manager("CountCommands", unixSeconds(from), unixSeconds(to), length, qube), &rows); err != nil {
+	if err := c.call(ctx, manager("CountCommands", unixSeconds(from), unixSeconds(to), length, qube).slowly(), &rows); err != nil {
 		return nil, err
 	}
 	spans := make([]Span, 0, len(rows))

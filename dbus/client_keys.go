@@ -34,7 +34,7 @@ func (c *Client) AuthorizeQube(ctx context.Context, qube string, key queue.Key, 
 	if err != nil {
 		return "", nil, err
 	}
-	r := manager("AuthorizeQube", qube, godbus.UnixFD(pipe.Fd()), o.values())
+	r := manager("AuthorizeQube", qube, godbus.UnixFD(pipe.Fd()), o.values()).slowly()
 	r.files = []*os.File{pipe}
 	err = c.call(ctx, r, &fingerprint, &warnings)
 	return fingerprint, warnings, err
@@ -43,7 +43,7 @@ func (c *Client) AuthorizeQube(ctx context.Context, qube string, key queue.Key, 
 // AuthorizeQubeWithString is AuthorizeQube with the key where a monitor of the
 // bus sees it.
 func (c *Client) AuthorizeQubeWithString(ctx context.Context, qube, key string, o Options) (fingerprint string, warnings []string, err error) {
-	err = c.call(ctx, manager("AuthorizeQubeWithString", qube, key, o.values()), &fingerprint, &warnings)
+	err = c.call(ctx, manager("AuthorizeQubeWithString", qube, key, o.values()).slowly(), &fingerprint, &warnings)
 	return fingerprint, warnings, err
 }
 
@@ -75,7 +75,7 @@ func (c *Client) RotateKey(ctx context.Context, qube string, key queue.Key) (fin
 	if err != nil {
 		return "", nil, err
 	}
-	r := manager("RotateKey", qube, godbus.UnixFD(pipe.Fd()))
+	r := manager("RotateKey", qube, godbus.UnixFD(pipe.Fd())).slowly()
 	r.files = []*os.File{pipe}
 	err = c.call(ctx, r, &fingerprint, &warnings)
 	return fingerprint, warnings, err
@@ -84,19 +84,19 @@ func (c *Client) RotateKey(ctx context.Context, qube string, key queue.Key) (fin
 // RotateKeyWithString is RotateKey with the key where a monitor of the bus
 // sees it.
 func (c *Client) RotateKeyWithString(ctx context.Context, qube, key string) (fingerprint string, warnings []string, err error) {
-	err = c.call(ctx, manager("RotateKeyWithString", qube, key), &fingerprint, &warnings)
+	err = c.call(ctx, manager("RotateKeyWithString", qube, key).slowly(), &fingerprint, &warnings)
 	return fingerprint, warnings, err
 }
 
 // CancelRotation drops the second key.
 func (c *Client) CancelRotation(ctx context.Context, qube string) (warnings []string, err error) {
-	err = c.call(ctx, manager("CancelRotation", qube), &warnings)
+	err = c.call(ctx, manager("CancelRotation", qube).slowly(), &warnings)
 	return warnings, err
 }
 
 // RevokeQube takes a qube's keys away.
 func (c *Client) RevokeQube(ctx context.Context, qube string) (warnings []string, err error) {
-	err = c.call(ctx, manager("RevokeQube", qube, Options{}.values()), &warnings)
+	err = c.call(ctx, manager("RevokeQube", qube, Options{}.values()).slowly(), &warnings)
 	return warnings, err
 }
 
