@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -110,11 +109,7 @@ func (f onFiles) Newest(ctx context.Context, vm string, n int) ([]audit.Record, 
 			return nil, err
 		}
 		for _, line := range lines {
-			var r audit.Record
-			if err := json.Unmarshal(line, &r); err != nil {
-				return nil, fmt.Errorf("cannot read an audit record: %w", err)
-			}
-			last = append(last, r)
+			last = append(last, record(string(line)))
 		}
 		if next = before; next == 0 {
 			break

@@ -60,19 +60,9 @@ type handle interface {
 
 // streamOf takes fd for reading, or for writing, as the caller opened it.
 func streamOf(fd godbus.UnixFD, write bool) (stream, error) {
-	unusable := func(err error) (stream, error) {
-		return stream{}, fail(dbus.InvalidArgument, "the file descriptor cannot be used: %v", err)
-	}
-	mode, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	want, err := openedFor(fd, write)
 	if err != nil {
-		return unusable(err)
-	}
-	want, other, name := unix.O_RDONLY, unix.O_WRONLY, "reading"
-	if write {
-		want, other, name = unix.O_WRONLY, unix.O_RDONLY, "writing"
-	}
-	if mode&unix.O_ACCMODE == other || mode&unix.O_PATH != 0 {
-		return stream{}, fail(dbus.InvalidArgument, "the file descriptor is not open for %s", name)
+		return stream{}, err
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(fd), &st); err != nil {
@@ -111,11 +101,29 @@ func streamOf(fd godbus.UnixFD, write bool) (stream, error) {
 	return stream{handle: os.NewFile(uintptr(own), "the caller's file")}, nil
 }
 
+// openedFor is the mode to open fd once more with, if the caller opened it for that.
+func openedFor(fd godbus.UnixFD, write bool) (mode int, err error) {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil {
+		_, err = unusable(err)
+		return 0, err
+	}
+	mode, other, name := unix.O_RDONLY, unix.O_WRONLY, "reading"
+	if write {
+		mode, other, name = unix.O_WRONLY, unix.O_RDONLY, "writing"
+	}
+	if flags&unix.O_ACCMODE == other || flags&unix.O_PATH != 0 {
+		return 0, fail(dbus.InvalidArgument, "the file descriptor is not open for %s", name)
+	}
+	return mode, nil
+}
+
+func unusable(err error) (stream, error) {
+	return stream{}, fail(dbus.InvalidArgument, "the file descriptor cannot be used: %v", err)
+}
+
 // socketOf is a socket that the runtime's poller has, whether it blocks or not.
 func socketOf(fd godbus.UnixFD) (stream, error) {
-	unusable := func(err error) (stream, error) {
-		return stream{}, fail(dbus.InvalidArgument, "the socket cannot be used: %v", err)
-	}
 	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return unusable(err)
