@@ -66,7 +66,7 @@ func streamOf(fd godbus.UnixFD, write bool) (stream, error) {
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(fd), &st); err != nil {
-		return unusable(err)
+		return stream{}, unusable(err)
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFIFO:
@@ -76,7 +76,7 @@ func streamOf(fd godbus.UnixFD, write bool) (stream, error) {
 			return stream{}, fail(dbus.Cancelled, "nobody has the other end of the pipe")
 		}
 		if err != nil {
-			return unusable(err)
+			return stream{}, unusable(err)
 		}
 		return stream{handle: f}, nil
 	case unix.S_IFSOCK:
@@ -96,7 +96,7 @@ func streamOf(fd godbus.UnixFD, write bool) (stream, error) {
 	}
 	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
-		return unusable(err)
+		return stream{}, unusable(err)
 	}
 	return stream{handle: os.NewFile(uintptr(own), "the caller's file")}, nil
 }
@@ -105,8 +105,7 @@ func streamOf(fd godbus.UnixFD, write bool) (stream, error) {
 func openedFor(fd godbus.UnixFD, write bool) (mode int, err error) {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil {
-		_, err = unusable(err)
-		return 0, err
+		return 0, unusable(err)
 	}
 	mode, other, name := unix.O_RDONLY, unix.O_WRONLY, "reading"
 	if write {
@@ -118,26 +117,26 @@ func openedFor(fd godbus.UnixFD, write bool) (mode int, err error) {
 	return mode, nil
 }
 
-func unusable(err error) (stream, error) {
-	return stream{}, fail(dbus.InvalidArgument, "the file descriptor cannot be used: %v", err)
+func unusable(err error) error {
+	return fail(dbus.InvalidArgument, "the file descriptor cannot be used: %v", err)
 }
 
 // socketOf is a socket that the runtime's poller has, whether it blocks or not.
 func socketOf(fd godbus.UnixFD) (stream, error) {
 	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
-		return unusable(err)
+		return stream{}, unusable(err)
 	}
 	f := os.NewFile(uintptr(own), "the caller's socket")
 	defer f.Close()
 	conn, err := net.FileConn(f)
 	if err != nil {
-		return unusable(err)
+		return stream{}, unusable(err)
 	}
 	h, ok := conn.(handle)
 	if !ok {
 		_ = conn.Close()
-		return unusable(errors.ErrUnsupported)
+		return stream{}, unusable(errors.ErrUnsupported)
 	}
 	return stream{h, true}, nil
 }
