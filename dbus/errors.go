@@ -12,7 +12,7 @@ const (
 	InvalidArgument Code = "InvalidArgument" // what was given is not of the kind that the method takes
 	NoSuchObject    Code = "NoSuchObject"    // no object, interface or method of that name
 	ReadOnly        Code = "ReadOnly"        // no property can be written
-	LimitsExceeded  Code = "LimitsExceeded"  // too many calls of one client at once
+	LimitsExceeded  Code = "LimitsExceeded"  // too many calls, questions or subscribers at once
 	NoSuchQube      Code = "NoSuchQube"      // Qubes OS has no qube of that name, or it is none that could ask
 	QubeNotRunning  Code = "QubeNotRunning"  // it must run for this
 	InvalidKey      Code = "InvalidKey"      // not 64 hex digits, or a key nobody should use
@@ -39,7 +39,7 @@ func Codes() map[Code]string {
 		InvalidArgument: "An argument is not of the kind that the method takes: its type, a name, an option, a number out of range.",
 		NoSuchObject:    "There is no object, interface, method or property of that name.",
 		ReadOnly:        "No property can be written; there is a method for every change.",
-		LimitsExceeded:  "Too many calls of one client at once, or too many questions to polkit.",
+		LimitsExceeded:  "Too many calls at once, of one client or of all, or too many questions to polkit.",
 		NoSuchQube:      "Qubes OS has no qube of that name, or it is none that could ask dom0 for anything.",
 		QubeNotRunning:  "The qube must be running for this.",
 		InvalidKey:      "This is not the key that `qvm-remote key show` prints.",
