@@ -46,8 +46,6 @@ type Client struct {
 // asks for the service nor starts it. The context bounds the connecting
 // alone, which takes 10 seconds at most.
 func Dial(ctx context.Context, address string) (*Client, error) {
-	ctx, stop := withPatience(ctx, patience)
-	defer stop()
 	if address == "" {
 		address = systemBus()
 	}
