@@ -80,13 +80,20 @@ type machine struct {
 	systemd *systemd.Fake
 
 	mu      sync.Mutex
-	running map[string]*exec.Cmd // by unit
+	running map[string]*process // by unit
+}
+
+// process is a unit's.
+type process struct {
+	*exec.Cmd
+	ended chan struct{} // closed when err is known
+	err   error
 }
 
 // newMachine makes the machine of one script, on which everybody may do all.
 func newMachine(t *testing.T, e *testscript.Env) *machine {
 	t.Helper()
-	m := &machine{root: e.Getenv("ROOT"), running: map[string]*exec.Cmd{}}
+	m := &machine{root: e.Getenv("ROOT"), running: map[string]*process{}}
 	m.bus = bus.Start(t, bus.Options{Policy: `<policy user="` + outsiderName + `"><deny send_destination="` + dbus.Name + `"/></policy>`})
 	m.address = m.bus.Address
 	e.Defer(m.stop)
@@ -118,17 +125,25 @@ func (m *machine) run(unit string, args ...string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	m.running[unit] = cmd
+	p := &process{Cmd: cmd, ended: make(chan struct{})}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.ended)
+	}()
+	m.running[unit] = p
 	return nil
 }
 
 func (m *machine) startManager(unit string) error { return m.run(unit, "--manage") }
 
-// startExecutor returns when the executor answers, as systemd does.
+// startExecutor returns when the executor answers or has ended, as systemd does.
 func (m *machine) startExecutor(unit string) error {
 	if err := m.run(unit); err != nil {
 		return err
 	}
+	m.mu.Lock()
+	p := m.running[unit]
+	m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	c, err := dbus.Dial(ctx, m.address)
@@ -141,7 +156,11 @@ func (m *machine) startExecutor(unit string) error {
 		if err == nil && (now.State == dbus.Running || now.State == dbus.Paused) {
 			return nil
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-p.ended:
+			return errors.Join(errors.New("the executor ended"), m.stopUnit(unit))
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 	return ctx.Err()
 }
@@ -149,25 +168,26 @@ func (m *machine) startExecutor(unit string) error {
 // stopUnit ends a unit's process and waits for its end.
 func (m *machine) stopUnit(unit string) error {
 	m.mu.Lock()
-	cmd := m.running[unit]
+	p := m.running[unit]
 	delete(m.running, unit)
 	m.mu.Unlock()
-	if cmd == nil {
+	if p == nil {
 		return nil
 	}
-	err := cmd.Process.Signal(syscall.SIGTERM)
+	err := p.Process.Signal(syscall.SIGTERM)
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
 	}
-	return errors.Join(err, cmd.Wait())
+	<-p.ended
+	return errors.Join(err, p.err)
 }
 
 // stop ends the machine with all that runs on it.
 func (m *machine) stop() {
 	m.mu.Lock()
-	for _, cmd := range m.running {
-		_ = cmd.Process.Kill() // nothing is to be asked of it any more
-		_ = cmd.Wait()
+	for _, p := range m.running {
+		_ = p.Process.Kill() // nothing is to be asked of it any more
+		<-p.ended
 	}
 	m.mu.Unlock()
 	m.bus.Stop()

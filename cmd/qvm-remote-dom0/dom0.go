@@ -65,9 +65,9 @@ type queues interface {
 type executor interface {
 	Enable(context.Context) (warnings []string, err error)  // now and at each boot
 	Disable(context.Context) (warnings []string, err error) // now and for future boots
-	Start(context.Context) error
+	Start(context.Context) (paused bool, err error)
 	Stop(context.Context) error
-	Restart(context.Context) error
+	Restart(context.Context) (paused bool, err error)
 	Pause(context.Context) (warnings []string, err error)
 	Resume(context.Context) (was bool, warnings []string, err error) // was it paused?
 	StopEverything(context.Context) (warnings []string, err error)

@@ -53,8 +53,17 @@ func (f onFiles) Recover(ctx context.Context, vms []string) ([]admin.QueueReport
 	return f.Admin.Recover(ctx, vms), nil
 }
 
-func (f onFiles) Stop(ctx context.Context) error    { return f.Admin.Stop(ctx, true) }
-func (f onFiles) Restart(ctx context.Context) error { return f.Admin.Restart(ctx, true) }
+func (f onFiles) Start(ctx context.Context) (bool, error) {
+	err := f.Admin.Start(ctx)
+	return f.Paused() != admin.NotPaused, err
+}
+
+func (f onFiles) Stop(ctx context.Context) error { return f.Admin.Stop(ctx, true) }
+
+func (f onFiles) Restart(ctx context.Context) (bool, error) {
+	err := f.Admin.Restart(ctx, true)
+	return f.Paused() != admin.NotPaused, err
+}
 
 func (f onFiles) Resume(ctx context.Context) (bool, []string, error) {
 	was := f.Paused() != admin.NotPaused

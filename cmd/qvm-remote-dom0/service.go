@@ -9,31 +9,44 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"qvmremote/daemon/admin"
 	"qvmremote/queue"
 )
 
-// order is a command that tells the service to do one thing.
-func (a *app) order(use, short, done string, do func(dom0, context.Context) error) *cobra.Command {
+func (a *app) start() *cobra.Command {
+	return a.starting("start", "Start the daemon, until it is stopped or the machine is", "Started.", dom0.Start)
+}
+
+func (a *app) restart() *cobra.Command {
+	return a.starting("restart", "Stop the daemon and start it", "Restarted.", dom0.Restart)
+}
+
+// starting is a command after which the daemon works, unless it is paused: who
+// starts it may have forgotten that.
+func (a *app) starting(use, short, done string, do func(dom0, context.Context) (paused bool, err error)) *cobra.Command {
 	return &cobra.Command{Use: use, Args: between(0, 0), Short: short,
 		RunE: a.onDom0(func(ctx context.Context, d dom0, _ []string) error {
-			if err := do(d, ctx); err != nil {
+			paused, err := do(d, ctx)
+			if err != nil {
 				return err
 			}
 			a.say("%s", done)
+			if paused {
+				a.warn("it is " + pausedLine(admin.PausedOnly))
+			}
 			return nil
 		})}
 }
 
-func (a *app) start() *cobra.Command {
-	return a.order("start", "Start the daemon, until it is stopped or the machine is", "Started.", dom0.Start)
-}
-
 func (a *app) stop() *cobra.Command {
-	return a.order("stop", "Stop the daemon; commands get a while to end", "Stopped.", dom0.Stop)
-}
-
-func (a *app) restart() *cobra.Command {
-	return a.order("restart", "Stop the daemon and start it", "Restarted.", dom0.Restart)
+	return &cobra.Command{Use: "stop", Args: between(0, 0), Short: "Stop the daemon; commands get a while to end",
+		RunE: a.onDom0(func(ctx context.Context, d dom0, _ []string) error {
+			if err := d.Stop(ctx); err != nil {
+				return err
+			}
+			a.say("Stopped.")
+			return nil
+		})}
 }
 
 // command is one that dom0 works on, as JSON shows it.
