@@ -30,6 +30,7 @@ type app struct {
 	euid    int
 	root    string // --root
 	offline bool   // --offline
+	action  string // the command as it was typed, without arguments, once it is known
 	daemon  daemonFlags
 }
 
@@ -84,8 +85,8 @@ func (a *app) hint(err error) string {
 	case unreachable(err):
 		return "to work on the files instead, as root, for a rescue: " + programName + " --offline COMMAND"
 	case errors.Is(err, dbus.Err(dbus.NotAuthorized)) && a.euid != 0:
-		hint := "root needs no leave: sudo " + programName + " COMMAND"
-		if !a.interactive() {
+		hint := "root needs no leave: sudo " + programName + " " + a.action
+		if strings.Contains(err.Error(), "a password is needed") && !a.interactive() {
 			hint += "; a password is asked for only where stdin is a terminal"
 		}
 		return hint
@@ -153,6 +154,9 @@ func (a *app) needRoot(root paths.Root, action string) error {
 		return nil
 	}
 	hint := "sudo " + programName + " " + action
+	if a.offline {
+		hint = "sudo " + programName + " --offline " + action
+	}
 	if action == daemonAction {
 		hint = "sudo " + programName
 	}

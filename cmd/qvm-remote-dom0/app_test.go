@@ -28,6 +28,9 @@ func TestOnlyRoot(t *testing.T) {
 		if s := errs.String(); !strings.HasPrefix(s, "qvm-remote-dom0: must run as root to ") || !strings.Contains(s, "\nhint: sudo qvm-remote-dom0") || out.Len() != 0 {
 			t.Errorf("%q: %q", args, s)
 		}
+		if s := errs.String(); strings.HasPrefix(args, "--offline") && !strings.HasSuffix(s, "\nhint: sudo qvm-remote-dom0 "+args+"\n") {
+			t.Errorf("%q: the hint leads elsewhere: %q", args, s)
+		}
 	}
 }
 

@@ -90,6 +90,7 @@ type auditLog interface {
 // onDom0 runs do by the way that there is to dom0.
 func (a *app) onDom0(do func(context.Context, dom0, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
+		a.action = actionOf(c)
 		root, err := a.rootDir()
 		if err != nil {
 			return err
@@ -99,7 +100,7 @@ func (a *app) onDom0(do func(context.Context, dom0, []string) error) func(*cobra
 			return err
 		}
 		if d == nil {
-			if err := a.needRoot(root, actionOf(c)); err != nil {
+			if err := a.needRoot(root, a.action); err != nil {
 				return err
 			}
 			d = a.onFiles(root)
