@@ -27,6 +27,7 @@ func (a *app) command() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true, Args: unknownCommand, RunE: a.runDaemon,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.SetHelpCommand(help(root))
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(badFlag)
 	root.PersistentFlags().StringVar(&a.root, "root", "/", "folder below which every file lies, for tests")
@@ -45,4 +46,19 @@ func (a *app) command() *cobra.Command {
 		group("audit", "Read and verify the audit log", a.auditShow(), a.auditFollow(), a.auditVerify(), a.auditExport()),
 		a.doctor())
 	return root
+}
+
+// help is cobra's own, but for a command that there is not.
+func help(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{Use: "help [COMMAND]...", Short: "Show what a command does, and its options",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil {
+				return unknownCommand(root, args)
+			}
+			if len(rest) > 0 {
+				return unknownCommand(c, rest)
+			}
+			return c.Help()
+		}}
 }
