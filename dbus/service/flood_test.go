@@ -105,8 +105,8 @@ func TestTenThousandCallsAtOnce(t *testing.T) {
 func TestSubscribingThousandsOfTimes(t *testing.T) {
 	w := newWorld(t)
 	w.o.Times.Idle = 200 * time.Millisecond
-	p := w.manage()
 	c := w.client()
+	p := w.manageFor(c)
 	for range 4 {
 		onlyLimits(t, c.storm(500, dbus.ManagerInterface+".Subscribe"))
 		onlyLimits(t, c.storm(500, dbus.ManagerInterface+".Unsubscribe"))

@@ -216,11 +216,8 @@ func TestSubscribersKeepTheManager(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.o.Times.Idle = 100 * time.Millisecond
-	p := w.manage()
 	c := w.client()
-	if _, code := c.call("Subscribe"); code != "" {
-		t.Fatal(code)
-	}
+	p := w.manageFor(c)
 	x := w.execute()
 	w.until("the manager waits for the name", func() bool { return w.waiting(c.conn) == 2 })
 	x.stop()

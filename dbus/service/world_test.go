@@ -100,6 +100,28 @@ func (w *world) manage() *process {
 	return p
 }
 
+// manageFor is manage for a client that is subscribed before the manager looks
+// whether anybody needs it, however short its idle time is.
+func (w *world) manageFor(c *desktop) *process {
+	w.t.Helper()
+	subscribed := make(chan string, 1)
+	p := w.launch(func(ctx context.Context) error {
+		return Manage(ctx, w.o, func() {
+			_, code := c.call("Subscribe")
+			subscribed <- code
+		}, func() {})
+	})
+	select {
+	case code := <-subscribed:
+		if code != "" {
+			w.t.Fatal(code)
+		}
+	case <-p.done:
+		w.t.Fatal(p.err)
+	}
+	return p
+}
+
 // execute starts an executor without qubes and waits until it answers.
 func (w *world) execute() *process {
 	w.t.Helper()
