@@ -48,7 +48,7 @@ func newQube(x *Executor, name string) *qube {
 	return &qube{
 		x: x, name: name, kick: make(chan struct{}, 1), settled: make(chan struct{}, 1), changed: make(chan struct{}),
 		active: map[string]*request{}, answered: map[string]int64{}, skip: map[string]time.Time{}, burnt: map[queue.Digest]int64{},
-		state: "not looked at yet", since: x.now(),
+		state: StateNew, since: x.now(),
 	}
 }
 

@@ -48,6 +48,7 @@ type QubeStatus struct {
 // What QubeStatus.State says of a qube that runs; of another one it is the
 // state that dom0 tells, such as Halted.
 const (
+	StateNew       = "not looked at yet"
 	StateConnected = "connected"
 	StateNoAgent   = "no qvm-remote in the qube"
 	stateLost      = "connection lost"
@@ -148,7 +149,10 @@ func (s *status) loop(ctx context.Context, done *sync.WaitGroup) {
 
 // Snapshot is how the executor is now. It may be called by any goroutine
 // between Front.Ready and the end of Front.Closed.
-func (x *Executor) Snapshot() Status { return x.status.snapshot() }
+func (x *Executor) Snapshot() Status {
+	x.lookAtBrake() // whoever paused or resumed a moment ago reads what they did
+	return x.status.snapshot()
+}
 
 func (s *status) snapshot() Status {
 	x := s.x

@@ -2,15 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"qvmremote/daemon"
 	"qvmremote/dbus"
 )
 
 func (b *overBus) Enable(ctx context.Context) ([]string, error) {
 	if err := b.c.EnableAtBoot(ctx, true); err != nil {
-		return nil, err
+		return nil, errors.Join(errors.New("not enabled"), err)
 	}
 	if _, err := b.Start(ctx); err != nil {
 		return nil, fmt.Errorf("it starts at each boot from now on, but not now: %w", err)
@@ -93,7 +95,8 @@ func (b *overBus) Resume(ctx context.Context) (bool, []string, error) {
 	if err == nil {
 		err = b.c.Resume(ctx)
 	}
-	return m.State != dbus.Running, nil, err
+	_, was := health(m, daemon.HealthPaused)
+	return was, nil, err
 }
 
 func (b *overBus) StopEverything(ctx context.Context) ([]string, error) {

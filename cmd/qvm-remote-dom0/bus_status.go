@@ -55,10 +55,13 @@ func (b *overBus) Status(ctx context.Context) (admin.Status, error) {
 	if m.StartsAtBoot {
 		st.Autostart = "enabled"
 	}
-	if m.State == dbus.Paused {
+	if _, paused := health(m, daemon.HealthPaused); paused || m.State == dbus.Paused {
 		st.Paused = admin.PausedOnly
 	}
 	for _, p := range m.Health {
+		if p.Code == daemon.HealthPaused { // said already
+			continue
+		}
 		if p.Code == daemon.HealthSettings { // the files tell it in another place
 			st.Unsure = true
 			st.Problems = append(st.Problems, p.Text)

@@ -97,7 +97,7 @@ func (a *app) enable() *cobra.Command {
 			warnings, err := d.Enable(ctx)
 			a.warn(warnings...)
 			if err != nil {
-				return errors.Join(errors.New("not enabled"), err)
+				return err
 			}
 			a.say("Enabled and started.")
 			return nil

@@ -161,7 +161,7 @@ func ending(o client.Outcome, timeout int64) string {
 		if o.Started.IsZero() {
 			return "interrupted: dom0 stopped before the command began; it did not run and will not run"
 		}
-		return "interrupted: dom0 stopped while the command ran; it will not run again"
+		return "interrupted: dom0 stopped it, or stopped, while it ran; it will not run again"
 	case queue.StateDenied:
 		text := fmt.Sprintf("denied(%s): %s", plain(string(o.Reason)), plain(o.Sentence))
 		if !o.Signed {

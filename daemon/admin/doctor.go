@@ -1,12 +1,14 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"qvmremote/daemon"
@@ -84,7 +86,7 @@ func (x *examination) settings() {
 	for _, w := range warnings {
 		x.say(Warning, "", "%s", w)
 	}
-	x.say(Good, "", "settings: %d qubes in %s", len(set.VMs), x.a.Root.Config())
+	x.say(Good, "", "settings: good, in %s; dom0 looks at: %s", x.a.Root.Config(), cmp.Or(strings.Join(set.VMs, " "), "no qube"))
 }
 
 func (x *examination) tools() {
@@ -261,7 +263,7 @@ func (x *examination) connection(ctx context.Context, q daemon.QubeStatus) {
 		q.State = string(state)
 	}
 	switch {
-	case q.State == "": // not looked at yet
+	case q.State == daemon.StateNew: // the next look tells
 	case q.State == daemon.StateConnected:
 		x.say(Good, "", "%s is connected", q.Name)
 	case q.State == daemon.StateNoAgent:

@@ -64,7 +64,7 @@ func (a *Admin) DisableAtBoot(ctx context.Context) (warnings []string, err error
 // Enable starts the executor, now and at each boot.
 func (a *Admin) Enable(ctx context.Context) (warnings []string, err error) {
 	if warnings, err = a.EnableAtBoot(ctx); err != nil {
-		return warnings, err
+		return warnings, errors.Join(errors.New("not enabled"), err)
 	}
 	if err = a.Start(ctx); err != nil {
 		err = fmt.Errorf("it starts at each boot from now on, but not now: %w", err)

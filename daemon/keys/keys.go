@@ -26,8 +26,8 @@ import (
 
 // Errors that are no fault of a file.
 var (
-	ErrNoKey  = errors.New("no key is stored for this qube; in dom0: qvm-remote-dom0 authorize NAME")
-	ErrNoNext = errors.New("no second key waits for this qube; in dom0: qvm-remote-dom0 rotate NAME")
+	ErrNoKey  = errors.New("no key is stored for this qube")
+	ErrNoNext = errors.New("no second key waits for this qube")
 	ErrName   = errors.New("not a qube's name (a letter, then letters, digits, '_', '-', '.', at most 31 in all)")
 )
 

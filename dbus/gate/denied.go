@@ -59,7 +59,7 @@ func passwordNeeded(action string, interactive bool) error {
 	if interactive {
 		return &Denied{action, "a password is needed and nothing can ask for it here; start a polkit agent (pkttyagent in a terminal), or " + asRoot, ErrPasswordNeeded}
 	}
-	return &Denied{action, "a password is needed, and the call did not allow asking for one; allow interactive authorization in the call, or " + asRoot, ErrPasswordNeeded}
+	return &Denied{action, "a password is needed, and the caller did not let polkit ask for it; let it, or " + asRoot, ErrPasswordNeeded}
 }
 
 func dismissed(action string) error {

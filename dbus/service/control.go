@@ -2,8 +2,11 @@ package service
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"qvmremote/daemon"
+	"qvmremote/daemon/systemd"
 	"qvmremote/dbus"
 )
 
@@ -22,7 +25,16 @@ func (m manager) Start(ctx context.Context, c caller) error {
 	if m.s.executes {
 		return m.s.admin(c).Restart(ctx, false)
 	}
-	return m.s.admin(c).Start(ctx)
+	err = m.s.admin(c).Start(ctx)
+	var job *systemd.JobError
+	if errors.As(err, &job) {
+		m.s.objects.look.reread()
+		m.s.objects.refresh(m.s.life)
+		if broken := m.s.objects.look.problem(); broken != nil {
+			return fmt.Errorf("%w; %w", broken, err)
+		}
+	}
+	return err
 }
 
 // Stop asks systemd to stop the executor. That a call to the executor must be

@@ -66,6 +66,8 @@ func codeOf(err error) dbus.Code {
 		return dbus.NotAuthorized
 	case errors.As(err, &other):
 		return dbus.OtherKey
+	case errors.Is(err, settings.ErrBroken): // why a job failed, where both are said
+		return dbus.BadSettings
 	case errors.As(err, &job):
 		return dbus.StartFailed
 	}
@@ -74,7 +76,7 @@ func codeOf(err error) dbus.Code {
 		code dbus.Code
 	}{
 		{systemd.ErrNone, dbus.NoSystemd}, {admin.ErrNoQube, dbus.NoSuchQube}, {admin.ErrNotRunning, dbus.QubeNotRunning},
-		{keys.ErrNoKey, dbus.NoKey}, {keys.ErrNoNext, dbus.NoKey}, {queue.ErrKey, dbus.InvalidKey}, {settings.ErrBroken, dbus.BadSettings},
+		{keys.ErrNoKey, dbus.NoKey}, {keys.ErrNoNext, dbus.NoKey}, {queue.ErrKey, dbus.InvalidKey},
 		{daemon.ErrNoCommand, dbus.NoSuchCommand}, {audit.ErrNoRecord, dbus.NoSuchRecord},
 		{admin.ErrRefused, dbus.Refused}, {context.DeadlineExceeded, dbus.TimedOut}, {context.Canceled, dbus.Cancelled},
 	} {

@@ -56,7 +56,7 @@ func (l *look) view(ctx context.Context) *view {
 	st, state := l.executor(a)
 	v := &view{manager: l.s.feed.fill(properties{
 		"Version": queue.Version, "Features": features, "State": state, "Since": seconds(st.Since), "Pid": uint32(st.Pid), "DryRun": st.DryRun,
-		"StartsAtBoot": l.s.objects.boot.Load(), "Running": uint32(st.Running), "Waiting": uint32(st.Waiting), "Health": l.health(st),
+		"StartsAtBoot": l.s.objects.boot.Load(), "Running": uint32(st.Running), "Waiting": uint32(st.Waiting), "Health": l.health(st, a),
 	}), qubes: map[string]properties{}}
 	for _, name := range l.names() {
 		v.qubes[name] = l.qube(name, st)
@@ -103,7 +103,7 @@ func (l *look) executor(a *admin.Admin) (daemon.Status, string) {
 type trouble struct{ Code, Severity, Title, Text string }
 
 // health is what the executor says, and what shows without one.
-func (l *look) health(st daemon.Status) []trouble {
+func (l *look) health(st daemon.Status, a *admin.Admin) []trouble {
 	list := []trouble{}
 	add := func(h daemon.Health) {
 		if !slices.ContainsFunc(list, func(t trouble) bool { return t.Code == h.Code }) {
@@ -112,6 +112,9 @@ func (l *look) health(st daemon.Status) []trouble {
 	}
 	for _, h := range st.Health {
 		add(h)
+	}
+	if a.Paused() != admin.NotPaused {
+		add(daemon.NewHealth(daemon.HealthPaused, "no new request is taken until Resume, also by an executor that is started; from a terminal: qvm-remote-dom0 resume"))
 	}
 	if l.broken != nil {
 		add(daemon.NewHealth(daemon.HealthSettings, l.broken.Error()))

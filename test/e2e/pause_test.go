@@ -94,7 +94,7 @@ func TestStopEverything(t *testing.T) {
 			t.Errorf("the %s still runs", name)
 		}
 	}
-	if r := g.end(); r.code != queue.ExitInterrupted || !strings.Contains(r.err, "interrupted: dom0 stopped while the command ran") {
+	if r := g.end(); r.code != queue.ExitInterrupted || !strings.Contains(r.err, "interrupted: dom0 stopped it, or stopped, while it ran") {
 		t.Errorf("the client of what ran says %+v", r)
 	}
 	if r := waiting.end(); r.code != queue.ExitDenied || !strings.Contains(r.err, "everything was stopped in dom0") {
