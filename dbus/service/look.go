@@ -89,6 +89,9 @@ func (l *look) executor(a *admin.Admin) (daemon.Status, string) {
 		st := x.Snapshot()
 		return st, st.State
 	}
+	if l.s.executes {
+		return daemon.Status{}, dbus.Stopping // until another has the name: whoever reads "stopped" may start the next
+	}
 	if _, running := a.Executor(); !running {
 		return daemon.Status{}, dbus.Stopped
 	}

@@ -205,6 +205,12 @@ func TestOneServiceForTheDesktop(t *testing.T) {
 	must(t, c.Resume(ctx))
 	must(t, c.Stop(ctx))
 	await(t, "the executor is stopped", func() bool { return i.state(c) == dbus.Stopped })
+	must(t, c.Start(ctx)) // who reads "stopped" may start the next one at once
+	if got := i.state(c); got != dbus.Running {
+		t.Errorf("started again, but it is %s", got)
+	}
+	must(t, c.Stop(ctx))
+	await(t, "the executor is stopped again", func() bool { return i.state(c) == dbus.Stopped })
 	v, err := c.VerifyAudit(ctx, nil)
 	must(t, err)
 	if !v.Verified {
