@@ -31,6 +31,9 @@ func (a *app) readKey(ctx context.Context, vm string) (queue.Key, error) {
 	if err != nil {
 		return queue.Key{}, fmt.Errorf("cannot read the key: %w", err)
 	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return queue.Key{}, fmt.Errorf("no key was given: %w", queue.ErrKey)
+	}
 	return queue.ParseKey(text)
 }
 
