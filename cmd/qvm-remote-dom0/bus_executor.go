@@ -2,20 +2,20 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"qvmremote/daemon"
+	"qvmremote/daemon/admin"
 	"qvmremote/dbus"
 )
 
 func (b *overBus) Enable(ctx context.Context) ([]string, error) {
 	if err := b.c.EnableAtBoot(ctx, true); err != nil {
-		return nil, errors.Join(errors.New("not enabled"), err)
+		return nil, err
 	}
 	if _, err := b.Start(ctx); err != nil {
-		return nil, fmt.Errorf("it starts at each boot from now on, but not now: %w", err)
+		return nil, fmt.Errorf("%w: %w", admin.ErrOnlyAtBoot, err)
 	}
 	return nil, nil
 }

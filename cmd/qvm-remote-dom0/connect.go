@@ -96,6 +96,9 @@ func (a *app) enable() *cobra.Command {
 			}
 			warnings, err := d.Enable(ctx)
 			a.warn(warnings...)
+			if err != nil && !errors.Is(err, admin.ErrOnlyAtBoot) {
+				err = errors.Join(errors.New("not enabled"), err)
+			}
 			if err != nil {
 				return err
 			}

@@ -61,13 +61,16 @@ func (a *Admin) DisableAtBoot(ctx context.Context) (warnings []string, err error
 	return a.told(ctx, audit.Record{Event: audit.Disabled, Detail: Service + ": does not start at boot"})
 }
 
+// ErrOnlyAtBoot is how Enable fails by half.
+var ErrOnlyAtBoot = errors.New("it starts at each boot from now on, but not now")
+
 // Enable starts the executor, now and at each boot.
 func (a *Admin) Enable(ctx context.Context) (warnings []string, err error) {
 	if warnings, err = a.EnableAtBoot(ctx); err != nil {
-		return warnings, errors.Join(errors.New("not enabled"), err)
+		return warnings, err
 	}
 	if err = a.Start(ctx); err != nil {
-		err = fmt.Errorf("it starts at each boot from now on, but not now: %w", err)
+		err = fmt.Errorf("%w: %w", ErrOnlyAtBoot, err)
 	}
 	return warnings, err
 }
