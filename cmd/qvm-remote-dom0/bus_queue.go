@@ -3,16 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"qvmremote/daemon/admin"
+	"qvmremote/daemon/qubes"
 	"qvmremote/dbus"
 	"qvmremote/queue"
 )
-
-// atOnce is how many qubes are asked at the same time.
-const atOnce = 4
 
 // Targets are the qubes named, whose names alone are looked at here, or all
 // that are configured or have a key.
@@ -28,19 +25,10 @@ func (b *overBus) Targets(ctx context.Context, names []string) ([]string, error)
 // those qubes where it was done.
 func (b *overBus) each(ctx context.Context, vms []string, ask func(*admin.QueueReport) error) ([]admin.QueueReport, error) {
 	reports, failed := make([]admin.QueueReport, len(vms)), make([]error, len(vms))
-	slots := make(chan struct{}, atOnce)
-	var wg sync.WaitGroup
-	for i, vm := range vms {
-		reports[i].VM = vm
-		wg.Add(1)
-		slots <- struct{}{}
-		go func() {
-			defer wg.Done()
-			defer func() { <-slots }()
-			failed[i] = ask(&reports[i])
-		}()
-	}
-	wg.Wait()
+	qubes.Each(len(vms), func(i int) {
+		reports[i].VM = vms[i]
+		failed[i] = ask(&reports[i])
+	})
 	var asked []admin.QueueReport
 	var failure error // the first one that is about all
 	for i, err := range failed {

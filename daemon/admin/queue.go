@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"sync"
 	"time"
 
 	"qvmremote/daemon/audit"
@@ -27,9 +26,6 @@ const NotRunning = "not running"
 // patience is for one qube, whatever it answers: a queue may list a thousand
 // files, and each answer may take its time.
 const patience = 2 * time.Minute
-
-// atOnce is how many qubes are asked at the same time.
-const atOnce = 4
 
 // QueueReport is one qube's queue, and what was done to it. All text in it that
 // came from the qube is to be quoted on output; names are checked ones.
@@ -123,21 +119,12 @@ func idOf(e queue.Entry) string {
 // each opens each qube that runs, lists its queue, and does what is asked.
 func (a *Admin) each(ctx context.Context, vms []string, do func(context.Context, *transport.Conn, *QueueReport) error) []QueueReport {
 	reports := make([]QueueReport, len(vms))
-	slots := make(chan struct{}, atOnce)
-	var wg sync.WaitGroup
-	for i, vm := range vms {
-		reports[i].VM = vm
-		wg.Add(1)
-		slots <- struct{}{}
-		go func() {
-			defer wg.Done()
-			defer func() { <-slots }()
-			if err := a.open(ctx, &reports[i], do); err != nil {
-				reports[i].Note = err.Error()
-			}
-		}()
-	}
-	wg.Wait()
+	qubes.Each(len(vms), func(i int) {
+		reports[i].VM = vms[i]
+		if err := a.open(ctx, &reports[i], do); err != nil {
+			reports[i].Note = err.Error()
+		}
+	})
 	return reports
 }
 

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"qvmremote/daemon"
 	"qvmremote/daemon/keys"
+	"qvmremote/daemon/qubes"
 	"qvmremote/queue"
 )
 
@@ -171,24 +171,15 @@ func (a *Admin) qubes(ctx context.Context) ([]QubeLine, error) {
 
 // power asks for the states, at the same time where each must be asked alone.
 func (a *Admin) power(ctx context.Context, lines []QubeLine) {
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
-	for i := range lines {
-		wg.Add(1)
-		slots <- struct{}{}
-		go func() {
-			defer wg.Done()
-			defer func() { <-slots }()
-			state, err := a.Tools.State(ctx, lines[i].Name, 5*time.Second)
-			switch {
-			case err != nil:
-				lines[i].Power = "unknown"
-			case state == "":
-				lines[i].Power = "not running"
-			default:
-				lines[i].Power = string(state)
-			}
-		}()
-	}
-	wg.Wait()
+	qubes.Each(len(lines), func(i int) {
+		state, err := a.Tools.State(ctx, lines[i].Name, 5*time.Second)
+		switch {
+		case err != nil:
+			lines[i].Power = "unknown"
+		case state == "":
+			lines[i].Power = "not running"
+		default:
+			lines[i].Power = string(state)
+		}
+	})
 }
