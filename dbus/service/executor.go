@@ -39,12 +39,19 @@ const ownAtOnce = godbus.NameFlagReplaceExisting | godbus.NameFlagAllowReplaceme
 // Locked takes the name, from a manager if one has it. Calls wait from now on.
 // That there is no bus ends nothing.
 func (e *Executor) Locked(ctx context.Context) error {
+	if err := e.take(ctx); err != nil {
+		e.o.Log.Warn("the executor goes on without the message bus; it looks for it again and again", "error", err)
+	}
+	return nil
+}
+
+// take reaches the bus and takes the name.
+func (e *Executor) take(ctx context.Context) error {
 	s, err := takeName(ctx, e.o, ownAtOnce)
 	if err != nil {
-		e.o.Log.Warn("the executor goes on without the message bus; it looks for it again and again", "error", err)
-	} else {
-		s.executes = true
+		return err
 	}
+	s.executes = true
 	e.s.Store(s)
 	return nil
 }
@@ -103,14 +110,11 @@ func (e *Executor) again(ctx context.Context) bool {
 			return false
 		case <-time.After(e.o.Times.Retry):
 		}
-		s, err := takeName(ctx, e.o, ownAtOnce)
-		if err != nil {
+		if err := e.take(ctx); err != nil {
 			e.o.Log.Debug("still no message bus", "error", err)
 			continue
 		}
 		e.o.Log.Info("the message bus is there")
-		s.executes = true
-		e.s.Store(s)
 		e.show()
 		return true
 	}
@@ -132,7 +136,7 @@ func (e *Executor) Stopping() {
 
 // Closed hands the name over to a manager, so that nobody sees it without an
 // owner, answers what it was asked, and leaves the bus. From here on it answers
-// for an executor that is stopped.
+// for an executor that is stopping, until the next owner says that it stopped.
 func (e *Executor) Closed(ctx context.Context) {
 	if e.leave != nil {
 		e.leave()

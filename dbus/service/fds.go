@@ -43,8 +43,9 @@ var distant = map[int64]bool{
 }
 
 // stream is a file of ours for what a caller passed: a pipe, a plain file or,
-// for reading alone, a socket. The caller may still have the same open file and change how it
-// blocks at any time; no read and no write of ours depends on that.
+// for reading alone, a socket. The caller may still have the same open file and
+// change how it blocks at any time; no read and no write of ours depends on
+// that.
 type stream struct {
 	handle
 	socket bool
