@@ -15,8 +15,18 @@ require (
 require (
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
+	golang.org/x/sync v0.19.0 // indirect
 	golang.org/x/tools v0.41.0 // indirect
 )
+
+// for the desktop programs only, which need the build tag gtk
+require (
+	github.com/diamondburned/gotk4-adwaita/pkg v0.0.0-20230307040502-bfe82926e1be
+	github.com/diamondburned/gotk4/pkg v0.2.2
+)
+
+// The bindings are put together by `make gotk4`; docs/gotk4.md says why.
+replace github.com/diamondburned/gotk4/pkg => ./build/gotk4
 
 // for tests only
 require (

@@ -75,7 +75,7 @@ func Root() (string, error) {
 }
 
 // Load parses the module at root. Folders that Go itself leaves out (testdata,
-// and names that begin with "." or "_") are left out here too.
+// names that begin with "." or "_", and other modules) are left out here too.
 func Load(root string) (*Tree, error) {
 	t := &Tree{Root: root, fset: token.NewFileSet()}
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
@@ -84,7 +84,7 @@ func Load(root string) (*Tree, error) {
 		}
 		name := d.Name()
 		if d.IsDir() {
-			if p != root && (name == "testdata" || name[0] == '.' || name[0] == '_') {
+			if p != root && (name == "testdata" || name[0] == '.' || name[0] == '_' || ownModule(p)) {
 				return fs.SkipDir
 			}
 			return nil
@@ -98,6 +98,13 @@ func Load(root string) (*Tree, error) {
 		err = fmt.Errorf("no Go files below %s", root)
 	}
 	return t, err
+}
+
+// ownModule reports whether dir is the root of a module, as the bindings that
+// were put together in build/ are.
+func ownModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
 }
 
 func (t *Tree) add(p string) error {
