@@ -111,6 +111,9 @@ func (x *Executor) reopen(q *qube, c audit.Record) (*request, error) {
 // cannot write it must not go on to look at qubes.
 func (x *Executor) interrupt(r *request, e end) error {
 	f := r.final(e)
+	if err := r.release(); err != nil {
+		x.warn("cannot close an output", "qube", r.q.name, "id", r.claim.ID, "error", err)
+	}
 	head, err := x.appendFinal(x.lasting, f)
 	if err != nil {
 		return fmt.Errorf("cannot record how request %d ended: %w", r.claim.Number, err)

@@ -78,6 +78,9 @@ func (r *request) final(e end) audit.Record {
 	}
 	r.nameWho(&f)
 	f.Out, f.Err = r.out.Sum().String(), r.err.Sum().String()
+	if err := r.excerpt(&f); err != nil && f.Detail == "" {
+		f.Detail = err.Error()
+	}
 	return f
 }
 

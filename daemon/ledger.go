@@ -72,7 +72,7 @@ func (x *Executor) write(ctx context.Context, up update, build func(*audit.Tx) (
 		return nil, "", err
 	}
 	for _, r := range written {
-		x.copies.add(r)
+		x.copies.add(r.WithoutExcerpt())
 	}
 	return written, commit.Head, nil
 }

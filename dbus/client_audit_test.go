@@ -149,8 +149,10 @@ func FuzzParseRecord(f *testing.F) {
 
 func TestParseRecord(t *testing.T) {
 	t.Parallel()
-	r, err := ParseRecord(`{"seq":7,"time":"2026-01-02T03:04:05Z","event":"final","qube":"work","exit":0,"duration_ms":12,"later":1}`)
-	if err != nil || r.Seq != 7 || r.Qube != "work" || r.Exit == nil || *r.Exit != 0 || r.Duration != 12 {
+	r, err := ParseRecord(`{"seq":7,"time":"2026-01-02T03:04:05Z","event":"final","qube":"work","exit":0,"duration_ms":12,"later":1,` +
+		`"out_head":"a\nb","out_tail":"z","out_left":1000,"err_head":"\\xff","err_left":3,"err_tail":"e","excerpt_escaped":true}`)
+	if err != nil || r.Seq != 7 || r.Qube != "work" || r.Exit == nil || *r.Exit != 0 || r.Duration != 12 ||
+		r.OutHead != "a\nb" || r.OutTail != "z" || r.OutLeft != 1000 || r.ErrHead != `\xff` || r.ErrTail != "e" || r.ErrLeft != 3 || !r.Escaped {
 		t.Errorf("%+v, %v", r, err)
 	}
 	for _, bad := range []string{``, `{}`, `[]`, `null`, `{"seq":7,"event":"x"}`, `{"time":"2026-01-02T03:04:05Z","event":"x"}`,

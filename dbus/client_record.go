@@ -44,6 +44,16 @@ type Record struct {
 	Out       string `json:"out"`         // SHA-256 and size
 	Err       string `json:"err"`         // SHA-256 and size
 
+	// The ends of the outputs as delivered. Between a head and its tail Left
+	// bytes are not in the record; a tail holds nothing that its head holds.
+	OutHead string `json:"out_head"`
+	OutTail string `json:"out_tail"`
+	OutLeft int64  `json:"out_left"`
+	ErrHead string `json:"err_head"`
+	ErrTail string `json:"err_tail"`
+	ErrLeft int64  `json:"err_left"`
+	Escaped bool   `json:"excerpt_escaped"` // each line of these four is escaped already, as queue.Escape does
+
 	Checkpoint string `json:"checkpoint"`
 	Floor      int64  `json:"floor"` // Unix seconds
 	Count      int64  `json:"count"`

@@ -139,7 +139,7 @@ func (l *Log) runBatch(batch []*call, answers []answer) error {
 
 // run calls one fn and writes its records.
 func (l *Log) run(c *call) ([]int64, error) {
-	tx := &Tx{l: l}
+	tx := &Tx{l: l, brief: c.final && l.ReserveReady() != nil}
 	if err := c.fn(tx); err != nil {
 		return nil, err
 	}
@@ -158,7 +158,10 @@ func (l *Log) write(tx *Tx, final bool) ([]int64, error) {
 		beforeRecord(r.Event)
 	}
 	err := l.writeAt(tx.lines)
-	if err != nil && final && diskFull(err) && l.brokenBy() == nil && l.giveReserve() {
+	if final && l.lacksRoom(err) && tx.shorten() {
+		err = l.writeAt(tx.lines)
+	}
+	if final && l.lacksRoom(err) && l.giveReserve() {
 		err = l.writeAt(tx.lines)
 	}
 	l.stand(Failing, err)
@@ -178,6 +181,9 @@ func (l *Log) write(tx *Tx, final bool) ([]int64, error) {
 	}
 	return seqs, nil
 }
+
+// lacksRoom says that a write failed for want of room and may be tried again.
+func (l *Log) lacksRoom(err error) bool { return diskFull(err) && l.brokenBy() == nil }
 
 // writeAt puts data at the end of the log, all of it or none.
 func (l *Log) writeAt(data []byte) error {

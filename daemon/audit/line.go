@@ -69,8 +69,8 @@ func plain(line []byte) bool {
 	return true
 }
 
-// fitLine is [encodeLine] for a record that must keep the bound: Command, then
-// Detail, are cut until it does.
+// fitLine is [encodeLine] for a record that must keep the bound: the excerpt is
+// left out, then Command and Detail are cut until it does.
 func fitLine(r Record) ([]byte, error) {
 	limit := maxLine
 	if r.Event == CarryEvent {
@@ -82,6 +82,8 @@ func fitLine(r Record) ([]byte, error) {
 			return line, err
 		}
 		switch {
+		case r.hasExcerpt():
+			r = r.WithoutExcerpt()
 		case len(r.Command) > 128:
 			r.Command = cutText(r.Command)
 		case len(r.Detail) > 128:

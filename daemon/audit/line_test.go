@@ -24,9 +24,12 @@ func TestEveryFieldOfARecordIsReadFast(t *testing.T) {
 		case *int:
 			f.Set(reflect.ValueOf(&code))
 		default:
-			if f.Kind() == reflect.String {
+			switch f.Kind() {
+			case reflect.String:
 				f.SetString("é\n\t\r\"\\/<\u202e>" + v.Type().Field(i).Name)
-			} else {
+			case reflect.Bool:
+				f.SetBool(true)
+			default:
 				f.SetInt(int64(i) * 1000)
 			}
 		}

@@ -57,6 +57,9 @@ func (r *Record) setField(key, s []byte) (rest []byte, ok bool) {
 			return nil, false
 		}
 		return s[i+2:], true
+	case "excerpt_escaped":
+		r.Escaped = true // that it is not is never written
+		return bytes.CutPrefix(s, []byte("true"))
 	case "version", "exit":
 		n, rest, ok := cutNumber(s)
 		small := int(n)
@@ -100,6 +103,14 @@ func (r *Record) text(key []byte) *string {
 		return &r.Out
 	case "err":
 		return &r.Err
+	case "out_head":
+		return &r.OutHead
+	case "out_tail":
+		return &r.OutTail
+	case "err_head":
+		return &r.ErrHead
+	case "err_tail":
+		return &r.ErrTail
 	case "checkpoint":
 		return &r.Checkpoint
 	case "nonce":
@@ -132,6 +143,10 @@ func (r *Record) number(key []byte) *int64 {
 		return &r.StartedAt
 	case "duration_ms":
 		return &r.Duration
+	case "out_left":
+		return &r.OutLeft
+	case "err_left":
+		return &r.ErrLeft
 	case "floor":
 		return &r.Floor
 	case "count":

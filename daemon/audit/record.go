@@ -93,6 +93,16 @@ type Record struct {
 	Out       string `json:"out,omitempty"` // "sha256:<hex> <bytes>" as delivered
 	Err       string `json:"err,omitempty"`
 
+	// The ends of the two outputs as delivered: Tail holds nothing that Head
+	// holds, and Left is how many bytes lie between them. See WithoutExcerpt.
+	OutHead string `json:"out_head,omitempty"`
+	OutTail string `json:"out_tail,omitempty"`
+	OutLeft int64  `json:"out_left,omitempty"`
+	ErrHead string `json:"err_head,omitempty"`
+	ErrTail string `json:"err_tail,omitempty"`
+	ErrLeft int64  `json:"err_left,omitempty"`
+	Escaped bool   `json:"excerpt_escaped,omitempty"` // they were not all UTF-8, and each line of all four was escaped
+
 	Checkpoint string `json:"checkpoint,omitempty"` // sha256:<hex>, what the qube holds
 	Nonce      string `json:"nonce,omitempty"`      // hex of the 32 random bytes behind it
 	Head       string `json:"head,omitempty"`       // the signed note behind it
@@ -105,3 +115,14 @@ type Record struct {
 	Carry  json.RawMessage `json:"carry,omitempty"`  // the folded state, by its owner
 	Oldest int64           `json:"oldest,omitempty"` // carry: lowest seq a start must still read; pruned: first seq left; loss: first seq lost
 }
+
+// WithoutExcerpt is r without the ends of the outputs, which are for readers of
+// the log alone: long, and of no use to whoever decides on records.
+func (r Record) WithoutExcerpt() Record {
+	r.OutHead, r.OutTail, r.OutLeft = "", "", 0
+	r.ErrHead, r.ErrTail, r.ErrLeft = "", "", 0
+	r.Escaped = false
+	return r
+}
+
+func (r *Record) hasExcerpt() bool { return r.OutHead+r.OutTail+r.ErrHead+r.ErrTail != "" }

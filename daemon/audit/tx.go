@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -21,6 +22,7 @@ type Tx struct {
 	records []Record
 	lines   []byte
 	sizes   []int
+	brief   bool // excerpts are left out
 	err     error
 }
 
@@ -30,6 +32,9 @@ type Tx struct {
 func (tx *Tx) Add(r Record) int64 {
 	r.Seq = tx.l.n + int64(len(tx.records))
 	r.Time = tx.l.now()
+	if tx.brief {
+		r = r.WithoutExcerpt()
+	}
 	line, err := fitLine(r)
 	if err == nil {
 		// The Fold is given what a later start will read, to the letter.
@@ -42,6 +47,19 @@ func (tx *Tx) Add(r Record) int64 {
 	tx.lines = append(append(tx.lines, line...), '\n')
 	tx.sizes = append(tx.sizes, len(line)+1)
 	return tx.l.n + int64(len(tx.records)) - 1
+}
+
+// shorten leaves the excerpts out; false when there are none.
+func (tx *Tx) shorten() bool {
+	had := slices.ContainsFunc(tx.records, func(r Record) bool { return r.hasExcerpt() })
+	if had {
+		records := tx.records
+		*tx = Tx{l: tx.l, brief: true}
+		for _, r := range records {
+			tx.Add(r)
+		}
+	}
+	return had && tx.err == nil
 }
 
 // RequireReserve returns an error that wraps ErrReserve unless the room for
@@ -86,7 +104,8 @@ func (l *Log) Update(ctx context.Context, fn func(*Tx) error) (Commit, error) {
 }
 
 // UpdateFinal is Update for what must be recorded even when the disk is full:
-// it may use up the reserve.
+// it may use up the reserve, and then leaves excerpts out, so that what a qube
+// has its commands print takes no room from the records of others.
 func (l *Log) UpdateFinal(ctx context.Context, fn func(*Tx) error) (Commit, error) {
 	return l.do(ctx, &call{fn: fn, final: true})
 }

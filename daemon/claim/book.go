@@ -197,6 +197,7 @@ func (b *Book) Apply(r audit.Record) {
 		}
 	case audit.Final:
 		if o := b.qube(r.Qube).open[r.ID]; o != nil {
+			r = r.WithoutExcerpt()
 			o.Final = &r
 		}
 	case audit.Delivered:

@@ -32,9 +32,10 @@ func TestClaimsFitIntoMemory(t *testing.T) {
 	runtime.KeepAlive(b)
 }
 
-// TestOpenRequestsHoldNoScripts: what a qube does not take the answer of is
-// open for a week; its script is in the log, and nothing here needs it.
-func TestOpenRequestsHoldNoScripts(t *testing.T) {
+// TestOpenRequestsHoldNoTexts: what a qube does not take the answer of is open
+// for a week; its script and the ends of its output are in the log, and nothing
+// here needs them.
+func TestOpenRequestsHoldNoTexts(t *testing.T) {
 	b := NewBook()
 	for i := range int64(100) {
 		r := claimOf("work", "id"+strconv.FormatInt(i, 10), "f", 1000, i)
@@ -42,13 +43,16 @@ func TestOpenRequestsHoldNoScripts(t *testing.T) {
 		run := after(r, audit.Run)
 		run.Command = strings.Repeat("x", 8<<10)
 		b.Apply(run)
+		final := after(r, audit.Final)
+		final.OutHead, final.OutTail, final.ErrHead, final.ErrTail = run.Command, run.Command, run.Command, run.Command
+		b.Apply(final)
 	}
 	state, _ := b.Carry()
 	if each := len(state) / 100; each > 1<<10 {
 		t.Errorf("an open request takes %d bytes of a carry", each)
 	}
-	if err := b.Load(state); err != nil || b.All()[0].Run == nil {
-		t.Errorf("that it ran is forgotten: %v", err)
+	if err := b.Load(state); err != nil || b.All()[0].Run == nil || b.All()[0].Final == nil {
+		t.Errorf("that it ran or ended is forgotten: %v", err)
 	}
 }
 

@@ -55,6 +55,8 @@ func TestTheLinesOfTheFirstVersion(t *testing.T) {
 		{request(audit.Record{Event: audit.Claim, Kind: "script"}), "AUTH-OK" + about + " number=7 event=claim kind=script"},
 		{request(audit.Record{Event: audit.Claim, Version: 1}), "AUTH-OK" + about + " number=7 event=claim legacy=insecure"},
 		{request(audit.Record{Event: audit.Final, State: audit.Exit, Exit: exit(0), Duration: 12}), "DONE" + about + " number=7 duration=12ms exit=0"},
+		{request(audit.Record{Event: audit.Final, State: audit.Exit, Exit: exit(0), OutHead: "secret", OutTail: "secret", ErrHead: "secret", ErrTail: "secret"}),
+			"DONE" + about + " number=7 duration=0ms exit=0"},
 		{request(audit.Record{Event: audit.Final, State: audit.Exit, Exit: exit(3)}), "DONE-FAIL" + about + " number=7 duration=0ms exit=3"},
 		{request(audit.Record{Event: audit.Final, State: audit.Timeout, Exit: exit(124)}), "TIMEOUT" + about + " number=7 duration=0ms exit=124 state=timeout"},
 		{request(audit.Record{Event: audit.Final, State: audit.Cancelled}), "DONE-FAIL" + about + " number=7 duration=0ms state=cancelled"},

@@ -54,6 +54,7 @@ type Settings struct {
 	AuditDays    int64 // days a record is kept
 	AuditBytes   int64 // bytes all records may take
 	AuditReserve int64 // bytes kept for final records
+	Excerpt      int64 // bytes of each end of each output that the log keeps
 	Refusals     int64 // unauthenticated refusals of a qube recorded singly, a minute
 }
 

@@ -34,7 +34,7 @@ func TestDefaultsAreTheProtocols(t *testing.T) {
 		MaxTimeout: 86400, MaxScript: 1 << 20, MaxStdin: 64 << 20, MaxOutput: 10 << 20, MaxPending: 1000,
 		Concurrent: 8, PerQube: 4, MaxRunning: 50, StopWait: 30,
 		SpoolQube: 256 << 20, SpoolTotal: 1 << 30, SpoolFree: 512 << 20,
-		AuditDays: 400, AuditBytes: 1 << 30, AuditReserve: 4 << 20, Refusals: 20,
+		AuditDays: 400, AuditBytes: 1 << 30, AuditReserve: 4 << 20, Excerpt: 1 << 10, Refusals: 20,
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -55,6 +55,7 @@ func Table() []Setting {
 		atStart(number("AUDIT_DAYS", "400", "days", 30, 36500, "How long audit records are kept.", func(s *Settings) *int64 { return &s.AuditDays })),
 		atStart(size("AUDIT_BYTES", "1G", 16<<20, 1<<50, "Most that audit records take; none younger than 30 days is removed for it.", func(s *Settings) *int64 { return &s.AuditBytes })),
 		atStart(size("AUDIT_RESERVE", "4M", 1<<20, 1<<30, "Kept in the audit folder for final records; without it nothing new is taken.", func(s *Settings) *int64 { return &s.AuditReserve })),
+		number("EXCERPT", "1024", "bytes", 0, 4<<10, "Kept of the beginning, and of the end, of each output in the audit log; 0 is nothing.", func(s *Settings) *int64 { return &s.Excerpt }),
 		number("REFUSALS", "20", "records", 1, 1000, "Unauthenticated refusals of one qube that are recorded singly, a minute; the rest is counted.", func(s *Settings) *int64 { return &s.Refusals }),
 	}
 }
