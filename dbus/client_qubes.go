@@ -96,6 +96,25 @@ func (c *Client) AvailableQubes(ctx context.Context) (qubes []AvailableQube, err
 	return qubes, err
 }
 
+// StartQube starts a qube and returns when it is up.
+func (c *Client) StartQube(ctx context.Context, qube string) error {
+	return c.power(ctx, qube, "Start")
+}
+
+// ShutDownQube shuts a qube down and returns when it is halted. One that takes
+// more than 90 seconds is killed.
+func (c *Client) ShutDownQube(ctx context.Context, qube string) error {
+	return c.power(ctx, qube, "ShutDown")
+}
+
+func (c *Client) power(ctx context.Context, qube, method string) error {
+	r, err := qubeCall(qube, method)
+	if err != nil {
+		return err
+	}
+	return c.call(ctx, r.slowly())
+}
+
 // QueueStatus is what lies in a qube's queue.
 type QueueStatus struct {
 	Pending uint32 // not taken

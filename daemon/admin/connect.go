@@ -57,21 +57,32 @@ func (a *Admin) FetchKey(ctx context.Context, vm string) (queue.Key, error) {
 // mustRun refuses a qube that is not in state Running: a call could start it,
 // or hang.
 func (a *Admin) mustRun(ctx context.Context, vm string) error {
-	if err := checkName(vm); err != nil {
-		return err
-	}
-	state, err := a.Tools.State(ctx, vm, stateMaxAge)
+	state, err := a.state(ctx, vm)
 	switch {
-	case errors.Is(err, qubes.ErrNoQube):
-		return refusedAs(ErrNoQube, "dom0 knows no qube of the name %s; see qvm-ls", vm)
 	case err != nil:
 		return err
 	case state == qubes.Paused:
-		return refusedAs(ErrNotRunning, "%s is paused; let it go on first: qvm-unpause %[1]s", vm)
+		return paused(vm)
 	case state != qubes.Running:
 		return refusedAs(ErrNotRunning, "%s is not running; start it first: qvm-start %[1]s", vm)
 	}
 	return nil
+}
+
+// state asks for the state of a qube that there is.
+func (a *Admin) state(ctx context.Context, vm string) (qubes.State, error) {
+	if err := checkName(vm); err != nil {
+		return qubes.Unknown, err
+	}
+	state, err := a.Tools.State(ctx, vm, stateMaxAge)
+	if errors.Is(err, qubes.ErrNoQube) {
+		err = refusedAs(ErrNoQube, "dom0 knows no qube of the name %s; see qvm-ls", vm)
+	}
+	return state, err
+}
+
+func paused(vm string) error {
+	return refusedAs(ErrNotRunning, "%s is paused; let it go on first: qvm-unpause %[1]s", vm)
 }
 
 // Connect is [Admin.Authorize] for a qube that runs, recorded as a connection.

@@ -1,5 +1,6 @@
 // Package qubes asks dom0's own tools which qubes there are, in which state,
-// and which uuid each has. It also runs those tools for others.
+// and which uuid each has, and has them start one or shut it down. It also runs
+// those tools for others.
 //
 // It guarantees:
 //   - Each call ends: a deadline, the process group killed at it, bounded output.
@@ -50,19 +51,23 @@ var ErrNoQube = errors.New("dom0 knows no qube of this name")
 // Tools are dom0's tools, found through PATH at each call.
 type Tools struct {
 	Root    paths.Root
-	Timeout time.Duration // of one call; 0 = DefaultTimeout
+	Timeout time.Duration // of one call; 0 = DefaultTimeout, or more for what takes longer
 
 	cache cache
 }
 
 func (t *Tools) run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	return t.within(ctx, DefaultTimeout, name, args...)
+}
+
+// within runs the tool for at most limit, unless Timeout says otherwise.
+func (t *Tools) within(ctx context.Context, limit time.Duration, name string, args ...string) ([]byte, error) {
 	path, err := Tool(t.Root, name)
 	if err != nil {
 		return nil, err
 	}
-	limit := t.Timeout
-	if limit <= 0 {
-		limit = DefaultTimeout
+	if t.Timeout > 0 {
+		limit = t.Timeout
 	}
 	return Output(ctx, limit, path, args...)
 }

@@ -19,7 +19,7 @@ var long = map[string]bool{
 	"RotateKey": true, "RotateKeyWithString": true, "RevokeQube": true, "CancelRotation": true,
 	"Start": true, "Stop": true, "Restart": true, "StopEverything": true, "EnableAtBoot": true, "DisableAtBoot": true,
 	"VerifyAudit": true, "ExportAudit": true, "CountCommands": true, "Doctor": true, "AvailableQubes": true,
-	"QueueStatus": true, "QueueEntries": true, "CleanQueue": true, "RecoverQueue": true,
+	"ShutDown": true, "QueueStatus": true, "QueueEntries": true, "CleanQueue": true, "RecoverQueue": true,
 }
 
 // reads lists the methods whose answers may hold much of the audit log, and

@@ -65,7 +65,7 @@ func (l *look) view(ctx context.Context) *view {
 }
 
 // features are what a client may test for.
-var features = []string{"cancel-command", "pause", "stop-everything"}
+var features = []string{"cancel-command", "pause", "qube-power", "stop-everything"}
 
 // read takes keys and settings in. What cannot be read stays as it was, and the
 // health says so.
@@ -183,9 +183,10 @@ func (l *look) known(name string, q daemon.QubeStatus) (label, power string) {
 // askAge is how old an answer of dom0's tools may be for somebody who asks.
 const askAge = time.Second
 
-// ask takes the qubes' labels and power states from dom0's tools.
-func (l *look) ask(ctx context.Context) ([]qubes.Qube, error) {
-	list, err := l.s.tools.Snapshot(ctx, askAge) // one qvm-ls for all who ask at once
+// ask takes the qubes' labels and power states from dom0's tools, not older
+// than age.
+func (l *look) ask(ctx context.Context, age time.Duration) ([]qubes.Qube, error) {
+	list, err := l.s.tools.Snapshot(ctx, age) // one qvm-ls for all who ask at once
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +246,7 @@ func (l *look) askSoon() {
 	l.s.loops.Add(1)
 	go func() {
 		defer l.s.loops.Done()
-		if _, err := l.ask(l.s.life); err != nil && l.s.life.Err() == nil {
+		if _, err := l.ask(l.s.life, askAge); err != nil && l.s.life.Err() == nil {
 			l.s.o.Log.Debug("cannot ask for the qubes", "error", err)
 		}
 	}()

@@ -198,7 +198,7 @@ type available struct {
 
 // AvailableQubes asks dom0's tools which qubes there are.
 func (m manager) AvailableQubes(ctx context.Context, _ caller) ([]available, error) {
-	list, err := m.s.objects.look.ask(ctx)
+	list, err := m.s.objects.look.ask(ctx, askAge)
 	if err != nil {
 		return nil, err
 	}

@@ -12,14 +12,53 @@ import (
 // qube is the one whose object was called.
 type qube struct{ s *Service }
 
-// one does something to the queue of the caller's qube.
-func (q qube) one(c caller, do func(vms []string) []admin.QueueReport) (admin.QueueReport, error) {
+// name is the qube whose object was called.
+func (q qube) name(c caller) (string, error) {
 	name, ok := dbus.QubeName(c.path)
 	if ok {
 		_, ok = q.s.objects.now.Load().find(c.path, dbus.QubeInterface)
 	}
 	if !ok {
-		return admin.QueueReport{}, fail(dbus.NoSuchObject, "there is no qube at %s; see ListQubes", clip(string(c.path)))
+		return "", fail(dbus.NoSuchObject, "there is no qube at %s; see ListQubes", clip(string(c.path)))
+	}
+	return name, nil
+}
+
+// Start starts the qube.
+func (q qube) Start(ctx context.Context, c caller) error {
+	return q.power(ctx, c, "start", (*admin.Admin).StartQube)
+}
+
+// ShutDown shuts the qube down.
+func (q qube) ShutDown(ctx context.Context, c caller) error {
+	return q.power(ctx, c, "shut down", (*admin.Admin).ShutDownQube)
+}
+
+// power changes the qube's power state, and publishes what it is then before
+// the caller learns that it is done.
+func (q qube) power(ctx context.Context, c caller, verb string, change func(*admin.Admin, context.Context, string) error) error {
+	name, err := q.name(c)
+	if err != nil {
+		return err
+	}
+	if _, busy := q.s.moving.LoadOrStore(name, true); busy {
+		return fail(dbus.LimitsExceeded, "%s is being started or shut down already; wait for the end of that", name)
+	}
+	defer q.s.moving.Delete(name)
+	q.s.o.Log.Info("asked to "+verb+" a qube", "qube", name, "who", c.who)
+	err = change(q.s.admin(c), ctx, name)
+	if _, unknown := q.s.objects.look.ask(ctx, 0); unknown != nil {
+		q.s.o.Log.Debug("cannot ask for the qubes", "error", unknown)
+	}
+	q.s.objects.refresh(q.s.life)
+	return err
+}
+
+// one does something to the queue of the caller's qube.
+func (q qube) one(c caller, do func(vms []string) []admin.QueueReport) (admin.QueueReport, error) {
+	name, err := q.name(c)
+	if err != nil {
+		return admin.QueueReport{}, err
 	}
 	reports := do([]string{name})
 	if len(reports) != 1 {

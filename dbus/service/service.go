@@ -95,6 +95,7 @@ type Service struct {
 	owner      chan bool     // told when the name was lost (false) or came (true); newest only
 	owned      atomic.Bool   // the name is ours
 	units      chan struct{} // calls to systemd
+	moving     sync.Map      // names of qubes that are being started or shut down
 	came, seen atomic.Uint64 // how often the name came, and what of that was caught up with
 	catching   sync.Mutex    // held while catching up
 }

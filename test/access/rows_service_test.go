@@ -53,6 +53,23 @@ func (m *machine) paused(want bool) {
 	}
 }
 
+// powerRows shut work down and start it again.
+func powerRows() []row {
+	power := func(want string) func(*story, []any) {
+		return func(s *story, _ []any) {
+			if got := string(s.Get("work").State()); got != want {
+				s.t.Errorf("work is %s, want %s", got, want)
+			}
+			s.has("work", "PowerState", want)
+		}
+	}
+	told := change(dbus.QubePath("work"), "PowerState")
+	return []row{
+		inQube("ShutDown", row{before: func(s *story) { s.has("work", "PowerState", "Running") }, after: power("Halted"), hears: told}),
+		inQube("Start", row{after: power("Running"), hears: told}),
+	}
+}
+
 // serviceRows are what can be done while no executor runs; they end with one
 // that does.
 func serviceRows() []row {

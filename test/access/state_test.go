@@ -15,7 +15,7 @@ import (
 
 // everything is what a call could change: each file of dom0's and in the homes
 // of the qubes, what systemd was told to do, and, while nothing looks at qubes
-// by itself, how often something was run in one. Left out are tools, what the
+// by itself, how often something was run in one, or one was started or shut down. Left out are tools, what the
 // simulator writes, and what follows from records after a while: the signature,
 // the log for people, the executor's status.
 func (m *machine) everything() map[string]string {
@@ -44,6 +44,9 @@ func (m *machine) everything() map[string]string {
 			strings.HasPrefix(verb, "Restart") || strings.HasPrefix(verb, "Enable") || strings.HasPrefix(verb, "Disable") {
 			all[fmt.Sprint("systemd ", i)] = call
 		}
+	}
+	for _, tool := range []string{"qvm-start", "qvm-shutdown"} {
+		all[tool] = fmt.Sprint(m.Calls(tool))
 	}
 	if m.systemd.Active(admin.Service) != "active" {
 		all["qvm-run"] = fmt.Sprint(m.Calls("qvm-run"))

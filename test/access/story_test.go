@@ -57,7 +57,9 @@ func table(t *testing.T) gate.Table {
 }
 
 // rows are the chapters of a story.
-func rows() []row { return slices.Concat(keyRows(), serviceRows(), workRows(), auditRows(), endRows()) }
+func rows() []row {
+	return slices.Concat(keyRows(), powerRows(), serviceRows(), workRows(), auditRows(), endRows())
+}
 
 func (r row) member() gate.Member { return gate.Member{Interface: r.iface, Name: r.method} }
 

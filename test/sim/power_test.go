@@ -50,6 +50,32 @@ func TestQvmCheck(t *testing.T) {
 	expect(t, "-v goes to stderr", tool(t, w, "", "qvm-check", "-v", "run"), result{"", "run: Running\n", 0})
 }
 
+// qvm-start and qvm-shutdown, their exit codes and what is no error.
+func TestStartAndShutdown(t *testing.T) {
+	t.Parallel()
+	w := sim.New(t)
+	q := w.Qube("work", sim.Halted)
+	start := func(args ...string) result { return tool(t, w, "", "qvm-start", args...) }
+	expect(t, "0: started", start("--", "work"), result{})
+	expect(t, "state", q.State(), sim.Running)
+	expect(t, "1: it runs already", start("work"), result{"", "domain work is already running\n", 1})
+	expect(t, "0: --skip-if-running", start("--skip-if-running", "--", "work"), result{})
+	q.SetState(sim.Paused)
+	expect(t, "to qvm-start a paused one runs", start("--skip-if-running", "work"), result{})
+	expect(t, "state", q.State(), sim.Paused)
+	expect(t, "boots", q.Boots(), 1)
+	expect(t, "0: shut down", tool(t, w, "", "qvm-shutdown", "--wait", "--timeout", "90", "--", "work"), result{})
+	expect(t, "state", q.State(), sim.Halted)
+	expect(t, "0: it is down already", tool(t, w, "", "qvm-shutdown", "--wait", "work"), result{})
+	q.Set(sim.StartFail, "1")
+	expect(t, "1: it cannot be started", start("work").code, 1)
+	expect(t, "state", q.State(), sim.Halted)
+	for _, args := range [][]string{{"nope"}, {}, {"--bogus", "work"}} {
+		expect(t, "2: qvm-start", start(args...).code, 2)
+		expect(t, "2: qvm-shutdown", tool(t, w, "", "qvm-shutdown", args...).code, 2)
+	}
+}
+
 // Starting and not starting: -a, -n and what they cannot prevent.
 func TestAutostart(t *testing.T) {
 	t.Parallel()

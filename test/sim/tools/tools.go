@@ -1,8 +1,8 @@
 // Package tools are the command-line programs of a simulated Qubes machine,
 // all in one binary that goes by the name it was called with.
 //
-// It guarantees of qvm-run, qvm-check, qvm-ls, qvm-prefs and qrexec-client what
-// scripts rely on: arguments, exit codes, what goes to which stream, and what
+// It guarantees of qvm-run, qvm-check, qvm-ls, qvm-prefs, qvm-start,
+// qvm-shutdown and qrexec-client what scripts rely on: arguments, exit codes, what goes to which stream, and what
 // is left behind when one of them is killed. README.md lists what is missing.
 package tools
 
@@ -25,6 +25,7 @@ type place struct {
 
 var inDom0 = map[string]func(place, []string) int{
 	"qvm-run": qvmRun, "qvm-check": qvmCheck, "qvm-ls": qvmLs, "qvm-prefs": qvmPrefs,
+	"qvm-start": qvmStart, "qvm-shutdown": qvmShutdown,
 	"qrexec-client": qrexecClient, "hostname": hostname,
 }
 

@@ -24,7 +24,7 @@ import (
 // Tools that dom0 has, and tools that a qube has. All are links to one binary
 // that looks at the name it was called by.
 var (
-	dom0Tools = []string{"qvm-run", "qvm-check", "qvm-ls", "qvm-prefs", "qrexec-client", "hostname", "qubes-sim"}
+	dom0Tools = []string{"qvm-run", "qvm-check", "qvm-ls", "qvm-prefs", "qvm-start", "qvm-shutdown", "qrexec-client", "hostname", "qubes-sim"}
 	qubeTools = []string{"qubesdb-read", "hostname"}
 )
 
