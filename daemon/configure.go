@@ -119,6 +119,12 @@ func (x *Executor) reload(ctx context.Context, u settings.Update) {
 	x.configure(ctx)
 }
 
+// InForce are the settings that this executor goes by now. It may be called by
+// any goroutine once Front.Ready was called.
+func (x *Executor) InForce() settings.Settings {
+	return settings.InForce(x.started, x.settings())
+}
+
 // keyChanged wakes the qube whose key or meta changed.
 func (x *Executor) keyChanged(name string) {
 	for _, q := range x.all() {

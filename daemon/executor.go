@@ -68,6 +68,7 @@ type Executor struct {
 
 	mu        sync.Mutex
 	set       settings.Settings
+	started   settings.Settings // set as it was at the start; not changed after that
 	qubes     map[string]*qube
 	leave     map[string]context.CancelFunc // of the loops that run
 	unsettled map[string]bool               // qubes whose floors must be raised before their key counts
@@ -108,6 +109,7 @@ func open(ctx context.Context, o Options) (x *Executor, err error) {
 	if x.set, err = x.loadSettings(); err != nil {
 		return x, err
 	}
+	x.started = x.set
 	if x.log, err = audit.Open(ctx, o.Root.Audit(), x.auditOptions(), x.book); err != nil {
 		return x, err
 	}

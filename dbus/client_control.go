@@ -48,6 +48,21 @@ func (c *Client) DisableAtBoot(ctx context.Context) error {
 // Reload reads settings and keys now.
 func (c *Client) Reload(ctx context.Context) error { return c.call(ctx, manager("Reload")) }
 
+// Setting is one of dom0's settings.
+type Setting struct {
+	Name    string
+	Value   string // in force
+	Default string
+	About   string // a sentence; in brackets what it takes, and when a change counts
+}
+
+// ListSettings tells the settings that the executor goes by, or would be
+// started with, and the file that they are changed in.
+func (c *Client) ListSettings(ctx context.Context) (settings []Setting, file string, err error) {
+	err = c.call(ctx, manager("ListSettings"), &settings, &file)
+	return settings, file, err
+}
+
 // Command is what the executor works on.
 type Command struct {
 	Number  uint64 // dom0's own

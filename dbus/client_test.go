@@ -71,6 +71,8 @@ var calls = map[string]struct {
 		args: []any{true}, want: []any{nil}},
 	"DisableAtBoot": {do: none((*Client).DisableAtBoot)},
 	"Reload":        {do: none((*Client).Reload)},
+	"ListSettings": {do: func(ctx context.Context, c *Client) []any { return list(c.ListSettings(ctx)) },
+		reply: []any{[]Setting{{"X", "1", "2", "a"}}, "/f"}, want: []any{[]Setting{{"X", "1", "2", "a"}}, "/f", nil}},
 	"ListCommands": {do: func(ctx context.Context, c *Client) []any { return list(c.ListCommands(ctx)) },
 		reply: []any{[]commandRow{{7, "work", "id", "waiting", 5, 0}}},
 		want:  []any{[]Command{{7, "work", "id", "waiting", time.Unix(5, 0), time.Time{}}}, nil}},

@@ -20,7 +20,21 @@ type Setting struct {
 	AtStart bool     // a change counts from the daemon's next start on
 
 	set   func(s *Settings, value string) error
-	field func(*Settings) *int64 // where set puts it; nil for one that is no number
+	text  func(s Settings) string // as set takes it
+	field func(*Settings) *int64  // where set puts it; nil for one that is no number
+}
+
+// In is the setting's value in s, as it would stand in the file.
+func (d Setting) In(s Settings) string { return d.text(s) }
+
+// About is what the setting is, and in brackets what it takes and from when on
+// a change counts.
+func (d Setting) About() string {
+	when := ""
+	if d.AtStart {
+		when = "; from the daemon's next start"
+	}
+	return fmt.Sprintf("%s (%s%s)", d.Doc, d.Unit, when)
 }
 
 // stream is the transport of docs/protocol.md §7.
@@ -30,10 +44,13 @@ const stream = "stream"
 func Table() []Setting {
 	return []Setting{
 		{Name: "QVM_REMOTE_VMS", Older: []string{"QUBES_REMOTE_VMS", "QVM_REMOTE_VM", "QUBES_REMOTE_VM"}, Unit: "names, space between",
-			Doc: "Qubes that dom0 looks at. One without a key gets each request denied.", set: setVMs},
-		{Name: "QVM_REMOTE_VM_USER", Default: "user", Unit: "account", Doc: "Account in the qubes whose home holds the queue.", set: setUser},
+			Doc: "Qubes that dom0 looks at. One without a key gets each request denied.", set: setVMs,
+			text: func(s Settings) string { return strings.Join(s.VMs, " ") }},
+		{Name: "QVM_REMOTE_VM_USER", Default: "user", Unit: "account", Doc: "Account in the qubes whose home holds the queue.", set: setUser,
+			text: func(s Settings) string { return s.VMUser }},
 		{Name: "QVM_REMOTE_TRANSPORT", Default: stream, Unit: stream,
-			Doc: "How dom0 reaches a qube: one long qvm-run. There is no other way in this version.", set: setTransport},
+			Doc: "How dom0 reaches a qube: one long qvm-run. There is no other way in this version.", set: setTransport,
+			text: func(Settings) string { return stream }},
 
 		number("MAX_TIMEOUT", "86400", "seconds", 1, queue.MaxTimeout, "Longest timeout a request may ask for.", func(s *Settings) *int64 { return &s.MaxTimeout }),
 		size("MAX_SCRIPT", "1M", 1, queue.MaxScript, "Largest script.", func(s *Settings) *int64 { return &s.MaxScript }),
@@ -62,6 +79,7 @@ func Table() []Setting {
 
 func number(name, def, unit string, lo, hi int64, doc string, field func(*Settings) *int64) Setting {
 	return Setting{Name: "QVM_REMOTE_" + name, Default: def, Unit: fmt.Sprintf("%s, %d to %d", unit, lo, hi), Doc: doc, field: field,
+		text: func(s Settings) string { return strconv.FormatInt(*field(&s), 10) },
 		set: func(s *Settings, value string) error {
 			n, err := strconv.ParseInt(value, 10, 64)
 			if err != nil || strconv.FormatInt(n, 10) != value {
@@ -73,6 +91,7 @@ func number(name, def, unit string, lo, hi int64, doc string, field func(*Settin
 
 func size(name, def string, lo, hi int64, doc string, field func(*Settings) *int64) Setting {
 	return Setting{Name: "QVM_REMOTE_" + name, Default: def, Unit: fmt.Sprintf("bytes, or with K, M, G, T; %s to %s", bytes(lo), bytes(hi)), Doc: doc, field: field,
+		text: func(s Settings) string { return bytes(*field(&s)) },
 		set: func(s *Settings, value string) error {
 			n, err := parseSize(value)
 			if err != nil {
@@ -97,6 +116,17 @@ func Waiting(old, now Settings) []string {
 		}
 	}
 	return names
+}
+
+// InForce is now, but for the settings that count from the daemon's next start
+// on: those as the daemon started with them.
+func InForce(started, now Settings) Settings {
+	for _, d := range Table() {
+		if d.AtStart {
+			*d.field(&now) = *d.field(&started)
+		}
+	}
+	return now
 }
 
 func store(field *int64, n, lo, hi int64) error {
@@ -181,11 +211,7 @@ func Template() string {
 	b.WriteString("# Settings of qvm-remote-dom0, NAME=VALUE. A change counts at once, but where\n# a line says that it counts from the daemon's next start.\n")
 	b.WriteString("# The environment overrides this file, --vm overrides both.\n")
 	for _, d := range Table() {
-		when := ""
-		if d.AtStart {
-			when = "; from the daemon's next start"
-		}
-		fmt.Fprintf(&b, "\n# %s (%s%s)\n#%s=%s\n", d.Doc, d.Unit, when, d.Name, d.Default)
+		fmt.Fprintf(&b, "\n# %s\n#%s=%s\n", d.About(), d.Name, d.Default)
 	}
 	return b.String()
 }

@@ -65,7 +65,7 @@ func (l *look) view(ctx context.Context) *view {
 }
 
 // features are what a client may test for.
-var features = []string{"cancel-command", "pause", "qube-power", "stop-everything"}
+var features = []string{"cancel-command", "list-settings", "pause", "qube-power", "stop-everything"}
 
 // read takes keys and settings in. What cannot be read stays as it was, and the
 // health says so.
@@ -76,7 +76,7 @@ func (l *look) read(ctx context.Context, a *admin.Admin) {
 		l.s.o.Log.Warn("the keys cannot be read", "error", err)
 		l.stale.Store(true)
 	}
-	set, _, err := settings.Source{Path: l.s.o.Root.Config(), Environ: l.s.o.Environ}.Load()
+	set, _, err := l.s.source().Load()
 	if l.broken = err; err == nil {
 		l.configured = set.VMs
 	}
@@ -210,7 +210,7 @@ func (l *look) watch(ctx context.Context) {
 	} else if changedKeys, err = store.Watch(ctx); err != nil {
 		l.s.o.Log.Warn("changes of keys by hand will not be seen", "error", err)
 	}
-	updates, err := settings.Source{Path: l.s.o.Root.Config(), Environ: l.s.o.Environ}.Watch(ctx, settings.Settings{})
+	updates, err := l.s.source().Watch(ctx, settings.Settings{})
 	if err != nil {
 		l.s.o.Log.Warn("changes of the settings will not be seen", "error", err)
 	}

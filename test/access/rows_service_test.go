@@ -80,6 +80,11 @@ func serviceRows() []row {
 		on("Resume", row{after: func(s *story, _ []any) { s.paused(false) }, hears: record(string(audit.Resumed), "")}),
 		on("Start", row{after: func(s *story, _ []any) { s.is(dbus.Running); s.reached() }, hears: record(string(audit.Started), "")}),
 		on("Reload", row{after: func(s *story, _ []any) { s.is(dbus.Running) }}),
+		on("ListSettings", row{after: func(s *story, out []any) {
+			if list, _ := out[0].([][]any); len(list) == 0 || list[0][0] != "QVM_REMOTE_VMS" || list[0][1] != "work" || out[1] != s.root.Config() {
+				s.t.Errorf("ListSettings: %v", out)
+			}
+		}}),
 	}
 }
 
