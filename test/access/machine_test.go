@@ -3,13 +3,12 @@ package access
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -60,11 +59,7 @@ type machine struct {
 	polkit  *polkit.Fake // nil where there is none
 	member  *user.User   // stands for a member of the group qubes
 	conn    *godbus.Conn // root's
-
-	mu      sync.Mutex
-	running map[string]*process // by unit
-	all     []*process
-	closed  bool // nothing is started any more
+	units   map[string]*systemd.Program
 }
 
 // newMachine makes a machine with a manager that runs, and the qubes "work" and
@@ -81,7 +76,7 @@ func newMachineWith(t *testing.T, policy string, withPolkit bool) *machine {
 		t.Skip("NOT RUN: only root can call as others than itself")
 	}
 	w := sim.New(t)
-	m := &machine{World: w, t: t, root: paths.Root(w.Dom0()), running: map[string]*process{}}
+	m := &machine{World: w, t: t, root: paths.Root(w.Dom0()), units: map[string]*systemd.Program{}}
 	var err error
 	m.member, err = user.Lookup("daemon")
 	must(t, err)
@@ -97,14 +92,15 @@ func newMachineWith(t *testing.T, policy string, withPolkit bool) *machine {
 	}
 	m.systemd = systemd.Start(t, m.bus)
 	for _, unit := range []string{admin.Service, admin.ManageService} {
-		m.systemd.Add(unit, systemd.Hooks{Start: m.launch, Stop: m.stop})
+		m.units[unit] = m.program(unit)
+		m.systemd.AddProgram(unit, m.units[unit])
 	}
 	t.Cleanup(m.end)
 	for _, name := range []string{"work", "personal"} {
 		m.Qube(name, sim.Running).Install(programs.client, "qvm-remote")
 	}
 	m.in("work", "qvm-remote", "key", "gen")
-	must(t, m.launch(admin.ManageService))
+	must(t, m.units[admin.ManageService].Start())
 	return m
 }
 
@@ -197,19 +193,30 @@ func (m *machine) keyIn(vm string) queue.Key {
 	return k
 }
 
-var errClosed = errors.New("the machine is being shut down")
+// program is what a unit runs.
+func (m *machine) program(unit string) *systemd.Program {
+	args := []string{"--root", m.Dom0()}
+	if unit == admin.ManageService {
+		args = append(args, "--manage", "--idle", "1h")
+	}
+	return &systemd.Program{Command: func() *exec.Cmd {
+		cmd := m.Dom0Command(context.Background(), programs.dom0, args...)
+		cmd.Env = append(cmd.Env, paths.BusVar+"="+m.bus.Address)
+		return cmd
+	}}
+}
 
-// end stops everything that runs, as a machine that shuts down.
+// end stops everything that runs, as a machine that shuts down. An executor
+// starts a manager as it ends, so that is last.
 func (m *machine) end() {
-	m.mu.Lock()
-	m.closed = true
-	m.mu.Unlock()
 	for _, unit := range []string{admin.Service, admin.ManageService} {
-		if err := m.stop(unit); err != nil {
+		if err := m.units[unit].Close(); err != nil {
 			m.t.Errorf("%s: %v", unit, err)
 		}
 	}
-	for _, p := range m.all {
-		p.report(m)
+	for unit, p := range m.units {
+		if text := p.Said(); m.t.Failed() || strings.Contains(text, "panic:") || strings.Contains(text, "DATA RACE") {
+			m.t.Errorf("%s said:\n%s", unit, text)
+		}
 	}
 }

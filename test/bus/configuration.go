@@ -73,6 +73,13 @@ func escaped(s string) string {
 // program finds the bus in DBUS_STARTER_ADDRESS.
 func (b *Bus) Activatable(t testing.TB, name, program string, args, env []string) {
 	t.Helper()
+	if err := b.Activate(name, program, args, env); err != nil {
+		t.Fatalf("make %s activatable: %v", name, err)
+	}
+}
+
+// Activate is [Bus.Activatable] for a program that is no test.
+func (b *Bus) Activate(name, program string, args, env []string) error {
 	words := append([]string{"/usr/bin/env"}, env...)
 	words = append(append(words, program), args...)
 	for i, w := range words {
@@ -80,12 +87,15 @@ func (b *Bus) Activatable(t testing.TB, name, program string, args, env []string
 	}
 	text := "[D-BUS Service]\nName=" + name + "\nExec=" + strings.Join(words, " ") + "\n"
 	if err := os.WriteFile(b.file("services/"+name+".service"), []byte(text), 0o644); err != nil {
-		t.Fatalf("make %s activatable: %v", name, err)
+		return err
 	}
+	conn, err := b.Dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
 	// The daemon watches the folder, but not before it has had time to.
-	if err := b.Connect(t).BusObject().Call("org.freedesktop.DBus.ReloadConfig", 0).Err; err != nil {
-		t.Fatalf("make %s activatable: %v", name, err)
-	}
+	return conn.BusObject().Call("org.freedesktop.DBus.ReloadConfig", 0).Err
 }
 
 // quoted makes w one word of an Exec line: quotes for the shell syntax, and

@@ -18,15 +18,21 @@ const connectLimit = 10 * time.Second
 // the end of the test. Its signals arrive in order.
 func (b *Bus) Connect(t testing.TB, options ...dbus.ConnOption) *dbus.Conn {
 	t.Helper()
-	conn, err := b.dial(options)
-	if err == nil {
-		err = greet(conn)
-	}
+	conn, err := b.Dial(options...)
 	if err != nil {
 		t.Fatalf("connect to the bus: %v", err)
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn
+}
+
+// Dial is [Bus.Connect] for a program that is no test, which closes it itself.
+func (b *Bus) Dial(options ...dbus.ConnOption) (*dbus.Conn, error) {
+	conn, err := b.dial(options)
+	if err == nil {
+		err = greet(conn)
+	}
+	return conn, err
 }
 
 // ConnectAs is [Bus.Connect] by a process of user uid, whose only group is gid

@@ -6,6 +6,7 @@
 package polkit
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -71,15 +72,24 @@ func Start(t testing.TB, b *bus.Bus) *Fake {
 // Serve makes conn a polkit's connection, of whatever user that is.
 func Serve(t testing.TB, conn *dbus.Conn) *Fake {
 	t.Helper()
+	f, err := New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// New is [Serve] for a program that is no test.
+func New(conn *dbus.Conn) (*Fake, error) {
 	f := &Fake{conn: conn, changed: make(chan struct{})}
 	if err := conn.Export(authority{f}, Path, Interface); err != nil {
-		t.Fatalf("fake polkit: %v", err)
+		return nil, fmt.Errorf("fake polkit: %w", err)
 	}
 	reply, err := conn.RequestName(Name, dbus.NameFlagDoNotQueue)
 	if err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
-		t.Fatalf("fake polkit: own its name: %v, %v", reply, err)
+		return nil, fmt.Errorf("fake polkit: own its name: %v, %w", reply, err)
 	}
-	return f
+	return f, nil
 }
 
 // Stop takes polkit off the bus, in the middle of whatever it is asked.

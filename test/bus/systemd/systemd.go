@@ -6,6 +6,7 @@
 package systemd
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -29,7 +30,7 @@ const (
 	badProperty = "org.freedesktop.DBus.Error.UnknownProperty"
 )
 
-// jobsLimit is how long the end of a test waits for jobs to end.
+// jobsLimit is how long Finish waits for jobs to end.
 const jobsLimit = 10 * time.Second
 
 // Hooks do what a unit does. Start returns nil when the service is ready; an
@@ -68,30 +69,45 @@ func Start(t testing.TB, b *bus.Bus) *Fake {
 // Serve makes conn a systemd's connection.
 func Serve(t testing.TB, conn *dbus.Conn) *Fake {
 	t.Helper()
+	f, err := New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.Finish(); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+// New is [Serve] for a program that is no test.
+func New(conn *dbus.Conn) (*Fake, error) {
 	f := &Fake{conn: conn, units: map[string]*unit{}, refusals: map[string]*dbus.Error{}}
 	for _, err := range []error{
 		conn.Export(methods{f}, Path, Manager),
 		conn.ExportSubtree(properties{f}, unitsPath, "org.freedesktop.DBus.Properties"),
 	} {
 		if err != nil {
-			t.Fatalf("fake systemd: %v", err)
+			return nil, fmt.Errorf("fake systemd: %w", err)
 		}
 	}
 	reply, err := conn.RequestName(Name, dbus.NameFlagDoNotQueue)
 	if err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
-		t.Fatalf("fake systemd: own its name: %v, %v", reply, err)
+		return nil, fmt.Errorf("fake systemd: own its name: %v, %w", reply, err)
 	}
-	t.Cleanup(func() { f.wait(t) })
-	return f
+	return f, nil
 }
 
-func (f *Fake) wait(t testing.TB) {
+// Finish waits for the jobs to end.
+func (f *Fake) Finish() error {
 	ended := make(chan struct{})
 	go func() { f.jobs.Wait(); close(ended) }()
 	select {
 	case <-ended:
+		return nil
 	case <-time.After(jobsLimit):
-		t.Errorf("fake systemd: a job has not ended %v after the test", jobsLimit)
+		return fmt.Errorf("fake systemd: a job has not ended %v after it should have", jobsLimit)
 	}
 }
 
