@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,7 +23,8 @@ const (
 var errClosed = errors.New("the machine is being shut down")
 
 // Program is what a unit runs, as systemd runs a service of Type=notify: it is
-// started once at a time, is ready when it says so, and is ended by SIGTERM.
+// started once at a time, is ready when it says so, and is ended by SIGTERM,
+// also where this process ends first.
 type Program struct {
 	// Command is a fresh command each time; its outputs are the Program's.
 	Command func() *exec.Cmd
@@ -100,13 +102,18 @@ func (p *Program) Start() error {
 	run := &process{cmd: p.Command(), done: make(chan struct{})}
 	run.cmd.Env = append(run.cmd.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "s"))
 	run.cmd.Stdout, run.cmd.Stderr, run.cmd.WaitDelay = &p.said, &p.said, readyLimit
-	if err := run.cmd.Start(); err != nil {
-		return errors.Join(err, notify.Close(), os.RemoveAll(dir))
+	if run.cmd.SysProcAttr == nil {
+		run.cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	run.cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
+	started := make(chan error)
+	go p.live(run, started, func() { notify.Close(); os.RemoveAll(dir) })
+	if err := <-started; err != nil {
+		return err
 	}
 	p.now = run
 	ready := make(chan struct{})
 	go listenFor(notify, ready)
-	go p.collect(run, func() { notify.Close(); os.RemoveAll(dir) })
 	select {
 	case <-ready:
 		return nil
@@ -117,13 +124,20 @@ func (p *Program) Start() error {
 	}
 }
 
-// collect waits for the end of a run and tells of one that nobody asked for.
-func (p *Program) collect(run *process, tidy func()) {
-	err := run.cmd.Wait()
+// live starts a run, waits for its end, and tells of one that nobody asked for:
+// all in one thread, whose end the kernel counts as the parent's death.
+func (p *Program) live(run *process, started chan<- error, tidy func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := run.cmd.Start()
+	started <- err
+	if err == nil {
+		err = run.cmd.Wait()
+	}
 	tidy()
 	close(run.done)
 	p.mu.Lock()
-	alone := !run.stopped
+	alone := p.now == run && !run.stopped
 	p.mu.Unlock()
 	if alone && p.ended != nil {
 		p.ended(err)
