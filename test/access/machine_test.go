@@ -97,7 +97,7 @@ func newMachineWith(t *testing.T, policy string, withPolkit bool) *machine {
 	}
 	t.Cleanup(m.end)
 	for _, name := range []string{"work", "personal"} {
-		m.Qube(name, sim.Running).Install(programs.client, "qvm-remote")
+		m.Qube(name, sim.Running).Install(programs.Client, "qvm-remote")
 	}
 	m.in("work", "qvm-remote", "key", "gen")
 	must(t, m.units[admin.ManageService].Start())
@@ -200,7 +200,7 @@ func (m *machine) program(unit string) *systemd.Program {
 		args = append(args, "--manage", "--idle", "1h")
 	}
 	return &systemd.Program{Command: func() *exec.Cmd {
-		cmd := m.Dom0Command(context.Background(), programs.dom0, args...)
+		cmd := m.Dom0Command(context.Background(), programs.Dom0, args...)
 		cmd.Env = append(cmd.Env, paths.BusVar+"="+m.bus.Address)
 		return cmd
 	}}

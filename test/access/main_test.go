@@ -9,20 +9,21 @@
 package access
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"qvmremote/test/life"
 )
 
 // programs are the programs under test.
-var programs struct{ client, dom0 string }
+var programs life.Programs
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "qvm-remote-access-")
 	if err == nil {
-		err = build(dir)
+		programs, err = life.Build(context.Background(), dir)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "access tests:", err)
@@ -31,14 +32,4 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
-}
-
-func build(dir string) error {
-	programs.client, programs.dom0 = filepath.Join(dir, "qvm-remote"), filepath.Join(dir, "qvm-remote-dom0")
-	cmd := exec.Command("go", "build", "-o", dir, "qvmremote/cmd/qvm-remote", "qvmremote/cmd/qvm-remote-dom0")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot build the programs: %w\n%s", err, out)
-	}
-	return nil
 }

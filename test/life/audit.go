@@ -18,9 +18,6 @@ import (
 // span is how far back a past reaches: a little less than the log keeps.
 const span = 395 * 24 * time.Hour
 
-// perRequest is how many records a request that ran leaves.
-const perRequest = 4
-
 // batch is how many requests are written at once.
 const batch = 1000
 
@@ -34,22 +31,23 @@ func FillAudit(ctx context.Context, root paths.Root, n int, keys map[string]queu
 			keys[k.name] = queue.GenerateKey()
 		}
 	}
-	p := &past{names: slices.Sorted(maps.Keys(keys)), keys: map[string]string{}, left: max(n, 1)}
+	p := &past{names: slices.Sorted(maps.Keys(keys)), keys: map[string]string{}, all: max(n, 1)}
 	for name, key := range keys {
 		p.keys[name] = key.Fingerprint()
 	}
 	p.start = time.Now().Add(-span)
-	p.step = span / time.Duration(p.left/perRequest+2)
 	p.now.Store(p.start.UnixNano())
 	if err := os.MkdirAll(root.State(), 0o700); err != nil {
 		return err
 	}
-	log, err := audit.Open(ctx, root.Audit(), audit.Options{Now: func() time.Time { return time.Unix(0, p.now.Load()) }}, claim.NewBook())
+	book := claim.NewBook()
+	log, err := audit.Open(ctx, root.Audit(), audit.Options{Now: func() time.Time { return p.time() }}, book)
 	if err != nil {
 		return fmt.Errorf("open the audit log to fill it: %w", err)
 	}
-	for err == nil && p.left > 0 {
+	for err == nil && p.added < p.all {
 		_, err = log.Update(ctx, p.live)
+		book.Forget(p.time()) // as an executor does: a start need not read all of it
 	}
 	if cerr := log.Close(); err == nil {
 		err = cerr
@@ -62,10 +60,10 @@ type past struct {
 	names []string
 	keys  map[string]string // fingerprints
 	start time.Time
-	step  time.Duration
 	now   atomic.Int64 // Unix nanoseconds
 	done  int          // requests
-	left  int          // records
+	added int          // records
+	all   int          // records that are wanted
 }
 
 // live adds requests until a day is over, so that the log begins a segment with
@@ -79,12 +77,13 @@ func (p *past) live(tx *audit.Tx) error {
 	}
 	day := p.time().YearDay()
 	for range batch {
-		if p.left <= 0 || p.time().YearDay() != day {
+		if p.added >= p.all || p.time().YearDay() != day {
 			return nil
 		}
 		p.request(tx)
 		p.done++
-		p.now.Store(p.start.Add(time.Duration(p.done) * p.step).UnixNano())
+		part := float64(min(p.added, p.all)) / float64(p.all)
+		p.now.Store(p.start.Add(time.Duration(part * float64(span))).UnixNano())
 	}
 	return nil
 }
@@ -93,7 +92,7 @@ func (p *past) time() time.Time { return time.Unix(0, p.now.Load()).UTC() }
 
 func (p *past) add(tx *audit.Tx, r audit.Record) {
 	tx.Add(r)
-	p.left--
+	p.added++
 }
 
 // deed is what becomes of a request.
