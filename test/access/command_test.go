@@ -11,6 +11,7 @@ import (
 
 	"qvmremote/daemon/audit"
 	"qvmremote/queue"
+	"qvmremote/test/child"
 )
 
 // telltale is in the script, the input and the output of each command here.
@@ -24,7 +25,7 @@ cat; printf '%s%s\n' TELL TALE-made >&2; exec sleep 3600`
 // going is qvm-remote at work in a qube.
 type going struct {
 	cmd      *exec.Cmd
-	out, err said
+	out, err child.Output
 	done     chan struct{}
 }
 

@@ -16,6 +16,7 @@ import (
 	"qvmremote/daemon/audit"
 	"qvmremote/dbus"
 	"qvmremote/queue"
+	"qvmremote/test/child"
 )
 
 const document = "../../docs/dbus.md"
@@ -47,7 +48,7 @@ func recipes(t *testing.T) (list []recipe) {
 // shell is a recipe at work.
 type shell struct {
 	cmd  *exec.Cmd
-	out  said
+	out  child.Output
 	done chan struct{}
 }
 

@@ -14,11 +14,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"qvmremote/test/child"
 )
 
 const (
@@ -49,8 +49,7 @@ type Bus struct {
 	Address string
 
 	dir    string
-	daemon *os.Process
-	ended  chan struct{} // closed once the daemon is gone and collected
+	daemon *child.Child // nil where it is stopped
 }
 
 // Start launches a bus for the time of the test. At most one Options is used.
@@ -77,7 +76,7 @@ func Start(t testing.TB, options ...Options) *Bus {
 // New launches a bus for a program that is no test; it ends with Close, or with
 // the program.
 func New(o Options) (*Bus, error) {
-	b := &Bus{ended: make(chan struct{})}
+	b := &Bus{}
 	var err error
 	// Not a test's own folder: its path is long for a socket and closed to other
 	// users.
@@ -140,9 +139,7 @@ func (b *Bus) launch() error {
 	cmd := exec.Command(path, "--config-file="+b.file("bus.conf"), "--nofork", "--nopidfile", "--print-address")
 	cmd.Dir = b.dir
 	cmd.Stdout, cmd.Stderr = w, log
-	// A group of its own, so that Stop reaches the programs the bus started.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	err = b.run(cmd)
+	b.daemon, err = child.Start(cmd)
 	w.Close()
 	if err != nil {
 		return err
@@ -160,41 +157,13 @@ func (b *Bus) launch() error {
 	return nil
 }
 
-// run starts cmd and collects it when it ends, both in one thread that lives as
-// long: the kernel counts the end of the starting thread as the parent's death.
-func (b *Bus) run(cmd *exec.Cmd) error {
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(b.ended)
-		err := cmd.Start()
-		b.daemon = cmd.Process
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // it is killed: its status says nothing
-		}
-	}()
-	return <-started
-}
-
 // Stop ends the bus and the programs it started, as when the machine's own bus
 // crashes: all connections break. It may be called more than once.
 func (b *Bus) Stop() {
 	if b.daemon == nil {
 		return
 	}
-	_ = b.daemon.Signal(syscall.SIGTERM)
-	select {
-	case <-b.ended:
-	case <-time.After(stopLimit):
-	}
-	// The daemon was the group's leader; members keep the number from being
-	// given to others, and without members this reaches nobody.
-	if err := syscall.Kill(-b.daemon.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-		panic(fmt.Sprintf("stop the bus: %v", err))
-	}
-	<-b.ended
+	b.daemon.End(stopLimit)
 	b.daemon = nil
 }
 
@@ -205,7 +174,6 @@ func (b *Bus) Start(t testing.TB) {
 	if err := os.Remove(b.file("socket")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("start the bus again: %v", err)
 	}
-	b.ended = make(chan struct{})
 	if err := b.launch(); err != nil {
 		t.Fatalf("start the bus again: %v\n%s", err, b.log())
 	}

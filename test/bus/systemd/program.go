@@ -1,18 +1,18 @@
 package systemd
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"qvmremote/test/child"
 )
 
 const (
@@ -32,34 +32,17 @@ type Program struct {
 	ended  func(error) // told of an end that nobody asked for; see AddProgram
 	mu     sync.Mutex
 	now    *process // the latest one
-	said   output
+	said   child.Output
 	closed bool
 }
 
 type process struct {
-	cmd     *exec.Cmd
-	done    chan struct{}
+	*child.Child
 	stopped bool // somebody asked for its end; under Program.mu
 }
 
-// output collects what a program prints, for reading while it runs.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
 // Said is what all runs have printed so far.
-func (p *Program) Said() string {
-	p.said.mu.Lock()
-	defer p.said.mu.Unlock()
-	return p.said.b.String()
-}
+func (p *Program) Said() string { return p.said.String() }
 
 // AddProgram installs a unit that runs p: disabled, inactive. Where p ends
 // without having been stopped the unit is inactive, or failed, and stays so.
@@ -78,14 +61,14 @@ func (f *Fake) AddProgram(name string, p *Program) {
 func (p *Program) Running() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.now != nil && !p.now.over()
+	return p.now != nil && !p.now.Over()
 }
 
 // Start starts the program, unless it runs, and returns once it is ready.
 func (p *Program) Start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.now != nil && !p.now.over() {
+	if p.now != nil && !p.now.Over() {
 		return nil
 	}
 	if p.closed {
@@ -99,43 +82,38 @@ func (p *Program) Start() error {
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
-	run := &process{cmd: p.Command(), done: make(chan struct{})}
-	run.cmd.Env = append(run.cmd.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "s"))
-	run.cmd.Stdout, run.cmd.Stderr, run.cmd.WaitDelay = &p.said, &p.said, readyLimit
-	if run.cmd.SysProcAttr == nil {
-		run.cmd.SysProcAttr = &syscall.SysProcAttr{}
+	cmd := p.Command()
+	cmd.Env = append(cmd.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "s"))
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &p.said, &p.said, readyLimit
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	run.cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
-	started := make(chan error)
-	go p.live(run, started, func() { notify.Close(); os.RemoveAll(dir) })
-	if err := <-started; err != nil {
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
+	started, err := child.Start(cmd)
+	tidy := func() { notify.Close(); os.RemoveAll(dir) }
+	if err != nil {
+		tidy()
 		return err
 	}
+	run := &process{Child: started}
+	go p.watch(run, tidy)
 	p.now = run
 	ready := make(chan struct{})
 	go listenFor(notify, ready)
 	select {
 	case <-ready:
 		return nil
-	case <-run.done:
+	case <-run.Ended():
 		return fmt.Errorf("it ended before it was ready; it said:\n%s", p.Said())
 	case <-time.After(readyLimit):
 		return fmt.Errorf("it is not ready; it said:\n%s", p.Said())
 	}
 }
 
-// live starts a run, waits for its end, and tells of one that nobody asked for:
-// all in one thread, whose end the kernel counts as the parent's death.
-func (p *Program) live(run *process, started chan<- error, tidy func()) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := run.cmd.Start()
-	started <- err
-	if err == nil {
-		err = run.cmd.Wait()
-	}
+// watch waits for the end of a run, and tells of one that nobody asked for.
+func (p *Program) watch(run *process, tidy func()) {
+	err := run.Err()
 	tidy()
-	close(run.done)
 	p.mu.Lock()
 	alone := p.now == run && !run.stopped
 	p.mu.Unlock()
@@ -159,28 +137,19 @@ func listenFor(notify *net.UnixConn, ready chan<- struct{}) {
 	}
 }
 
-func (r *process) over() bool {
-	select {
-	case <-r.done:
-		return true
-	default:
-		return false
-	}
-}
-
 // Stop ends the program where it runs, as systemd does.
 func (p *Program) Stop() error {
 	run := p.asked()
 	if run == nil {
 		return nil
 	}
-	_ = run.cmd.Process.Signal(syscall.SIGTERM) // it may have ended meanwhile
+	_ = run.Signal(syscall.SIGTERM) // it may have ended meanwhile
 	select {
-	case <-run.done:
+	case <-run.Ended():
 		return nil
 	case <-time.After(endLimit):
-		_ = run.cmd.Process.Kill()
-		<-run.done
+		_ = run.Signal(os.Kill)
+		<-run.Ended()
 		return errors.New("the program did not end")
 	}
 }
@@ -189,7 +158,7 @@ func (p *Program) Stop() error {
 func (p *Program) asked() *process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.now == nil || p.now.over() {
+	if p.now == nil || p.now.Over() {
 		return nil
 	}
 	p.now.stopped = true
@@ -202,8 +171,8 @@ func (p *Program) Kill() {
 	run := p.now
 	p.mu.Unlock()
 	if run != nil {
-		_ = run.cmd.Process.Kill() // it may have ended
-		<-run.done
+		_ = run.Signal(os.Kill) // it may have ended
+		<-run.Ended()
 	}
 }
 

@@ -1,0 +1,257 @@
+package desktop
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"qvmremote/queue"
+)
+
+// App waits for a program's application, by the name that it gives itself.
+func (d *Desktop) App(t T, name string) *Node {
+	t.Helper()
+	var found *Node
+	var others []string
+	Await(t, "there is an application "+name, func() bool {
+		ctx, cancel := callTime()
+		defer cancel()
+		apps, err := d.childrenOf(ctx, registry)
+		if err != nil {
+			t.Fatalf("ask which applications there are: %v", err)
+		}
+		others = nil
+		for _, a := range apps {
+			v, err := d.object(a).GetProperty(accessible + ".Name")
+			if err != nil {
+				continue // it has gone meanwhile
+			}
+			if v.Value() == name {
+				found = &Node{d: d, ref: a, Name: name, Role: "application"}
+				return true
+			}
+			others = append(others, fmt.Sprint(v.Value()))
+		}
+		return false
+	})
+	return found
+}
+
+// look reads what is visible below n anew. A node keeps its place in the tree.
+func (n *Node) look(ctx context.Context) (*Node, error) {
+	fresh, err := n.d.tree(ctx, n.ref)
+	if err == nil {
+		fresh.Parent = n.Parent
+	}
+	return fresh, err
+}
+
+// each calls visit for all below n, as they are read, until it returns false.
+func (n *Node) each(visit func(*Node) bool) bool {
+	for _, c := range n.Children {
+		if !visit(c) || !c.each(visit) {
+			return false
+		}
+	}
+	return true
+}
+
+// is reports whether a node is what a search is for: "" is anything, and an
+// asterisk at either end of a name is whatever stands there.
+func (n *Node) is(role, name string) bool {
+	if !n.had(Visible) || role != "" && n.Role != role {
+		return false
+	}
+	part, after := strings.CutSuffix(name, "*")
+	part, before := strings.CutPrefix(part, "*")
+	switch {
+	case name == "" || n.Name == name || twice(n.Name, name):
+		return true
+	case before && after:
+		return strings.Contains(n.Name, part)
+	case before:
+		return strings.HasSuffix(n.Name, part)
+	}
+	return after && strings.HasPrefix(n.Name, part)
+}
+
+// twice reports whether GTK gave a node its name two times over, as it does
+// with buttons: once from the property, in which an underscore marks a letter,
+// and once from the label inside.
+func twice(full, name string) bool {
+	first, ok := strings.CutSuffix(full, " "+name)
+	return ok && (first == name || strings.Replace(first, "_", "", 1) == name)
+}
+
+// all is what a search finds, the first ones up to a limit.
+func (n *Node) all(ctx context.Context, role, name string, limit int) ([]*Node, error) {
+	fresh, err := n.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []*Node
+	fresh.each(func(c *Node) bool {
+		if c.is(role, name) {
+			found = append(found, c)
+		}
+		return true
+	})
+	var seen []*Node
+	for _, c := range found {
+		if len(seen) == limit {
+			break
+		}
+		// An error is a node that has gone meanwhile.
+		if ok, err := c.uncovered(ctx); ok && err == nil {
+			seen = append(seen, c)
+		}
+	}
+	return seen, ctx.Err()
+}
+
+// FindAll is what is visible below n with that role and name, now, in the
+// order of the tree. "" is any role, or any name; an asterisk at either end of
+// a name is whatever stands there.
+func (n *Node) FindAll(t T, role, name string) []*Node {
+	t.Helper()
+	ctx, cancel := callTime()
+	defer cancel()
+	found, err := n.all(ctx, role, name, maxNodes)
+	if err != nil {
+		t.Fatalf("look for %s: %v", described(role, name), err)
+	}
+	return found
+}
+
+// Find waits for what [Node.FindAll] finds, and returns the first. Where it does
+// not come the test fails with all that is there.
+func (n *Node) Find(t T, role, name string) *Node {
+	t.Helper()
+	var found []*Node
+	err := n.wait(func(ctx context.Context) (ok bool, err error) {
+		found, err = n.all(ctx, role, name, 1)
+		return len(found) > 0, err
+	})
+	if err != nil {
+		t.Fatalf("there is no %s: %v\n%s", described(role, name), err, n.text())
+	}
+	return found[0]
+}
+
+// Gone waits until nothing is visible below n with that role and name; that n
+// is gone will do.
+func (n *Node) Gone(t T, role, name string) {
+	t.Helper()
+	err := n.wait(func(ctx context.Context) (bool, error) {
+		found, err := n.all(ctx, role, name, 1)
+		return len(found) == 0 && (err == nil || ctx.Err() == nil), err
+	})
+	if err != nil {
+		t.Fatalf("there still is %s: %v\n%s", described(role, name), err, n.text())
+	}
+}
+
+// Focused waits for what has the focus in its window.
+func (n *Node) Focused(t T) *Node {
+	t.Helper()
+	var found *Node
+	err := n.wait(func(ctx context.Context) (bool, error) {
+		fresh, err := n.look(ctx)
+		if err != nil {
+			return false, err
+		}
+		fresh.each(func(c *Node) bool {
+			if c.had(Focused) {
+				found = c
+			}
+			return true
+		})
+		return found != nil, nil
+	})
+	if err != nil {
+		t.Fatalf("nothing has the focus: %v\n%s", err, n.text())
+	}
+	return found
+}
+
+// wait asks until the answer is yes; the last error says why it never was.
+func (n *Node) wait(yes func(context.Context) (bool, error)) error {
+	for late := time.Now().Add(patience); ; time.Sleep(pause) {
+		ctx, cancel := callTime()
+		ok, err := yes(ctx)
+		cancel()
+		if ok {
+			return nil
+		}
+		if time.Now().After(late) {
+			if err == nil {
+				err = fmt.Errorf("waited for %v", patience)
+			}
+			return err
+		}
+	}
+}
+
+func described(role, name string) string {
+	switch {
+	case role == "":
+		return fmt.Sprintf("thing %q", name)
+	case name == "":
+		return role
+	}
+	return fmt.Sprintf("%s %q", role, name)
+}
+
+// Dump writes all that is below n, a node a line. What is not visible is marked
+// and not looked into.
+func (n *Node) Dump(w io.Writer) error {
+	ctx, cancel := callTime()
+	defer cancel()
+	fresh, err := n.look(ctx)
+	if err != nil {
+		return err
+	}
+	return fresh.dump(w, 0)
+}
+
+func (n *Node) dump(w io.Writer, depth int) error {
+	var said []string
+	for s := range State(64) {
+		if name, ok := stateNames[s]; ok && n.had(s) && s != Visible && s != Enabled && s != Sensitive && s != Focusable {
+			said = append(said, name)
+		}
+	}
+	switch {
+	case !n.had(Visible):
+		said = append(said, "hidden")
+	case !n.had(Sensitive):
+		said = append(said, "insensitive")
+	}
+	line := strings.Repeat("  ", depth) + n.Role + " " + queue.Quote(n.Name, 200)
+	if n.Description != "" {
+		line += " – " + queue.Quote(n.Description, 200)
+	}
+	if len(said) > 0 {
+		line += " (" + strings.Join(said, ", ") + ")"
+	}
+	if _, err := fmt.Fprintln(w, line); err != nil {
+		return err
+	}
+	for _, c := range n.Children {
+		if err := c.dump(w, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// text is a Dump for a failure, or why there is none.
+func (n *Node) text() string {
+	var b strings.Builder
+	if err := n.Dump(&b); err != nil {
+		return err.Error()
+	}
+	return b.String()
+}

@@ -1,0 +1,58 @@
+package desktop
+
+import (
+	"os/exec"
+	"time"
+
+	"qvmremote/test/child"
+)
+
+// endLimit is how long a program may take to end once it is asked to.
+const endLimit = 10 * time.Second
+
+// Program is a program that runs on the desktop.
+type Program struct {
+	child *child.Child
+	name  string
+	said  child.Output
+}
+
+// Launch starts a program on the desktop, with these variables besides those of
+// [Desktop.Env]. It ends with the desktop.
+func (d *Desktop) Launch(t T, env []string, name string, args ...string) *Program {
+	t.Helper()
+	p := &Program{name: name}
+	cmd := exec.Command(name, args...)
+	cmd.Env, cmd.Dir = append(d.Env(), env...), d.file("home")
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &p.said, &p.said, endLimit
+	var err error
+	if p.child, err = child.Start(cmd); err != nil {
+		t.Fatalf("launch %s: %v", name, err)
+	}
+	d.later(p.End)
+	return p
+}
+
+// Said is what the program has printed so far.
+func (p *Program) Said() string { return p.said.String() }
+
+// Pid is the number of its process, which may have ended.
+func (p *Program) Pid() int { return p.child.Pid() }
+
+// Running reports whether it has not ended.
+func (p *Program) Running() bool { return !p.child.Over() }
+
+// End ends the program.
+func (p *Program) End() { p.child.End(endLimit) }
+
+// Wait waits until the program has ended by itself, and returns how.
+func (p *Program) Wait(t T) error {
+	t.Helper()
+	select {
+	case <-p.child.Ended():
+		return p.child.Err()
+	case <-time.After(patience):
+		t.Fatalf("%s still runs after %v; it said:\n%s", p.name, patience, p.Said())
+		return nil
+	}
+}
