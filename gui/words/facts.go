@@ -1,0 +1,160 @@
+package words
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"qvmremote/dbus"
+	"qvmremote/queue"
+)
+
+// Fact is one line of a detail pane.
+type Fact struct {
+	Label, Value string
+	Code         bool // an id, a hash: shown in type of equal width, and copied
+}
+
+// Facts are all that a record says, for people, in the order in which they ask.
+func Facts(r dbus.Record) []Fact {
+	var facts []Fact
+	add := func(label, value string, code bool) {
+		if value != "" {
+			facts = append(facts, Fact{label, queue.Plain(value, 600), code})
+		}
+	}
+	seconds := func(n int64) string {
+		if n == 0 {
+			return ""
+		}
+		return When(time.Unix(n, 0))
+	}
+	if !r.Time.IsZero() { // a record that cannot be read has none
+		add("When", r.Time.Local().Format("2 January 2006 15:04:05.000"), false)
+	}
+	if r.Reason != "" {
+		add("Why", Sentence(whole(r.Reason)), false)
+	}
+	add("What", Sentence(r.Detail), false)
+	if r.Count > 0 {
+		add("How many", fmt.Sprint(r.Count), false)
+	}
+	add("By", by(r), false)
+	if r.Duration > 0 {
+		add("Ran for", Duration(time.Duration(min(r.Duration, 1000*maxLimit))*time.Millisecond), false)
+	}
+	add("Began", seconds(r.StartedAt), false)
+	add("Time limit", limit(r.Timeout), false)
+	add("Issued in the qube", seconds(r.Issued), false)
+	add("To begin before", seconds(r.Expires), false)
+	add("Nothing issued before", seconds(r.Floor), false)
+	if r.Version == 1 {
+		add("Protocol", "1: legacy, insecure", false)
+	}
+	add("Id", r.ID, true)
+	if r.Number > 0 {
+		add("Number in dom0", fmt.Sprint(r.Number), true)
+	}
+	add("Key", r.Key, true)
+	add("Qube's own id", r.UUID, true)
+	add("Script", hashed(r.Body), true)
+	add("Standard input", hashed(r.Stdin), true)
+	add("Output", hashed(r.Out), true)
+	add("Errors", hashed(r.Err), true)
+	add("Request", r.Request, true)
+	add("Checkpoint", r.Checkpoint, true)
+	add("Record", fmt.Sprint(r.Seq), true)
+	return facts
+}
+
+func by(r dbus.Record) string {
+	way, known := ways[r.Way]
+	if !known {
+		way = r.Way
+	}
+	if r.Who == "" || way == "" {
+		return r.Who + way
+	}
+	return r.Who + ", by " + way
+}
+
+var ways = map[string]string{
+	"cli": "the command line", "dbus": "the bus", "daemon": "the service", "file": "hand", "boot": "the service's start",
+}
+
+// maxLimit keeps what damage put into a record from turning over.
+const maxLimit = 1 << 32
+
+func limit(seconds int64) string {
+	if seconds == 0 {
+		return ""
+	}
+	if seconds < 60 {
+		return fmt.Sprintf("%d s", seconds)
+	}
+	return Duration(time.Duration(min(seconds, maxLimit)) * time.Second)
+}
+
+// hashed is "sha256:… 12" of a record with the size in words.
+func hashed(field string) string {
+	hash, size, ok := strings.Cut(field, " ")
+	if !ok {
+		return field
+	}
+	var n uint64
+	if _, err := fmt.Sscanf(size, "%d", &n); err != nil {
+		return field
+	}
+	return Size(n) + ", " + hash
+}
+
+// Join makes one record of those of one request, in the order of the log: its
+// newest step of its own, with what only the steps before say. An event alone
+// is what it was.
+func Join(records ...dbus.Record) dbus.Record {
+	var all dbus.Record
+	for _, r := range records {
+		switch {
+		case all.Event == "":
+			all = r
+		case r.Event == "delivered":
+			all.Checkpoint = r.Checkpoint
+		default:
+			before := all
+			all = r
+			fill(&all, before)
+		}
+	}
+	return all
+}
+
+// fill takes from before what r leaves out.
+func fill(r *dbus.Record, before dbus.Record) {
+	for _, f := range []struct{ to, from *string }{
+		{&r.Command, &before.Command}, {&r.Body, &before.Body}, {&r.Stdin, &before.Stdin}, {&r.Key, &before.Key},
+		{&r.Request, &before.Request}, {&r.Checkpoint, &before.Checkpoint}, {&r.Kind, &before.Kind}, {&r.UUID, &before.UUID},
+	} {
+		if *f.to == "" {
+			*f.to = *f.from
+		}
+	}
+	for _, f := range []struct{ to, from *int64 }{
+		{&r.Timeout, &before.Timeout}, {&r.Issued, &before.Issued}, {&r.Expires, &before.Expires},
+	} {
+		if *f.to == 0 {
+			*f.to = *f.from
+		}
+	}
+	if r.Version == 0 {
+		r.Version = before.Version
+	}
+}
+
+// Excerpt is what the record has of an output: its beginning, its end, and how
+// much is not there between them.
+func Excerpt(head, tail string, left int64) string {
+	if left <= 0 {
+		return head + tail
+	}
+	return strings.TrimSuffix(head, "\n") + fmt.Sprintf("\n[… %s are not in the record …]\n", Size(uint64(left))) + tail
+}

@@ -1,0 +1,218 @@
+// Package words is what the desktop programs say: states, records, outcomes,
+// errors and times, in plain words, with the icon and tone that go with each.
+//
+// It guarantees that text which came from a qube is escaped and bounded in
+// whatever it returns, and that a state, event or reason of a later version is
+// shown by its name in place of nothing.
+package words
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"qvmremote/dbus"
+	"qvmremote/queue"
+)
+
+// Tone says how good or bad something is; it is the CSS class of its colour.
+type Tone string
+
+// The tones.
+const (
+	Good   Tone = "good"
+	Bad    Tone = "bad"
+	Warn   Tone = "warn"
+	Quiet  Tone = "quiet"
+	Accent Tone = "accent"
+)
+
+// Look is how something is shown: never by its colour alone.
+type Look struct {
+	Icon string
+	Word string
+	Tone Tone
+}
+
+// maxLine bounds a line of foreign text, in characters.
+const maxLine = 300
+
+// Sentence begins text with a capital and ends it with a full stop.
+func Sentence(text string) string {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return ""
+	}
+	if strings.HasPrefix(text, "qvm-") { // is written so
+		return text + stop(text)
+	}
+	r, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(r)) + text[size:] + stop(text)
+}
+
+// stop is what text lacks to end as a sentence does.
+func stop(text string) string {
+	for _, end := range []string{".", "?", "…"} {
+		if strings.HasSuffix(text, end) {
+			return ""
+		}
+	}
+	return "."
+}
+
+// State is the executor's.
+func State(m dbus.Manager) Look {
+	switch m.State {
+	case dbus.Running:
+		return Look{"qr-done-symbolic", "Running", Good}
+	case dbus.Paused:
+		return Look{"qr-paused-symbolic", "Paused", Warn}
+	case dbus.Stopping:
+		return Look{"qr-waiting-symbolic", "Stopping", Warn}
+	case dbus.Stopped:
+		return Look{"qr-stopped-symbolic", "Stopped", Quiet}
+	}
+	return Look{"qr-info-symbolic", queue.Escape(m.State, 40), Quiet}
+}
+
+// StateLine says what the state means, and since when it is so.
+func StateLine(m dbus.Manager) string {
+	switch m.State {
+	case dbus.Running, dbus.Paused:
+		line := fmt.Sprintf("Since %s · version %s · process %d", When(m.Since), queue.Escape(m.Version, 40), m.Pid)
+		if m.State == dbus.Paused {
+			line = "Takes nothing new; what runs goes on. " + line
+		}
+		return line
+	case dbus.Stopping:
+		return "Running commands get a while to end by themselves."
+	case dbus.Stopped:
+		return "No command of any qube runs in dom0 · version " + queue.Escape(m.Version, 40)
+	}
+	return "Version " + queue.Escape(m.Version, 40)
+}
+
+// Boot says how it will be after the next boot.
+func Boot(m dbus.Manager) string {
+	switch {
+	case m.StartsAtBoot:
+		return "On: the service starts whenever this computer does"
+	case m.State == dbus.Stopped:
+		return "Off: the service starts only when you start it"
+	}
+	return "Off: the service ends when this computer restarts"
+}
+
+// Severity is the tone of a problem.
+func Severity(severity string) string {
+	switch severity {
+	case "error":
+		return string(Bad)
+	case "warning":
+		return string(Warn)
+	}
+	return string(Quiet)
+}
+
+var severities = []string{"error", "warning", "info"}
+
+// Problems are those of health, the worst first.
+func Problems(health []dbus.Problem) []dbus.Problem {
+	sorted := slices.Clone(health)
+	slices.SortStableFunc(sorted, func(a, b dbus.Problem) int {
+		return slices.Index(severities, a.Severity) - slices.Index(severities, b.Severity)
+	})
+	return sorted
+}
+
+// Worst is the worst problem, nil where there is none.
+func Worst(health []dbus.Problem) *dbus.Problem {
+	if sorted := Problems(health); len(sorted) > 0 {
+		return &sorted[0]
+	}
+	return nil
+}
+
+// CommandLine is a command that the executor works on, as title and line.
+func CommandLine(c dbus.Command) (title, line string) {
+	switch c.State {
+	case "running":
+		title = "Runs"
+	case "waiting":
+		title = "Waits for its turn"
+	case "delivering":
+		title = "Has ended; its result is delivered"
+	default:
+		title = queue.Escape(c.State, 40)
+	}
+	switch {
+	case !c.Started.IsZero():
+		line = "since " + When(c.Started)
+	case !c.Taken.IsZero():
+		line = "taken " + When(c.Taken)
+	}
+	return title, line
+}
+
+// Outcome is one way in which a request may have ended, as CountCommands
+// names them.
+type Outcome struct {
+	Name, Word string
+	Tone       Tone
+}
+
+// Outcomes are all of them, in the order in which they are drawn.
+var Outcomes = []Outcome{
+	{"done", "done", Accent}, {"failed", "failed", Warn}, {"timeout", "timed out", Warn},
+	{"cancelled", "cancelled", Quiet}, {"interrupted", "interrupted", Warn},
+	{"denied", "denied", Bad}, {"refused", "refused", Bad},
+}
+
+// Counts says how many ended how.
+func Counts(ended map[string]uint32) string {
+	var parts []string
+	for _, o := range Outcomes {
+		if n := ended[o.Name]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, o.Word))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(ended)) {
+		known := slices.ContainsFunc(Outcomes, func(o Outcome) bool { return o.Name == name })
+		if n := ended[name]; n > 0 && !known {
+			parts = append(parts, fmt.Sprintf("%d %s", n, queue.Escape(name, 24)))
+		}
+	}
+	if len(parts) == 0 {
+		return "no commands"
+	}
+	return strings.Join(parts, " · ")
+}
+
+// plural is a number of things.
+func plural[N int | int64 | uint32 | uint64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// Percent is a part from 0 to 1.
+func Percent(part float64) string { return fmt.Sprintf("%d %%", int(100*min(max(part, 0), 1))) }
+
+// Verified is what checking the record found.
+func Verified(v dbus.Verification, err error) (Look, string) {
+	if err != nil {
+		return Look{"qr-failed-symbolic", "not checked", Warn}, Error(err)
+	}
+	var lines []string
+	for _, s := range v.Sentences {
+		lines = append(lines, Sentence(queue.Plain(s, 1000)))
+	}
+	if !v.Verified {
+		return Look{"qr-failed-symbolic", "does not verify", Bad}, strings.Join(lines, "\n")
+	}
+	return Look{"qr-done-symbolic", "verified", Good}, plural(v.Records, "record") + ".\n" + strings.Join(lines, "\n")
+}

@@ -1,0 +1,161 @@
+package words
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"qvmremote/dbus"
+)
+
+func TestTimes(t *testing.T) {
+	zone := time.FixedZone("somewhere", 2*60*60)
+	now := time.Date(2026, 3, 2, 0, 30, 0, 0, zone)
+	for _, c := range []struct {
+		at               time.Time
+		when, day, clock string
+	}{
+		{now.Add(-5 * time.Minute), "today 00:25:00", "Today", "00:25:00"},
+		{now.Add(-time.Hour), "yesterday 23:30", "Yesterday", "1 Mar 23:30"}, // an hour ago, and another day
+		{time.Date(2026, 3, 1, 21, 59, 0, 0, time.UTC), "yesterday 23:59", "Yesterday", "1 Mar 23:59"},
+		{time.Date(2026, 2, 28, 12, 0, 0, 0, zone), "28 February 12:00", "Saturday 28 February", "28 Feb 12:00"},
+		{time.Date(2025, 11, 23, 12, 0, 0, 0, zone), "23 November 2025 12:00", "Sunday 23 November 2025", "23 Nov 2025"},
+		{now.Add(48 * time.Hour), "4 March 00:30", "Wednesday 4 March", "4 Mar 00:30"}, // dom0's clock was set back
+	} {
+		if when, day, clock := whenAt(c.at, now), dayAt(c.at, now), clockAt(c.at, now); when != c.when || day != c.day || clock != c.clock {
+			t.Errorf("%s is %q of %q, %q in a list, want %q of %q, %q", c.at, when, day, clock, c.when, c.day, c.clock)
+		}
+	}
+	if got := whenAt(time.Time{}, now); got != "never" {
+		t.Errorf("no time is %q", got)
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second:                     "0 ms",
+		250 * time.Millisecond:           "250 ms",
+		1500 * time.Millisecond:          "1.5 s",
+		59_980 * time.Millisecond:        "1 min",
+		90 * time.Second:                 "1 min 30 s",
+		5 * time.Minute:                  "5 min",
+		time.Hour - time.Millisecond:     "1 h",
+		90 * time.Minute:                 "1 h 30 min",
+		47*time.Hour + 59*time.Minute:    "47 h 59 min",
+		50 * time.Hour:                   "2 days",
+		400*24*time.Hour + 3*time.Second: "400 days",
+	} {
+		if got := Duration(d); got != want {
+			t.Errorf("%s is %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for n, want := range map[uint64]string{
+		0: "0 B", 1023: "1023 B", 1024: "1.0 KB", 1536: "1.5 KB", 1<<20 - 1: "1.0 MB", 1 << 20: "1.0 MB", 5 << 30: "5.0 GB", 3 << 50: "3072.0 TB",
+	} {
+		if got := Size(n); got != want {
+			t.Errorf("%d bytes are %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestError(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""},
+		{context.Canceled, "It was given up; whether it was done is not known."},
+		{fmt.Errorf("read: %w", context.DeadlineExceeded), "The service did not answer in time; whether it was done is not known. Try again."},
+		{&dbus.Error{Code: dbus.NoSuchQube, Text: "there is no qube \x1b[2Jwork"}, `There is no qube \x1b[2Jwork.`},
+		{&dbus.Error{Code: dbus.Disconnected}, "There is no connection to the message bus."},
+		{&dbus.Error{Code: "Odd"}, "Odd."},
+		{errors.New("qvm-remote is not installed"), "qvm-remote is not installed."},
+	} {
+		if got := Error(c.err); got != c.want {
+			t.Errorf("%v is %q, want %q", c.err, got, c.want)
+		}
+	}
+}
+
+func TestAvailability(t *testing.T) {
+	for _, a := range []dbus.Availability{dbus.Connecting, dbus.Restarting, dbus.NoService, dbus.Forbidden, dbus.Mismatched, dbus.NoBus, "odd"} {
+		why := Availability(dbus.Snapshot{Availability: a, Why: "because of <b>\x1b"})
+		if why.Title == "" || why.Icon == "" || why.Text == "" || strings.Contains(why.Text, "\x1b") {
+			t.Errorf("%s: %+v", a, why)
+		}
+		if !why.Waiting && why.Button == "" {
+			t.Errorf("%s: a person can neither wait nor do anything: %+v", a, why)
+		}
+	}
+}
+
+func TestState(t *testing.T) {
+	for state, want := range map[string]string{
+		dbus.Running: "Running", dbus.Paused: "Paused", dbus.Stopping: "Stopping", dbus.Stopped: "Stopped", "dreaming": "dreaming",
+	} {
+		if got := State(dbus.Manager{State: state}); got.Word != want {
+			t.Errorf("%s is shown as %+v", state, got)
+		}
+	}
+	if line := StateLine(dbus.Manager{State: "dreaming", Version: "9"}); strings.Contains(line, "No command") {
+		t.Errorf("of a state that is not known is said: %q", line)
+	}
+}
+
+func TestConnection(t *testing.T) {
+	for _, c := range []struct {
+		qube dbus.Qube
+		word string
+	}{
+		{dbus.Qube{KeyState: "stored", PowerState: "Running", Connection: "connected"}, "connected"},
+		{dbus.Qube{KeyState: "stored", PowerState: "Running", Connection: "connected", Running: 1}, "running"},
+		{dbus.Qube{KeyState: "none", PowerState: "Running", Connection: "connected"}, "no key"},
+		{dbus.Qube{KeyState: "stored", PowerState: "Halted", Connection: "not running"}, "halted"},
+		{dbus.Qube{KeyState: "stored", PowerState: "Running", Connection: "no agent\u202e"}, "not connected"},
+	} {
+		if got := Connection(c.qube); got.Word != c.word {
+			t.Errorf("%+v: %q, want %q", c.qube, got.Word, c.word)
+		}
+		if line := QubeLine(c.qube, dbus.Record{}); strings.Contains(line, "\u202e") {
+			t.Errorf("what a qube says is shown as it is: %q", line)
+		}
+	}
+}
+
+func TestCounts(t *testing.T) {
+	if got := Counts(map[string]uint32{"failed": 2, "done": 10, "approved": 1, "denied": 0}); got != "10 done · 2 failed · 1 approved" {
+		t.Errorf("%q", got)
+	}
+	if got := Counts(nil); got != "no commands" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	worst := Worst([]dbus.Problem{{Code: "new", Severity: "info"}, {Code: "paused", Severity: "warning"}, {Code: "broken", Severity: "error"}, {Code: "mirror", Severity: "warning"}})
+	if worst == nil || worst.Code != "broken" {
+		t.Errorf("the worst problem is %+v", worst)
+	}
+	if Worst(nil) != nil {
+		t.Error("there is a problem where there is none")
+	}
+}
+
+func TestVerified(t *testing.T) {
+	look, text := Verified(dbus.Verification{Verified: true, Records: 1, Sentences: []string{"the log agrees with itself"}}, nil)
+	if look.Tone != Good || text != "1 record.\nThe log agrees with itself." {
+		t.Errorf("%+v, %q", look, text)
+	}
+	if look, _ := Verified(dbus.Verification{Sentences: []string{"record 4 was changed"}}, nil); look.Tone != Bad {
+		t.Errorf("a log that was changed is %+v", look)
+	}
+	if look, text := Verified(dbus.Verification{Verified: true}, context.DeadlineExceeded); look.Tone == Good || text == "" {
+		t.Errorf("what was not checked is %+v, %q", look, text)
+	}
+}
