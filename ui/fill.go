@@ -1,0 +1,76 @@
+//go:build gtk
+
+package ui
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode"
+
+	"github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+)
+
+// Fill loads a GtkBuilder file from the program's resources and stores its
+// objects in the exported fields of the struct that view points to. The object
+// of field StartButton has the id start_button; a tag `ui:"other"` names
+// another one, `ui:"-"` leaves the field alone. That an object is missing, or
+// is not of its field's type, is an error that names all such fields.
+//
+// A type that the bindings do not know, as those of libadwaita 1.2, fills a
+// field of the nearest type above it that they do.
+func Fill(view any, resource string) error {
+	b := gtk.NewBuilder()
+	if err := b.AddFromResource(resource); err != nil {
+		return fmt.Errorf("cannot load the view %s: %w", resource, err)
+	}
+	v := reflect.ValueOf(view)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		return fmt.Errorf("cannot fill a %T with the view %s", view, resource)
+	}
+	v = v.Elem()
+	var wrong []error
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		id, tagged := field.Tag.Lookup("ui")
+		if !field.IsExported() || id == "-" {
+			continue
+		}
+		if !tagged {
+			id = objectID(field.Name)
+		}
+		if err := assign(v.Field(i), b.GetObject(id)); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %s: %w", resource, id, err))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+func assign(field reflect.Value, object *glib.Object) error {
+	if object == nil {
+		return errors.New("there is no such object")
+	}
+	value := reflect.ValueOf(object.Cast())
+	if !value.Type().AssignableTo(field.Type()) {
+		return fmt.Errorf("is a %s, not a %s", value.Type(), field.Type())
+	}
+	field.Set(value)
+	return nil
+}
+
+// objectID turns StartButton into start_button, and ID into id.
+func objectID(name string) string {
+	var b strings.Builder
+	runes := []rune(name)
+	for i, r := range runes {
+		begins := i > 0 && unicode.IsUpper(r) &&
+			(unicode.IsLower(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1]))
+		if begins {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}

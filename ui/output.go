@@ -1,0 +1,123 @@
+//go:build gtk
+
+package ui
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+	"github.com/diamondburned/gotk4/pkg/pango"
+
+	"qvmremote/queue"
+)
+
+const (
+	// pieceLength is how many characters one row of an Output has at most: a
+	// line of a megabyte in one label would stop the program for seconds.
+	pieceLength = 400
+	// maxPieces bounds the rows.
+	maxPieces = 50_000
+)
+
+// Output is a script or what a program wrote, as text of equal width, of
+// whatever length, with everything that cannot be seen as an escape.
+type Output struct {
+	*gtk.Box
+	short  *gtk.Label
+	long   *gtk.ScrolledWindow
+	rows   *Rows
+	pieces []string
+}
+
+// Shorter text is one label, in which one selects as one likes; longer text is
+// a list of pieces.
+const (
+	shortPieces = 40
+	longHeight  = 360 // pixels
+)
+
+// NewOutput makes an empty one, of that accessible name.
+func NewOutput(s *Scope, name string) *Output {
+	o := &Output{Box: gtk.NewBox(gtk.OrientationVertical, 0), short: newOutputLabel(), long: gtk.NewScrolledWindow(), rows: NewRows()}
+	factory := gtk.NewSignalListItemFactory()
+	s.Bind(factory, factory.ConnectSetup(func(item *gtk.ListItem) { item.SetChild(newOutputLabel()) }))
+	s.Bind(factory, factory.ConnectBind(func(item *gtk.ListItem) {
+		if l, ok := item.Child().(*gtk.Label); ok && int(item.Position()) < len(o.pieces) {
+			l.SetText(o.pieces[item.Position()])
+		}
+	}))
+	list := gtk.NewListView(gtk.NewNoSelection(o.rows.Model()), &factory.ListItemFactory)
+	s.OnClose(func() { list.SetModel(nil) })
+	o.AddCSSClass("card")
+	o.AddCSSClass("output")
+	Name(list, name)
+	o.long.SetChild(list)
+	o.long.SetMinContentHeight(longHeight)
+	o.long.SetPolicy(gtk.PolicyNever, gtk.PolicyAutomatic)
+	o.Append(o.short)
+	o.Append(o.long)
+	return o
+}
+
+func newOutputLabel() *gtk.Label {
+	l := NewLabel("", "monospace")
+	l.SetWrap(true)
+	l.SetWrapMode(pango.WrapWordChar)
+	l.SetSelectable(true)
+	return l
+}
+
+// Set shows other text.
+func (o *Output) Set(text string) { o.SetEscaped(text, false) }
+
+// SetEscaped is Set for text whose lines may be escaped already, as
+// [queue.Escape] does; then what is an escape stays one.
+func (o *Output) SetEscaped(text string, escaped bool) {
+	before := o.rows.Len()
+	o.pieces = Pieces(text, escaped)
+	long := len(o.pieces) > shortPieces
+	o.short.SetVisible(!long)
+	o.long.SetVisible(long)
+	if !long {
+		o.short.SetText(strings.Join(o.pieces, "\n"))
+		o.rows.Splice(0, before, 0)
+		return
+	}
+	o.short.SetText("")
+	o.rows.Splice(0, before, len(o.pieces))
+}
+
+// Pieces cuts text into lines, long lines into more of them, and escapes what
+// cannot be seen, but for tabs, which become spaces.
+func Pieces(text string, escaped bool) []string {
+	show := queue.Escape
+	if escaped {
+		show = queue.Plain
+	}
+	var pieces []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+		line = strings.ReplaceAll(line, "\t", "    ")
+		for first := true; first || line != ""; first = false {
+			if len(pieces) == maxPieces {
+				return append(pieces, "…")
+			}
+			part := cut(line, pieceLength)
+			pieces = append(pieces, show(part, 0))
+			line = line[len(part):]
+		}
+	}
+	return pieces
+}
+
+// cut is the beginning of s, so many characters at most.
+func cut(s string, characters int) string {
+	n := 0
+	for n < len(s) && characters > 0 {
+		_, size := utf8.DecodeRuneInString(s[n:])
+		n += size
+		characters--
+	}
+	return s[:n]
+}

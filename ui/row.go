@@ -1,0 +1,161 @@
+//go:build gtk
+
+package ui
+
+import (
+	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+	"github.com/diamondburned/gotk4/pkg/pango"
+
+	"qvmremote/queue"
+)
+
+// Row is a row of a list of settings: title, a line below it, things at both
+// ends. Its texts are text: libadwaita's own row takes them for markup.
+type Row struct {
+	*adw.ActionRow
+}
+
+// NewRow makes an empty one.
+func NewRow() Row {
+	r := Row{adw.NewActionRow()}
+	r.SetObjectProperty("use-markup", false)
+	r.SetTitleLines(2)
+	r.SetSubtitleLines(3)
+	return r
+}
+
+// Set changes both lines; what cannot be seen is shown as an escape.
+func (r Row) Set(title, subtitle string) {
+	r.SetTitle(queue.Plain(title, 200))
+	r.SetSubtitle(queue.Plain(subtitle, 400))
+	Name(r, queue.Plain(title, 200))
+	Describe(r, queue.Plain(subtitle, 400))
+}
+
+// NewIconButton makes a flat button with an icon alone, whose name is its
+// tooltip and what a screen reader says.
+func NewIconButton(icon, name string) *gtk.Button {
+	b := gtk.NewButtonFromIconName(icon)
+	b.AddCSSClass("flat")
+	b.SetVAlign(gtk.AlignCenter)
+	b.SetTooltipText(name)
+	Name(b, name)
+	return b
+}
+
+// TimelineRow is one line of what happened: when, how it ended as icon, colour
+// and word, which qube, what.
+type TimelineRow struct {
+	*gtk.Box
+	head  *gtk.Label
+	time  *gtk.Label
+	icon  *gtk.Image
+	chip  *Chip
+	text  *gtk.Label
+	pill  Pill
+	lower *gtk.Box // holds text where there is little room
+	upper *gtk.Box
+	small bool
+	shown Moment
+}
+
+// Moment is what a TimelineRow shows.
+type Moment struct {
+	Day                    string // heading above it, "" for none
+	Time, Icon, Tone, Word string
+	Qube, Label            string // "" for dom0 itself
+	Text                   string
+	Command                bool // Text is a command, shown in its own type
+}
+
+// NewTimelineRow makes an empty one.
+func NewTimelineRow() *TimelineRow {
+	r := &TimelineRow{
+		Box: gtk.NewBox(gtk.OrientationVertical, 0), head: NewLabel("", "day"), upper: gtk.NewBox(gtk.OrientationHorizontal, 12), lower: gtk.NewBox(gtk.OrientationHorizontal, 0),
+		time: NewLabel("", "dim-label", "numeric"), icon: gtk.NewImage(), chip: NewChip(), text: NewLabel("", "timeline-text"), pill: NewPill(),
+	}
+	card := gtk.NewBox(gtk.OrientationVertical, 3)
+	card.AddCSSClass("timeline-row")
+	r.head.SetVisible(false)
+	r.text.SetEllipsize(pango.EllipsizeEnd)
+	r.text.SetHExpand(true)
+	r.text.SetSingleLineMode(true)
+	r.pill.SetHAlign(gtk.AlignEnd)
+	for _, w := range []gtk.Widgetter{r.time, r.icon, r.chip, r.text, r.pill} {
+		r.upper.Append(w)
+	}
+	card.Append(r.upper)
+	card.Append(r.lower)
+	r.Append(r.head)
+	r.Append(card)
+	r.lower.SetVisible(false)
+	r.icon.SetVisible(false)
+	r.chip.SetVisible(false)
+	r.pill.SetVisible(false)
+	return r
+}
+
+// Narrow puts the text on a line of its own, or back.
+func (r *TimelineRow) Narrow(narrow bool) {
+	if narrow == r.small {
+		return
+	}
+	r.small = narrow
+	r.pill.SetHExpand(narrow)
+	if narrow {
+		r.upper.Remove(r.text)
+		r.lower.Append(r.text)
+	} else {
+		r.lower.Remove(r.text)
+		r.upper.InsertChildAfter(r.text, r.chip)
+	}
+	r.lower.SetVisible(narrow)
+}
+
+// Set shows m. What it shows already is left alone: in a long list most of it
+// is.
+func (r *TimelineRow) Set(m Moment) {
+	was := r.shown
+	r.shown = m
+	if m.Day != was.Day {
+		r.head.SetText(m.Day)
+		r.head.SetVisible(m.Day != "")
+	}
+	if m.Time != was.Time {
+		r.time.SetText(m.Time)
+	}
+	if m.Icon != was.Icon {
+		r.icon.SetFromIconName(m.Icon)
+		r.icon.SetVisible(m.Icon != "")
+	}
+	if m.Tone != was.Tone {
+		SetTone(r.icon, m.Tone)
+	}
+	if m.Qube != was.Qube || m.Label != was.Label {
+		r.chip.Set(m.Qube, m.Label)
+		r.chip.SetVisible(m.Qube != "")
+	}
+	if m.Text != was.Text {
+		SetText(r.text, m.Text, 300)
+	}
+	if m.Command != was.Command {
+		classes := []string{"timeline-text"}
+		if m.Command {
+			classes = append(classes, "monospace")
+		}
+		r.text.SetCSSClasses(classes)
+	}
+	if m.Word != was.Word || m.Tone != was.Tone {
+		r.pill.Set(m.Word, m.Tone)
+	}
+}
+
+// Sentence is m for a screen reader.
+func (m Moment) Sentence() string {
+	who := m.Qube
+	if who == "" {
+		who = "dom0"
+	}
+	return queue.Plain(m.Time+", "+who+", "+m.Word+": "+m.Text, 300)
+}

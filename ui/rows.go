@@ -1,0 +1,42 @@
+//go:build gtk
+
+package ui
+
+// #cgo pkg-config: gio-2.0
+// #include "rows.h"
+import "C"
+
+import (
+	"unsafe"
+
+	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/gio/v2"
+)
+
+// Rows is a list model of nothing but a number of rows. A list shows it by a
+// factory that asks for each row's position and fetches what is there, so that
+// a million rows cost no more than the forty that are on the screen.
+type Rows struct {
+	object *coreglib.Object
+	model  *gio.ListModel
+}
+
+// NewRows makes a model without rows.
+func NewRows() *Rows {
+	object := coreglib.AssumeOwnership(unsafe.Pointer(C.qvm_rows_new()))
+	return &Rows{object, &gio.ListModel{Object: object}}
+}
+
+// Model is for GTK.
+func (r *Rows) Model() *gio.ListModel { return r.model }
+
+// Len is how many rows there are.
+func (r *Rows) Len() int { return int(C.qvm_rows_length(r.native())) }
+
+// Splice says that at that position so many rows went and so many came. Numbers
+// beyond the end are cut to it.
+func (r *Rows) Splice(position, removed, added int) {
+	C.qvm_rows_splice(r.native(), C.guint(max(position, 0)), C.guint(max(removed, 0)), C.guint(max(added, 0)))
+}
+
+func (r *Rows) native() C.guintptr { return C.guintptr(r.object.Native()) }

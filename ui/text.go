@@ -1,0 +1,122 @@
+//go:build gtk
+
+package ui
+
+import (
+	"github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+	"github.com/diamondburned/gotk4/pkg/pango"
+
+	"qvmremote/queue"
+)
+
+// SetText shows text that may come from anywhere on one line of a label, as
+// text: what cannot be seen, or would move its neighbours, is an escape, and at
+// most that many characters are shown.
+func SetText(l *gtk.Label, text string, max int) {
+	l.SetText(queue.Plain(text, max))
+}
+
+// NewLabel makes a label of our own words, with these CSS classes, that gives
+// way where there is no room.
+func NewLabel(text string, classes ...string) *gtk.Label {
+	l := gtk.NewLabel(text)
+	l.SetXAlign(0)
+	l.SetCSSClasses(classes)
+	return l
+}
+
+// Name gives a control its accessible name: what a screen reader says.
+func Name(w gtk.Accessibler, name string) {
+	w.UpdateProperty(
+		[]gtk.AccessibleProperty{gtk.AccessiblePropertyLabel}, []glib.Value{*glib.NewValue(name)})
+}
+
+// Describe gives a control what a screen reader says after its name.
+func Describe(w gtk.Accessibler, text string) {
+	w.UpdateProperty(
+		[]gtk.AccessibleProperty{gtk.AccessiblePropertyDescription}, []glib.Value{*glib.NewValue(text)})
+}
+
+// tones are the CSS classes that say how good or bad something is.
+var tones = []string{"good", "bad", "warn", "quiet", "accent"}
+
+// SetTone leaves w with one of the tones' classes, or with none for "".
+func SetTone(w gtk.Widgetter, tone string) {
+	base := gtk.BaseWidget(w)
+	for _, t := range tones {
+		if t == tone {
+			base.AddCSSClass(t)
+		} else {
+			base.RemoveCSSClass(t)
+		}
+	}
+}
+
+// Pill is a word with a colour that says how good or bad it is.
+type Pill struct {
+	*gtk.Label
+}
+
+// NewPill makes an empty one.
+func NewPill() Pill {
+	p := Pill{NewLabel("", "pill")}
+	p.SetVAlign(gtk.AlignCenter)
+	p.SetSingleLineMode(true)
+	return p
+}
+
+// Set changes word and tone; an empty word hides it.
+func (p Pill) Set(word, tone string) {
+	SetText(p.Label, word, 24)
+	SetTone(p.Label, tone)
+	p.SetVisible(word != "")
+}
+
+// Chip is a qube: its label colour and its name, never one without the other.
+type Chip struct {
+	*gtk.Box
+	swatch *gtk.Box
+	name   *gtk.Label
+	colour string
+}
+
+// NewChip makes one that shows no qube yet.
+func NewChip() *Chip {
+	c := &Chip{Box: gtk.NewBox(gtk.OrientationHorizontal, 8), swatch: gtk.NewBox(gtk.OrientationHorizontal, 0), name: NewLabel("", "qube-name")}
+	c.swatch.SetVAlign(gtk.AlignCenter)
+	c.swatch.AddCSSClass("swatch")
+	c.name.SetEllipsize(pango.EllipsizeEnd)
+	c.Append(c.swatch)
+	c.Append(c.name)
+	return c
+}
+
+// labels are the colours that Qubes OS has.
+var labels = map[string]bool{
+	"red": true, "orange": true, "yellow": true, "green": true,
+	"gray": true, "blue": true, "purple": true, "black": true,
+}
+
+// Set shows a qube; a label that is none of Qubes OS's own is an empty frame.
+func (c *Chip) Set(name, label string) {
+	c.SetColour(label)
+	SetText(c.name, name, 64)
+	c.name.SetVisible(true)
+}
+
+// SetColour shows the colour alone, for where the name stands beside it.
+func (c *Chip) SetColour(label string) {
+	c.name.SetVisible(false)
+	if !labels[label] {
+		label = "unknown"
+	}
+	if colour := "label-" + label; colour != c.colour {
+		if c.colour != "" {
+			c.swatch.RemoveCSSClass(c.colour)
+		}
+		c.swatch.AddCSSClass(colour)
+		c.colour = colour
+		c.swatch.SetTooltipText("Label: " + label)
+	}
+}
