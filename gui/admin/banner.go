@@ -1,0 +1,67 @@
+//go:build gtk
+
+package admin
+
+import (
+	"qvmremote/dbus"
+	"qvmremote/gui/words"
+	"qvmremote/ui"
+
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+)
+
+// showBanner says the worst of what needs attention, over every page.
+func (w *window) showBanner() {
+	text, tone, icon := w.attention()
+	w.Banner.SetRevealChild(text != "")
+	if text == "" {
+		return
+	}
+	ui.SetText(w.BannerText, text, 300)
+	w.BannerIcon.SetFromIconName(icon)
+	ui.SetTone(w.BannerBox, tone)
+	w.BannerButton.SetVisible(w.now.Availability == dbus.Available && w.current != "overview")
+}
+
+// attention is what the banner says, "" for nothing.
+func (w *window) attention() (text, tone, icon string) {
+	s := w.now
+	switch {
+	case w.States.VisibleChildName() != "content":
+		return "", "", ""
+	case s.Availability == dbus.Restarting:
+		return "The service is restarting. What you see is what was known last.", "quiet", "qr-waiting-symbolic"
+	}
+	if p := words.Worst(s.Manager.Health); p != nil && p.Severity != "info" {
+		return p.Title, words.Severity(p.Severity), "qr-failed-symbolic"
+	}
+	for _, q := range s.Qubes {
+		if q.Legacy {
+			return q.Name + " uses the first version's protocol, which is not secure.", "warn", "qr-failed-symbolic"
+		}
+	}
+	if s.Manager.DryRun {
+		return "This is a dry run: requests are used up and nothing is started.", "warn", "qr-info-symbolic"
+	}
+	return "", "", ""
+}
+
+// pauseOrGoOn is the key for what the Overview's button does.
+func (w *window) pauseOrGoOn() {
+	if o, ok := w.pages["overview"].(*overview); ok && w.usable() {
+		o.pauseOrGoOn()
+	}
+}
+
+// shortcutsView is resources/admin/shortcuts.ui.
+type shortcutsView struct{ Shortcuts *gtk.ShortcutsWindow }
+
+func (w *window) shortcuts() {
+	var v shortcutsView
+	if err := ui.Fill(&v, "/org/qvmremote/Admin/ui/shortcuts.ui"); err != nil {
+		w.toast(err.Error())
+		return
+	}
+	v.Shortcuts.SetTransientFor(w.top())
+	v.Shortcuts.Present()
+}

@@ -1,0 +1,126 @@
+//go:build gtk
+
+package admin
+
+import (
+	"slices"
+	"time"
+
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/gui/timeline"
+	"qvmremote/gui/words"
+	"qvmremote/ui"
+)
+
+// filters are the controls above the timeline.
+type filters struct {
+	*activity
+	now     timeline.Filter
+	names   []string // of the qubes in the first choice, after "All qubes"
+	setting bool     // the program, not a person, changes a choice
+}
+
+var kinds = []struct {
+	kind timeline.Kind
+	word string
+}{
+	{"", "Any outcome"}, {timeline.Done, "Done"}, {timeline.Failed, "Failed"}, {timeline.Denied, "Denied or refused"},
+	{timeline.Ended, "Cancelled"}, {timeline.Decision, "Keys and settings"}, {timeline.Every, "Every record"},
+}
+
+var times = []struct {
+	back time.Duration
+	word string
+}{
+	{0, "Any time"}, {time.Hour, "Last hour"}, {24 * time.Hour, "Last day"}, {7 * 24 * time.Hour, "Last week"}, {30 * 24 * time.Hour, "Last month"},
+}
+
+func newFilters(a *activity) filters {
+	f := filters{activity: a}
+	var kindWords, timeWords []string
+	for _, k := range kinds {
+		kindWords = append(kindWords, k.word)
+	}
+	for _, t := range times {
+		timeWords = append(timeWords, t.word)
+	}
+	a.Kind.SetModel(gtk.NewStringList(kindWords))
+	a.Since.SetModel(gtk.NewStringList(timeWords))
+	a.Qube.SetModel(gtk.NewStringList([]string{"All qubes"}))
+	changed := func() { a.filters.changed() }
+	for _, d := range []*gtk.DropDown{a.Qube, a.Kind, a.Since} {
+		a.scope.Bind(d, d.NotifyProperty("selected", changed))
+	}
+	a.scope.Bind(a.Search, a.Search.ConnectSearchChanged(changed))
+	a.scope.Bind(a.Pattern, a.Pattern.ConnectToggled(changed))
+	a.scope.Bind(a.Search, a.Search.ConnectStopSearch(func() { a.Search.SetText("") }))
+	return f
+}
+
+// report keeps the choice of qubes up to date.
+func (f *filters) report() {
+	var names []string
+	for _, q := range f.activity.desk.now.Qubes {
+		names = append(names, q.Name)
+	}
+	if f.now.Qube != "" && !slices.Contains(names, f.now.Qube) {
+		names = append(names, f.now.Qube) // it was revoked; what it did is still there
+	}
+	if slices.Equal(names, f.names) {
+		return
+	}
+	f.names = names
+	f.setting = true
+	f.Qube.SetModel(gtk.NewStringList(append([]string{"All qubes"}, names...)))
+	f.Qube.SetSelected(uint(1 + slices.Index(names, f.now.Qube)))
+	f.setting = false
+}
+
+// showQube filters by one qube alone.
+func (f *filters) showQube(name string) {
+	f.detail.end()
+	f.setting = true
+	f.Search.SetText("")
+	f.Kind.SetSelected(0)
+	f.Since.SetSelected(0)
+	f.now = timeline.Filter{Qube: name}
+	f.names = nil
+	f.report()
+	f.setting = false
+	f.begin()
+}
+
+// changed begins again with what the controls say.
+func (f *filters) changed() {
+	if f.setting {
+		return
+	}
+	next := timeline.Filter{Kind: kinds[f.Kind.Selected()].kind}
+	if i := int(f.Qube.Selected()); i > 0 && i <= len(f.names) {
+		next.Qube = f.names[i-1]
+	}
+	if back := times[f.Since.Selected()].back; back > 0 {
+		next.Since = time.Now().Add(-back)
+	}
+	text := f.Search.Text()
+	f.Search.RemoveCSSClass("error")
+	switch {
+	case text == "":
+	case f.Pattern.Active():
+		pattern, err := timeline.Compile(text)
+		if err != nil {
+			f.Search.AddCSSClass("error")
+			f.Search.SetTooltipText(words.Error(err))
+			ui.Describe(f.Search, words.Error(err))
+			return
+		}
+		next.Pattern = pattern
+	default:
+		next.Text = text
+	}
+	f.Search.SetTooltipText("")
+	ui.Describe(f.Search, "")
+	f.now = next
+	f.begin()
+}

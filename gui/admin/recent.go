@@ -1,0 +1,110 @@
+//go:build gtk
+
+package admin
+
+import (
+	"context"
+
+	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+
+	"qvmremote/dbus"
+	"qvmremote/gui/words"
+	"qvmremote/ui"
+)
+
+// recent is the last events, the newest first.
+type recent struct {
+	*desk
+	scope *ui.Scope
+	list  rows[dbus.Record]
+	small bool
+	made  []*ui.TimelineRow
+	fetch refresher
+}
+
+const (
+	recentShown  = 10
+	recentLooked = 120 // records; a command leaves four
+)
+
+func newRecent(d *desk, s *ui.Scope, group *adw.PreferencesGroup, open func(dbus.Record)) *recent {
+	r := &recent{desk: d, scope: s}
+	r.fetch = refresher{scope: s, again: r.ask, dirty: true}
+	r.list = rows[dbus.Record]{group: group, empty: "Nothing has happened yet.", make: func() shownRow[dbus.Record] { return r.newRow(open) }}
+	return r
+}
+
+func (r *recent) newRow(open func(dbus.Record)) shownRow[dbus.Record] {
+	scope := ui.NewScope(r.scope)
+	line := ui.NewTimelineRow()
+	line.Narrow(r.small)
+	r.made = append(r.made, line)
+	row := adw.NewPreferencesRow()
+	row.SetChild(line)
+	row.SetActivatable(true)
+	var now dbus.Record
+	scope.Bind(row, row.ConnectActivate(func() { open(now) }))
+	return shownRow[dbus.Record]{widget: row, close: scope.Close, set: func(rec dbus.Record) {
+		now = rec
+		m := moment(rec, r.labels[rec.Qube], words.Clock(rec.Time))
+		line.Set(m)
+		ui.Name(row, m.Sentence())
+	}}
+}
+
+// moment is a record as a line of a timeline, with the time as it is shown.
+func moment(r dbus.Record, label, clock string) ui.Moment {
+	look := words.Event(r)
+	text, command := words.Summary(r)
+	return ui.Moment{
+		Time: clock, Icon: look.Icon, Tone: string(look.Tone), Word: look.Word,
+		Qube: r.Qube, Label: label, Text: text, Command: command,
+	}
+}
+
+func (r *recent) narrow(narrow bool) {
+	r.small = narrow
+	for _, line := range r.made {
+		line.Narrow(narrow)
+	}
+}
+
+func (r *recent) stale()   { r.fetch.stale() }
+func (r *recent) refresh() { r.fetch.refresh() }
+
+func (r *recent) ask() {
+	look(r.desk, r.scope, func(ctx context.Context, c *dbus.Client) ([]dbus.Record, error) {
+		records, _, err := c.QueryAudit(ctx, dbus.Filter{}, 0, recentLooked)
+		return records, err
+	}, func(records []dbus.Record, err error) {
+		r.fetch.done()
+		if err != nil {
+			r.list.empty = words.Error(err)
+			r.list.show(nil)
+			return
+		}
+		r.list.show(newest(records, recentShown))
+	})
+}
+
+// newest are the first n of records that are rows of a timeline; a final one
+// takes over the command that its request ran.
+func newest(records []dbus.Record, n int) []dbus.Record {
+	commands := map[uint64]string{}
+	for _, r := range records {
+		if r.Event == "run" {
+			commands[r.Number] = r.Command
+		}
+	}
+	var shown []dbus.Record
+	for _, r := range records {
+		if len(shown) == n || !words.Row(r.Event) {
+			continue
+		}
+		if r.Event == "final" && r.Command == "" {
+			r.Command = commands[r.Number]
+		}
+		shown = append(shown, r)
+	}
+	return shown
+}

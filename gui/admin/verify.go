@@ -1,0 +1,79 @@
+//go:build gtk
+
+package admin
+
+import (
+	"context"
+	"strings"
+
+	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/dbus"
+	"qvmremote/gui/words"
+	"qvmremote/ui"
+)
+
+type verifyView struct {
+	Dialog      *adw.Window
+	Close       *gtk.Button
+	Check       *gtk.Button
+	Checkpoints *gtk.TextView
+	Waiting     *gtk.Spinner
+	Answer      *gtk.Box
+	Icon        *gtk.Image
+	Text        *gtk.Label
+}
+
+// verify opens the dialog that checks the record, with a checkpoint in it.
+func (a *activity) verify(checkpoint string) {
+	var v verifyView
+	if err := ui.Fill(&v, "/org/qvmremote/Admin/ui/verify.ui"); err != nil {
+		a.toast(err.Error())
+		return
+	}
+	s := ui.NewScope(a.scope)
+	closable(s, v.Dialog)
+	s.Bind(v.Close, v.Close.ConnectClicked(s.Close))
+	s.Bind(v.Check, v.Check.ConnectClicked(func() { v.check(a.desk, s) }))
+	v.Checkpoints.Buffer().SetText(checkpoint)
+	v.Dialog.SetTransientFor(a.over())
+	v.Dialog.Present()
+	if checkpoint != "" {
+		v.check(a.desk, s)
+	}
+}
+
+// closable has a dialog go away with its scope, and both by Escape.
+func closable(s *ui.Scope, dialog *adw.Window) {
+	s.OnClose(dialog.Destroy)
+	s.Bind(dialog, dialog.ConnectCloseRequest(func() bool {
+		s.Close()
+		return true
+	}))
+	escape := gtk.NewShortcutController()
+	escape.AddShortcut(gtk.NewShortcut(gtk.NewShortcutTriggerParseString("Escape"), gtk.NewNamedAction("window.close")))
+	dialog.AddController(escape)
+	s.OnClose(func() { dialog.RemoveController(escape) })
+}
+
+func (v *verifyView) check(d *desk, s *ui.Scope) {
+	buffer := v.Checkpoints.Buffer()
+	start, end := buffer.Bounds()
+	checkpoints := strings.Fields(buffer.Text(start, end, false))
+	v.Check.SetSensitive(false)
+	v.Waiting.SetSpinning(true)
+	v.Answer.SetVisible(false)
+	act(d, s, func(ctx context.Context, c *dbus.Client) (dbus.Verification, error) {
+		return c.VerifyAudit(ctx, checkpoints)
+	},
+		func(found dbus.Verification, err error) {
+			v.Check.SetSensitive(true)
+			v.Waiting.SetSpinning(false)
+			v.Answer.SetVisible(true)
+			look, text := words.Verified(found, err)
+			v.Icon.SetFromIconName(look.Icon)
+			ui.SetTone(v.Icon, string(look.Tone))
+			v.Text.SetText(text)
+		})
+}
