@@ -1,0 +1,201 @@
+//go:build gtk
+
+package admin
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	"github.com/diamondburned/gotk4/pkg/gio/v2"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/dbus"
+	"qvmremote/gui/link"
+	"qvmremote/gui/prefs"
+	"qvmremote/resources"
+	"qvmremote/test/desktop"
+	"qvmremote/test/living"
+	"qvmremote/ui"
+)
+
+// TestMain gives the tests of this package a screen, in a process that counts
+// its objects.
+func TestMain(m *testing.M) {
+	if living.Counted() {
+		os.Exit(m.Run())
+	}
+	os.Exit(onScreen())
+}
+
+// onScreen runs this program once more, on a desktop of its own.
+func onScreen() int {
+	d, err := desktop.New(desktop.Options{})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer d.Close()
+	cmd := exec.Command(os.Args[0], os.Args[1:]...)
+	// GLib before 2.76 keeps what is freed in a cache of its own, which grows
+	// without anything being lost.
+	cmd.Env = append(d.Env(), living.Variable, "G_SLICE=always-malloc")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// stage is the program without its main loop.
+type stage struct {
+	*window
+	t *testing.T
+}
+
+// newStage makes the program's window, once: GTK belongs to the thread that
+// initialised it, and GLib keeps freed memory for the thread that freed it.
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	runtime.LockOSThread()
+	if !gtk.InitCheck() {
+		t.Fatal("there is no screen")
+	}
+	if err := resources.Register(); err != nil {
+		t.Fatal(err)
+	}
+	a := &App{app: adw.NewApplication(ID, gio.ApplicationNonUnique), scope: ui.NewScope(nil), prefs: prefs.Default(), link: link.New("", nil)}
+	if err := a.app.Register(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	a.addActions()
+	w, err := newWindow(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.present()
+	client, err := dbus.Dial(t.Context(), os.Getenv("DBUS_SESSION_BUS_ADDRESS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	w.report(link.Report{Quiet: client, Asking: client, Fresh: true, Snapshot: dbus.Snapshot{
+		Availability: dbus.Available,
+		Manager:      dbus.Manager{Version: "2.0.0", State: dbus.Running, Since: time.Now(), Pid: 1},
+		Qubes:        []dbus.Qube{{Name: "work", Label: "red", PowerState: "Running", Connection: "connected", KeyState: "good", Fingerprint: "0bde", Configured: true}},
+	}})
+	return &stage{w, t}
+}
+
+// settle lets everything that is due happen, and what is not used go.
+func (s *stage) settle() {
+	for range 20 {
+		for end := time.Now().Add(10 * time.Millisecond); time.Now().Before(end); {
+			glib.MainContextDefault().Iteration(false)
+		}
+		runtime.GC()
+	}
+}
+
+// resident is the memory of this process, in bytes.
+func resident(t *testing.T) int {
+	t.Helper()
+	debug.FreeOSMemory()
+	living.Trim()
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size, pages int
+	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
+}
+
+// closeAll closes every window but the program's own.
+func (s *stage) closeAll() {
+	for _, w := range gtk.WindowListToplevels() {
+		if top, ok := w.(interface{ Close() }); ok && !strings.Contains(fmt.Sprintf("%T", w), "ApplicationWindow") {
+			top.Close()
+		}
+	}
+}
+
+// TestNothingIsLeftOpen: pages and dialogs that were opened and closed a
+// hundred times, and ten thousand events, leave no object behind.
+func TestNothingIsLeftOpen(t *testing.T) {
+	s := newStage(t)
+	record := dbus.Record{Seq: 1, Time: time.Now(), Event: "final", Qube: "work", Number: 1, State: "exit", Command: "hostname", OutHead: "dom0\n"}
+	seq := uint64(0)
+	steps := map[string]func(){
+		"pages":      func() { s.showPage("qubes"); s.showPage("activity"); s.showPage("overview") },
+		"a qube":     func() { s.openQube("work"); s.back() },
+		"a record":   func() { s.openRecord(record); s.back() },
+		"authorise":  func() { s.authorise(""); s.closeAll() },
+		"verify":     func() { s.pages["activity"].(*activity).verify("x"); s.closeAll() },
+		"shortcuts":  func() { s.shortcuts(); s.closeAll() },
+		"a question": func() { s.pages["overview"].(*overview).confirmEverything(); s.closeAll() },
+		"typed question": func() {
+			s.pages["overview"].(*overview).bootPressed(true)
+			s.closeAll()
+		},
+		"events": func() {
+			s.showPage("activity")
+			var news []dbus.News
+			for range 100 {
+				news = append(news, dbus.News{Kind: dbus.Added, From: seq, To: seq + 1, Notice: dbus.Notice{Seq: seq, Time: time.Now(), Event: "refused", Qube: "work"}})
+				seq++
+			}
+			now := s.now
+			now.Manager.AuditHead = seq
+			s.report(link.Report{Snapshot: now, News: news, Quiet: s.quiet, Asking: s.asking})
+		},
+	}
+	for _, name := range slices.Sorted(maps.Keys(steps)) {
+		step := steps[name]
+		for range 5 {
+			step()
+		}
+		s.settle()
+		before, types, memory := living.Objects(), living.Types(), resident(t)
+		for range 100 {
+			step()
+			s.settleBriefly()
+		}
+		s.settle()
+		if after := living.Objects(); after > before {
+			t.Errorf("%s: %d objects are left:%s", name, after-before, difference(types, living.Types()))
+		}
+		if grown := resident(t) - memory; grown > 4<<20 {
+			t.Errorf("%s: %d KiB of memory are left", name, grown>>10)
+		}
+	}
+}
+
+// settleBriefly lets what is due happen.
+func (s *stage) settleBriefly() {
+	for glib.MainContextDefault().Iteration(false) {
+	}
+}
+
+func difference(before, after map[string]int) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if d := after[name] - before[name]; d > 0 {
+			fmt.Fprintf(&b, " %s %d", name, d)
+		}
+	}
+	return b.String()
+}
