@@ -1,0 +1,81 @@
+//go:build gtk
+
+package gui
+
+import (
+	"testing"
+	"unicode"
+
+	"qvmremote/dbus"
+	"qvmremote/test/life"
+)
+
+// records are those of the log that fit, as the service tells another client.
+func (s *scene) records(t *testing.T, f dbus.Filter) (all []dbus.Record) {
+	t.Helper()
+	for r, err := range s.client.Audit(t.Context(), f, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+func TestTimelineIsLive(t *testing.T) {
+	t.Parallel()
+	s := open(t, life.Options{}, "activity")
+	s.app.Find(t, "list item", "*, dom0, started*")
+	if a, err := s.Run(t.Context(), "work", "echo '<b>seen</b>' live; exit 7"); err != nil || a.Code != 7 {
+		t.Fatalf("the command ended with %+v: %v", a, err)
+	}
+	finals := s.records(t, dbus.Filter{Events: []string{"final"}})
+	if len(finals) != 1 {
+		t.Fatalf("%d commands ended", len(finals))
+	}
+	s.app.Find(t, "list item", "*work, exit 7: echo '<b>seen</b>'*").Press(t)
+	s.app.Find(t, "label", "Command")
+	s.Desktop.Key(t, "alt+Left")
+	s.app.Find(t, "label", "Activity")
+}
+
+func TestTimelineFilters(t *testing.T) {
+	t.Parallel()
+	s := open(t, life.Options{}, "activity")
+	for qube, script := range map[string]string{"work": "echo needle-one", "dev": "echo needle-two; exit 3"} {
+		if _, err := s.Run(t.Context(), qube, script); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.app.Find(t, "", "*work, exit 0: echo needle-one*")
+	s.app.Find(t, "", "*dev, exit 3: echo needle-two*")
+
+	search := s.app.Find(t, "", "Search what happened")
+	search.SetText(t, "needle-TWO")
+	s.app.Gone(t, "", "*work, exit 0: echo needle-one*")
+	s.app.Find(t, "", "*dev, exit 3: echo needle-two*")
+
+	search.SetText(t, "nowhere at all")
+	s.app.Find(t, "", "Nothing was found")
+}
+
+// TestForeignTextIsShownAsText: nothing that a qube wrote reaches the screen
+// but as characters that one sees.
+func TestForeignTextIsShownAsText(t *testing.T) {
+	t.Parallel()
+	s := open(t, life.Options{History: true}, "activity")
+	s.app.Find(t, "list item", "*<b>*")
+	for _, page := range []string{"ctrl+4", "ctrl+2", "ctrl+1"} {
+		s.Desktop.Key(t, page)
+		for _, n := range s.app.FindAll(t, "", "") {
+			for _, r := range n.Name {
+				if unicode.IsControl(r) && r != '\n' || unicode.In(r, unicode.Cf) {
+					t.Errorf("%s: %q has the character %U", page, n.Name, r)
+				}
+			}
+		}
+	}
+	if w, _ := s.Size(t); w != 1040 {
+		t.Errorf("the window has become %d pixels wide", w)
+	}
+}
