@@ -51,7 +51,10 @@ func (r *Runner) sweepSupervisors(ctx context.Context) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("supervisors of an earlier daemon do not die: %d", r.supervisors())
+	if left := r.supervisors(); len(left) > 0 {
+		return fmt.Errorf("supervisors of an earlier daemon do not die: %d", left)
+	}
+	return nil
 }
 
 // supervisors finds the living supervisors that work in Dir, by their
