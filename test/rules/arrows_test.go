@@ -28,6 +28,13 @@ var arrows = []arrow{
 	{Folder: "dbus/wire", Theirs: []string{"github.com/godbus/dbus/v5", "golang.org/x/sys"}},
 	{Folder: "dbus/service", Ours: []string{"queue", "dbus", "daemon"},
 		Theirs: []string{"github.com/godbus/dbus/v5", "golang.org/x/sys"}},
+	{Folder: "ui", Ours: []string{"queue"}, Theirs: []string{"C", "github.com/diamondburned"}},
+	{Folder: "resources", Theirs: []string{"github.com/diamondburned"}},
+	// What has no widgets can be tested everywhere, with the race detector.
+	{Folder: "gui", Ours: []string{"queue", "dbus"}},
+	{Folder: "gui/admin", Ours: []string{"queue", "dbus", "gui/link", "gui/prefs", "gui/timeline", "gui/words", "ui", "resources"},
+		Theirs: []string{"github.com/diamondburned"}},
+	{Folder: "cmd/qvm-remote-admin", Ours: []string{"queue", "gui/admin"}, Theirs: []string{"github.com/spf13/cobra"}},
 	{Folder: "cmd/qvm-remote", Ours: []string{"queue", "client"},
 		Theirs: []string{"github.com/spf13/cobra", "golang.org/x/sys", "golang.org/x/term"}},
 	{Folder: "cmd/qvm-remote-dom0", Ours: []string{"queue", "daemon", "dbus"},
@@ -98,6 +105,36 @@ func TestArrowsFindWhatIsWrong(t *testing.T) {
 		"other/a.go":          `package other`,
 	}))
 	finds(t, 6, faults)
+}
+
+// TestBindingsHaveTheirTag: without the tag gtk everything builds on any
+// machine, and the bindings' folder need not be there.
+func TestBindingsHaveTheirTag(t *testing.T) {
+	t.Parallel()
+	report(t, untagged(load(t)))
+	finds(t, 1, untagged(sample(t, map[string]string{
+		"ui/a.go":  "//go:build gtk\n\npackage ui; import \"github.com/diamondburned/gotk4/pkg/gtk/v4\"",
+		"gui/a.go": "package gui; import \"github.com/diamondburned/gotk4/pkg/gtk/v4\"",
+	})))
+}
+
+// untagged lists the files that need the bindings in every build.
+func untagged(t *Tree) []string {
+	var faults []string
+	for _, f := range t.Files {
+		tagged := false
+		for _, group := range f.AST.Comments {
+			for _, c := range group.List {
+				tagged = tagged || strings.HasPrefix(c.Text, "//go:build gtk")
+			}
+		}
+		for _, p := range f.Imports() {
+			if !tagged && Under(p, "github.com/diamondburned", Module+"/ui", Module+"/gui/admin", Module+"/resources") {
+				faults = append(faults, f.Path+" imports "+p+" without the tag gtk")
+			}
+		}
+	}
+	return faults
 }
 
 // TestNoMathRand: nothing here may be guessable, so no other source of

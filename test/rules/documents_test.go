@@ -125,7 +125,7 @@ func TestDocumentsNameRealTargets(t *testing.T) {
 
 var (
 	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	codePath = regexp.MustCompile("`((?:(?:cmd|client|daemon|test|docs|packaging|\\.ci)/[A-Za-z0-9._/-]*)|queue/[a-z_]+\\.go)`")
+	codePath = regexp.MustCompile("`((?:(?:cmd|client|daemon|gui|ui|resources|test|docs|packaging|\\.ci)/[A-Za-z0-9._/-]*)|queue/[a-z_]+\\.go)`")
 )
 
 // TestDocumentsNameRealFiles: relative links, and folders and files of this
@@ -169,7 +169,7 @@ func TestArchitectureNamesEveryPackage(t *testing.T) {
 	seen := map[string]bool{}
 	for _, f := range tree.Files {
 		dir := f.Dir()
-		if seen[dir] || !Under(dir, "queue", "client", "daemon", "cmd") {
+		if seen[dir] || !Under(dir, "queue", "client", "daemon", "cmd", "gui", "ui", "resources") {
 			continue
 		}
 		seen[dir] = true
