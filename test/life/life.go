@@ -29,7 +29,7 @@ import (
 )
 
 // patience bounds every wait for something that comes soon on an idle machine.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // Options differ from a house of three qubes whose executor runs and whose log
 // is empty but for their authorisation.
