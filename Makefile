@@ -8,6 +8,12 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME    ?= 10s
 BUILD       := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w"
 
+# The one set of flags for whatever imports the bindings to GTK: another one
+# compiles all of them again, which takes minutes (docs/gotk4.md).
+GTK      := -tags gtk -trimpath -buildvcs=false
+GTK_DIRS := ./ui/... ./gui/... ./resources/... ./cmd/qvm-remote-admin/... ./test/gui/... ./test/desktop/...
+GRESOURCE := resources/qvm-remote.gresource
+
 # -count=1: the end-to-end tests build and run programs, of which go's cache of
 # test results knows nothing.
 TEST := $(GO) test -count=1
@@ -21,7 +27,8 @@ export GORACE := atexit_sleep_ms=20 $(GORACE)
 CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-system build demo test test-core test-crash test-system floor lint vuln docs bench fuzz cover size install-dom0 uninstall-dom0 clean
+.PHONY: help setup setup-test setup-gui setup-system build build-gui gotk4 resources demo demo-gui screenshots \
+	test test-core test-crash test-gui test-system floor lint vuln docs bench fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +39,9 @@ setup: ## install what building and the demo need (asks first when not root)
 setup-test: ## install what the tests need as well (asks first when not root)
 	@packaging/setup/prerequisites test
 
+setup-gui: ## install what building and showing the desktop program needs
+	@packaging/setup/prerequisites gui
+
 setup-system: ## install what test-system needs (asks first when not root)
 	@packaging/setup/prerequisites system
 
@@ -39,14 +49,35 @@ build: ## build bin/qvm-remote and bin/qvm-remote-dom0, static and without cgo
 	$(BUILD) -o bin/qvm-remote ./cmd/qvm-remote
 	$(BUILD) -o bin/qvm-remote-dom0 ./cmd/qvm-remote-dom0
 
+gotk4: ## put the bindings to GTK together in build/gotk4
+	@GO=$(GO) packaging/gotk4/assemble
+
+resources: $(GRESOURCE) ## compile the views, styles and icons of the desktop programs
+
+$(GRESOURCE): resources/qvm-remote.gresource.xml $(shell find resources -name '*.ui' -o -name '*.css' -o -name '*.svg')
+	glib-compile-resources --sourcedir=resources --target=$@ $<
+
+build-gui: gotk4 resources ## build bin/qvm-remote-admin, which needs GTK 4.8 and libadwaita 1.2
+	CC=clang $(GO) build $(GTK) -ldflags "-s -w" -o bin/qvm-remote-admin ./cmd/qvm-remote-admin
+
 demo: setup build ## show the main job in a simulated dom0 with two qubes
 	@GO=$(GO) test/demo/demo.sh
 
-test: setup-test test-core ## set up and run every test
+demo-gui: setup-gui build build-gui ## show the desktop program on a simulated dom0 with life in it
+	@GO=$(GO) test/demo/demo-gui.sh
+
+screenshots: setup-test build build-gui ## render every page and dialog into build/screenshots
+	$(GO) run ./test/gui/screenshots build/screenshots
+
+test: setup-test test-core test-gui ## set up and run every test
 
 test-core: ## run every test that needs no GTK, then the crash tests
 	$(TEST) -race ./...
 	@$(MAKE) --no-print-directory test-crash
+
+test-gui: build gotk4 resources ## run the tests of the desktop program, on a screen of their own
+	CC=clang $(GO) vet $(GTK) $(GTK_DIRS)
+	CC=clang $(TEST) $(GTK) $(GTK_DIRS)
 
 test-crash: ## stop the daemon at each of its crash points and start it again
 ifneq ($(CRASH),)
@@ -90,6 +121,10 @@ PROGRAMS ?= bin
 bindir   := $(DESTDIR)$(PREFIX)/bin
 unitdir  := $(DESTDIR)$(PREFIX)/lib/systemd/system
 datadir  := $(DESTDIR)$(PREFIX)/share
+appdir   := $(datadir)/applications
+mandir   := $(datadir)/man
+icondir  := $(datadir)/icons/hicolor
+ADMIN    := org.qvmremote.Admin
 INSTALL  := install -p -m 0644
 INTERFACES := org.qvmremote1.Manager.xml org.qvmremote1.Qube.xml
 
@@ -113,5 +148,21 @@ uninstall-dom0: ## remove what install-dom0 installed; settings, keys and record
 		$(datadir)/polkit-1/actions/org.qvmremote1.policy $(INTERFACES:%=$(datadir)/dbus-1/interfaces/%)
 	rm -rf $(datadir)/licenses/qvm-remote-dom0
 
+install-admin: ## install dom0's desktop program, built before, below DESTDIR
+	install -d $(bindir) $(appdir) $(datadir)/metainfo $(mandir)/man1 $(icondir)/scalable/apps $(icondir)/symbolic/apps \
+		$(datadir)/licenses/qvm-remote-admin
+	install -p -m 0755 $(PROGRAMS)/qvm-remote-admin $(bindir)
+	$(INSTALL) resources/$(ADMIN).desktop $(appdir)
+	$(INSTALL) resources/$(ADMIN).metainfo.xml $(datadir)/metainfo
+	$(INSTALL) resources/icons/hicolor/scalable/apps/$(ADMIN).svg $(icondir)/scalable/apps
+	$(INSTALL) resources/icons/hicolor/symbolic/apps/$(ADMIN)-symbolic.svg $(icondir)/symbolic/apps
+	$(INSTALL) docs/man/qvm-remote-admin.1 $(mandir)/man1
+	$(INSTALL) LICENSE $(datadir)/licenses/qvm-remote-admin
+
+uninstall-admin: ## remove what install-admin installed
+	rm -f $(bindir)/qvm-remote-admin $(appdir)/$(ADMIN).desktop $(datadir)/metainfo/$(ADMIN).metainfo.xml \
+		$(icondir)/scalable/apps/$(ADMIN).svg $(icondir)/symbolic/apps/$(ADMIN)-symbolic.svg $(mandir)/man1/qvm-remote-admin.1
+	rm -rf $(datadir)/licenses/qvm-remote-admin
+
 clean: ## remove what was built
-	rm -rf bin build coverage.out
+	rm -rf bin build coverage.out $(GRESOURCE)

@@ -91,3 +91,29 @@ func TestInstallElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// desktopInstalled are the files of an installation of the desktop program.
+var desktopInstalled = []string{
+	"0755 usr/bin/qvm-remote-admin",
+	"0644 usr/share/applications/org.qvmremote.Admin.desktop",
+	"0644 usr/share/icons/hicolor/scalable/apps/org.qvmremote.Admin.svg",
+	"0644 usr/share/icons/hicolor/symbolic/apps/org.qvmremote.Admin-symbolic.svg",
+	"0644 usr/share/licenses/qvm-remote-admin/LICENSE",
+	"0644 usr/share/man/man1/qvm-remote-admin.1",
+	"0644 usr/share/metainfo/org.qvmremote.Admin.metainfo.xml",
+}
+
+func TestInstallDesktopProgram(t *testing.T) {
+	t.Parallel()
+	programs, dest := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(programs, "qvm-remote-admin"), "program", 0o700)
+	args := []string{"DESTDIR=" + dest, "PROGRAMS=" + programs}
+	runMake(t, append(args, "install-admin")...)
+	if got := files(t, dest); !slices.Equal(got, desktopInstalled) {
+		t.Errorf("installed:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(desktopInstalled, "\n"))
+	}
+	runMake(t, append(args, "uninstall-admin")...)
+	if got := files(t, dest); len(got) > 0 {
+		t.Errorf("left: %q", got)
+	}
+}
