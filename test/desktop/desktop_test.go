@@ -124,30 +124,3 @@ func TestKeysByName(t *testing.T) {
 		}
 	}
 }
-
-// others stands for a test, for what it says when it fails.
-type others struct{ said string }
-
-func (*others) Helper() {}
-
-func (o *others) Fatalf(format string, _ ...any) {
-	o.said = format
-	panic(o)
-}
-
-// fails runs what, which has to fail.
-func fails(t *testing.T, what func(t T)) {
-	t.Helper()
-	o := &others{}
-	func() {
-		defer func() {
-			if r := recover(); r != nil && r != any(o) {
-				panic(r)
-			}
-		}()
-		what(o)
-	}()
-	if o.said == "" {
-		t.Error("it did not fail")
-	}
-}

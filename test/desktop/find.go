@@ -10,17 +10,16 @@ import (
 	"qvmremote/queue"
 )
 
-// App waits for a program's application, by the name that it gives itself.
+// App waits for a program's application, by the name that it gives itself: with
+// GTK that is the name of the program's file.
 func (d *Desktop) App(t T, name string) *Node {
 	t.Helper()
 	var found *Node
 	var others []string
-	Await(t, "there is an application "+name, func() bool {
-		ctx, cancel := callTime()
-		defer cancel()
+	err := wait(func(ctx context.Context) (bool, error) {
 		apps, err := d.childrenOf(ctx, registry)
 		if err != nil {
-			t.Fatalf("ask which applications there are: %v", err)
+			return false, fmt.Errorf("ask which applications there are: %w", err)
 		}
 		others = nil
 		for _, a := range apps {
@@ -30,12 +29,15 @@ func (d *Desktop) App(t T, name string) *Node {
 			}
 			if v.Value() == name {
 				found = &Node{d: d, ref: a, Name: name, Role: "application"}
-				return true
+				return true, nil
 			}
 			others = append(others, fmt.Sprint(v.Value()))
 		}
-		return false
+		return false, nil
 	})
+	if err != nil {
+		t.Fatalf("there is no application %q, but these: %q: %v", name, others, err)
+	}
 	return found
 }
 
@@ -130,7 +132,7 @@ func (n *Node) FindAll(t T, role, name string) []*Node {
 func (n *Node) Find(t T, role, name string) *Node {
 	t.Helper()
 	var found []*Node
-	err := n.wait(func(ctx context.Context) (ok bool, err error) {
+	err := wait(func(ctx context.Context) (ok bool, err error) {
 		found, err = n.all(ctx, role, name, 1)
 		return len(found) > 0, err
 	})
@@ -144,7 +146,7 @@ func (n *Node) Find(t T, role, name string) *Node {
 // is gone will do.
 func (n *Node) Gone(t T, role, name string) {
 	t.Helper()
-	err := n.wait(func(ctx context.Context) (bool, error) {
+	err := wait(func(ctx context.Context) (bool, error) {
 		found, err := n.all(ctx, role, name, 1)
 		return len(found) == 0 && (err == nil || ctx.Err() == nil), err
 	})
@@ -157,7 +159,7 @@ func (n *Node) Gone(t T, role, name string) {
 func (n *Node) Focused(t T) *Node {
 	t.Helper()
 	var found *Node
-	err := n.wait(func(ctx context.Context) (bool, error) {
+	err := wait(func(ctx context.Context) (bool, error) {
 		fresh, err := n.look(ctx)
 		if err != nil {
 			return false, err
@@ -177,7 +179,7 @@ func (n *Node) Focused(t T) *Node {
 }
 
 // wait asks until the answer is yes; the last error says why it never was.
-func (n *Node) wait(yes func(context.Context) (bool, error)) error {
+func wait(yes func(context.Context) (bool, error)) error {
 	for late := time.Now().Add(patience); ; time.Sleep(pause) {
 		ctx, cancel := callTime()
 		ok, err := yes(ctx)

@@ -3,6 +3,7 @@
 package desktop
 
 import (
+	"fmt"
 	"image/png"
 	"os"
 	"os/exec"
@@ -83,6 +84,9 @@ func pressed(t *testing.T, program string) {
 	app.Find(t, "button", "Wink").Press(t)
 	hears(t, p, "winked")
 	fails(t, func(o T) { app.Find(t, "button", "Never").Press(o) })
+	if said := fails(t, func(o T) { d.App(o, "simple") }); !strings.Contains(said, `"sample"`) {
+		t.Errorf("who waits for another application is not told of this one: %s", said)
+	}
 }
 
 func keysAndPages(t *testing.T, program string) {
@@ -160,4 +164,32 @@ func picture(t *testing.T, d *Desktop) {
 	if corner == 0xffff || inside != 0xffff {
 		t.Errorf("the corner has opacity %#x, the middle %#x", corner, inside)
 	}
+}
+
+// others stands for a test, for what it says when it fails.
+type others struct{ said string }
+
+func (*others) Helper() {}
+
+func (o *others) Fatalf(format string, args ...any) {
+	o.said = fmt.Sprintf(format, args...)
+	panic(o)
+}
+
+// fails runs what, which has to fail, and returns what it says then.
+func fails(t *testing.T, what func(t T)) string {
+	t.Helper()
+	o := &others{}
+	func() {
+		defer func() {
+			if r := recover(); r != nil && r != any(o) {
+				panic(r)
+			}
+		}()
+		what(o)
+	}()
+	if o.said == "" {
+		t.Error("it did not fail")
+	}
+	return o.said
 }
