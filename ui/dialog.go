@@ -111,7 +111,7 @@ func (v *questionView) respond() {
 }
 
 func (v *questionView) native() C.guintptr {
-	return C.guintptr(glib.InternObject(v.Dialog).Native())
+	return C.guintptr(glib.BaseObject(v.Dialog).Native())
 }
 
 func gboolean(b bool) C.gboolean {

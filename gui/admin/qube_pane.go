@@ -20,13 +20,13 @@ type qubePane struct {
 	scope *ui.Scope // of the look at this qube
 	now   dbus.Qube
 
-	chip                                       *ui.Chip
-	pill                                       ui.Pill
-	fingerprint, next, since, looked           ui.Row
-	last, counts, power, pending, found, notes ui.Row
-	copy, activity, start, shut                *gtk.Button
-	entries                                    rows[dbus.QueueEntry]
-	asking                                     bool
+	chip                             *ui.Chip
+	pill                             ui.Pill
+	fingerprint, next, since, looked ui.Row
+	last, counts, power, found       ui.Row
+	copy, activity, start, shut      *gtk.Button
+	entries                          rows[dbus.QueueEntry]
+	asking                           bool
 }
 
 func newQubePane(q *qubes) *qubePane {
