@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"image"
 	"strings"
+
+	"github.com/godbus/dbus/v5"
 )
 
 // ofWindow asks for places in the window, not on the screen.
@@ -64,7 +66,10 @@ func (n *Node) uncovered(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return top.Path == noPath || n.kin(top), nil
+	if top.Path == noPath || n.kin(top) {
+		return true, nil
+	}
+	return n.holds(ctx, top)
 }
 
 // noPath is where GTK says that there is nothing.
@@ -77,7 +82,8 @@ func (n *Node) pick(ctx context.Context, at image.Point) (top ref, err error) {
 	return top, err
 }
 
-// kin reports whether other is the node, above it or below it.
+// kin reports whether other is the node, above it or below it, as far as the
+// tree was read.
 func (n *Node) kin(other ref) bool {
 	for p := n; p != nil; p = p.Parent {
 		if p.ref == other {
@@ -85,6 +91,26 @@ func (n *Node) kin(other ref) bool {
 		}
 	}
 	return !n.each(func(c *Node) bool { return c.ref != other })
+}
+
+// holds asks whether the node is above other now. What the pointer meets may be
+// newer than the tree that was read, or stand in none, as the presentational
+// parts of a row do.
+func (n *Node) holds(ctx context.Context, other ref) (bool, error) {
+	for range maxTreeLevels {
+		var v dbus.Variant
+		err := n.d.object(other).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, accessible, "Parent").Store(&v)
+		if err == nil {
+			err = v.Store(&other)
+		}
+		if err != nil || other.Path == noPath || other.Path == rootPath {
+			return false, err
+		}
+		if other == n.ref {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // wheelLimit is how often the wheel is turned to bring something into sight.
