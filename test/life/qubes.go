@@ -52,7 +52,7 @@ func (h *House) person(name, label string) error {
 	if err := h.Install(name, h.programs.Client, "qvm-remote"); err != nil {
 		return err
 	}
-	key, layout := queue.GenerateKey().Reveal(), h.layout(name)
+	key, layout := queue.GenerateKey().Reveal(), h.Layout(name)
 	if err := layout.Make(); err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (h *House) introduce(ctx context.Context) error {
 
 // Key is the key that a qube has.
 func (h *House) Key(qube string) (queue.Key, error) {
-	b, err := os.ReadFile(h.layout(qube).Key())
+	b, err := os.ReadFile(h.Layout(qube).Key())
 	if err != nil {
 		return queue.Key{}, err
 	}
@@ -116,8 +116,8 @@ func (h *House) dom0(ctx context.Context, stdin []byte, args ...string) error {
 	return nil
 }
 
-// layout is where the qube's files lie, seen from outside.
-func (h *House) layout(qube string) queue.Layout {
+// Layout is where the qube's files lie, seen from outside.
+func (h *House) Layout(qube string) queue.Layout {
 	return queue.Layout{Root: filepath.Join(h.QubePath(qube, "home"), queue.FolderName)}
 }
 

@@ -90,7 +90,7 @@ func (h *House) Craft(qube, script string) (Submission, error) {
 
 // Put lays a request into a qube's queue, signed.
 func (h *House) Put(qube string, s Submission) error {
-	l := h.layout(qube)
+	l := h.Layout(qube)
 	if err := queue.Publish(l.Body(s.ID), []byte(s.Script)); err != nil {
 		return err
 	}
