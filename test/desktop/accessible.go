@@ -2,7 +2,9 @@ package desktop
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -92,8 +94,13 @@ type asked struct {
 	properties, role, state, kids *dbus.Call
 }
 
-// tree reads a node with all that is visible below it. Each level is asked at
-// once, because the answers come from the program's main loop, one by one.
+// atOnce is how many nodes are asked about together. Each takes four calls, and
+// a bus allows no more than 128 of one connection to wait.
+const atOnce = 30
+
+// tree reads a node with all that is visible below it. Those of a level are
+// asked together, because the answers come from the program's main loop, one by
+// one.
 func (d *Desktop) tree(ctx context.Context, r ref) (*Node, error) {
 	root := &Node{d: d, ref: r}
 	level, seen := []*Node{root}, 0
@@ -102,28 +109,44 @@ func (d *Desktop) tree(ctx context.Context, r ref) (*Node, error) {
 			return nil, fmt.Errorf("more than %d nodes, or %d levels of them", maxNodes, maxTreeLevels)
 		}
 		var next []*Node
-		for _, q := range d.ask(ctx, level) {
-			kids, err := q.answer()
+		for some := range slices.Chunk(level, atOnce) {
+			found, err := d.below(ctx, root, some)
 			if err != nil {
-				if q.node == root || ctx.Err() != nil {
-					return nil, err
-				}
-				q.node.leave() // it has gone meanwhile
-				continue
+				return nil, err
 			}
-			if !q.node.had(Visible) && q.node != root {
-				continue
-			}
-			for _, k := range kids {
-				child := &Node{d: d, ref: k, Parent: q.node}
-				q.node.Children = append(q.node.Children, child)
-			}
-			next = append(next, q.node.Children...)
+			next = append(next, found...)
 		}
 		level = next
 	}
 	return root, nil
 }
+
+// below asks about nodes, drops those that have gone meanwhile, and returns what
+// is in the others.
+func (d *Desktop) below(ctx context.Context, root *Node, nodes []*Node) (next []*Node, err error) {
+	for _, q := range d.ask(ctx, nodes) {
+		kids, err := q.answer()
+		var refused dbus.Error
+		switch {
+		case err == nil:
+		case q.node != root && errors.As(err, &refused) && refused.Name != limitsExceeded:
+			q.node.leave()
+			continue
+		default:
+			return nil, fmt.Errorf("ask about %v: %w", q.node, err)
+		}
+		if !q.node.had(Visible) && q.node != root {
+			continue
+		}
+		for _, k := range kids {
+			q.node.Children = append(q.node.Children, &Node{d: d, ref: k, Parent: q.node})
+		}
+		next = append(next, q.node.Children...)
+	}
+	return next, nil
+}
+
+const limitsExceeded = "org.freedesktop.DBus.Error.LimitsExceeded"
 
 func (n *Node) leave() {
 	for i, c := range n.Parent.Children {

@@ -10,6 +10,7 @@ package desktop
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,9 @@ type Options struct {
 	Width, Height int
 	// Env are more variables for the programs, after those of [Desktop.Env].
 	Env []string
+	// User is whose the programs are, and what they may read and write here; 0
+	// is who runs the test. Only root can give it.
+	User int
 }
 
 // T is what fails where the desktop is not as expected: a test, or what stands
@@ -78,7 +82,7 @@ func New(o Options) (*Desktop, error) {
 		o.Height = 1024
 	}
 	d := &Desktop{options: o}
-	for _, step := range []func() error{d.folders, d.openScreen, d.openBuses, d.openRegistry} {
+	for _, step := range []func() error{d.folders, d.openScreen, d.giveAway, d.openBuses, d.openRegistry} {
 		if err := step(); err != nil {
 			d.Close()
 			return nil, err
@@ -113,6 +117,19 @@ func (d *Desktop) folders() error {
 		}
 	}
 	return os.WriteFile(d.file("config/gtk-4.0/settings.ini"), []byte(settings), 0o600)
+}
+
+// giveAway makes everything in the folder so far the user's.
+func (d *Desktop) giveAway() error {
+	if d.options.User == 0 {
+		return nil
+	}
+	return filepath.WalkDir(d.dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, d.options.User, d.options.User)
+	})
 }
 
 func (d *Desktop) file(name string) string { return filepath.Join(d.dir, name) }

@@ -2,6 +2,7 @@ package desktop
 
 import (
 	"os/exec"
+	"syscall"
 	"time"
 
 	"qvmremote/test/child"
@@ -25,6 +26,9 @@ func (d *Desktop) Launch(t T, env []string, name string, args ...string) *Progra
 	cmd := exec.Command(name, args...)
 	cmd.Env, cmd.Dir = append(d.Env(), env...), d.file("home")
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &p.said, &p.said, endLimit
+	if id := uint32(d.options.User); id != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: id, Gid: id}}
+	}
 	var err error
 	if p.child, err = child.Start(cmd); err != nil {
 		t.Fatalf("launch %s: %v", name, err)

@@ -29,6 +29,9 @@ const buildLimit = 15 * time.Minute
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "qvm-remote-gui-")
 	if err == nil {
+		err = os.Chmod(dir, 0o755) // for programs of another user
+	}
+	if err == nil {
 		err = build(dir)
 	}
 	code := 1
@@ -66,11 +69,16 @@ type scene struct {
 	run    *desktop.Program
 }
 
-// open makes a scene that shows a page.
+// open makes a scene that shows a page, for whom the service does everything.
 func open(t *testing.T, o life.Options, page string) *scene {
 	t.Helper()
-	o.Programs = programs
-	s := &scene{House: life.Start(t, o), Desktop: desktop.Start(t, desktop.Options{Width: 1280, Height: 2400})}
+	return openAs(t, 0, o, page)
+}
+
+// openAs makes a scene of another user, whom polkit is asked about.
+func openAs(t *testing.T, user int, o life.Options, page string) *scene {
+	t.Helper()
+	s := prepare(t, user, o)
 	client, err := dbus.Dial(t.Context(), s.BusAddress)
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +86,19 @@ func open(t *testing.T, o life.Options, page string) *scene {
 	t.Cleanup(func() { _ = client.Close() })
 	s.client = client
 	s.launch(t, page)
+	return s
+}
+
+// prepare makes a scene on which the program is not started yet.
+func prepare(t *testing.T, user int, o life.Options) *scene {
+	t.Helper()
+	o.Programs = programs
+	s := &scene{House: life.Start(t, o), Desktop: desktop.Start(t, desktop.Options{Width: 1280, Height: 2400, User: user})}
+	t.Cleanup(func() {
+		if t.Failed() && s.run != nil {
+			t.Logf("the program said:\n%s", s.run.Said())
+		}
+	})
 	return s
 }
 

@@ -41,6 +41,7 @@ type Options struct {
 	History  bool     // one command of each outcome, really run; see [House.LiveThrough]
 	Running  bool     // one command that runs until it is cancelled
 	Stopped  bool     // leave the executor stopped; the bus starts the manager
+	Policy   string   // more rules of the bus, as XML
 }
 
 // House is one simulated dom0. Its methods may be called from several
@@ -104,7 +105,7 @@ func (h *House) build(ctx context.Context, o Options) error {
 		func() error { return h.people(max(o.Qubes, 0)) },
 		func() error { return h.remember(ctx, o.Records) },
 		func() error { return h.introduce(ctx) },
-		h.furnish,
+		func() error { return h.furnish(bus.Options{Policy: o.Policy}) },
 	} {
 		if err := step(); err != nil {
 			return err
@@ -164,9 +165,9 @@ func (h *House) place(ctx context.Context, dir string) (string, error) {
 }
 
 // furnish puts systemd, polkit and both units on a bus.
-func (h *House) furnish() error {
+func (h *House) furnish(o bus.Options) error {
 	var err error
-	if h.Bus, err = bus.New(bus.Options{}); err != nil {
+	if h.Bus, err = bus.New(o); err != nil {
 		return err
 	}
 	h.BusAddress = h.Bus.Address
@@ -255,6 +256,10 @@ func (h *House) Stop(ctx context.Context) error {
 
 // Kill ends the executor without a warning, as a crash does.
 func (h *House) Kill() { h.executor.Kill() }
+
+// Signal sends the executor a signal: SIGSTOP makes a service that does not
+// answer.
+func (h *House) Signal(s os.Signal) error { return h.executor.Signal(s) }
 
 // Deny makes polkit refuse everybody but root, as a person does who closes the
 // password dialog.

@@ -34,6 +34,10 @@ func (a authority) CheckAuthorization(s subject, action string, details map[stri
 		if dead {
 			return result{}, failure("Cancelled", "the question was cancelled")
 		}
+		if answer == Keep && flags&AllowInteraction != 0 && !allowed {
+			a.f.change(func() { a.f.allowed = append(slices.Clip(a.f.allowed), action) })
+			allowed = true
+		}
 		if answer != Hang {
 			return answer.to(allowed, flags)
 		}
@@ -53,6 +57,8 @@ func (answer Answer) to(allowed bool, flags uint32) (any, *dbus.Error) {
 	case Password:
 		mayAsk := flags&AllowInteraction != 0
 		return result{mayAsk, !mayAsk, none}, nil
+	case Keep:
+		return result{allowed, !allowed, none}, nil
 	case Challenge:
 		return result{false, true, none}, nil
 	case Dismissed:

@@ -34,6 +34,7 @@ type Answer int
 const (
 	ByList    Answer = iota // yes to the actions of SetAllowed, no to others
 	Password                // yes where a password may be asked for, otherwise Challenge
+	Keep                    // as Password, and what a password was given for goes on to the list
 	Challenge               // no, but a password would help
 	Dismissed               // no, and somebody closed the password dialog
 	Failure                 // an error, as for an action that polkit does not know

@@ -165,6 +165,16 @@ func (p *Program) asked() *process {
 	return p.now
 }
 
+// Signal sends the program a signal; it is an error that it does not run.
+func (p *Program) Signal(s os.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.now == nil {
+		return os.ErrProcessDone
+	}
+	return p.now.Signal(s)
+}
+
 // Kill ends the program without a warning, as a crash does.
 func (p *Program) Kill() {
 	p.mu.Lock()
