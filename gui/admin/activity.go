@@ -62,7 +62,7 @@ type activity struct {
 	small   bool
 	asks    bool   // a fetch is under way
 	problem string // why nothing can be shown
-	filters filters
+	filters *filters
 	detail  *detailPane
 	export  *export
 }

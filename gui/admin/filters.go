@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/diamondburned/gotk4/pkg/gtk/v4"
-
 	"qvmremote/gui/timeline"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
@@ -19,6 +17,8 @@ type filters struct {
 	now     timeline.Filter
 	names   []string // of the qubes in the first choice, after "All qubes"
 	setting bool     // the program, not a person, changes a choice
+
+	qube, kind, since *ui.Choice
 }
 
 var kinds = []struct {
@@ -36,8 +36,8 @@ var times = []struct {
 	{0, "Any time"}, {time.Hour, "Last hour"}, {24 * time.Hour, "Last day"}, {7 * 24 * time.Hour, "Last week"}, {30 * 24 * time.Hour, "Last month"},
 }
 
-func newFilters(a *activity) filters {
-	f := filters{activity: a}
+func newFilters(a *activity) *filters {
+	f := &filters{activity: a}
 	var kindWords, timeWords []string
 	for _, k := range kinds {
 		kindWords = append(kindWords, k.word)
@@ -45,16 +45,18 @@ func newFilters(a *activity) filters {
 	for _, t := range times {
 		timeWords = append(timeWords, t.word)
 	}
-	a.Kind.SetModel(gtk.NewStringList(kindWords))
-	a.Since.SetModel(gtk.NewStringList(timeWords))
-	a.Qube.SetModel(gtk.NewStringList([]string{"All qubes"}))
-	changed := func() { a.filters.changed() }
-	for _, d := range []*gtk.DropDown{a.Qube, a.Kind, a.Since} {
-		a.scope.Bind(d, d.NotifyProperty("selected", changed))
-	}
+	f.setting = true // until the words are there
+	changed := f.changed
+	f.qube = ui.NewChoice(a.scope, a.Qube, "Qube", changed)
+	f.kind = ui.NewChoice(a.scope, a.Kind, "Outcome", changed)
+	f.since = ui.NewChoice(a.scope, a.Since, "Time", changed)
 	a.scope.Bind(a.Search, a.Search.ConnectSearchChanged(changed))
 	a.scope.Bind(a.Pattern, a.Pattern.ConnectToggled(changed))
 	a.scope.Bind(a.Search, a.Search.ConnectStopSearch(func() { a.Search.SetText("") }))
+	f.qube.Offer([]string{"All qubes"}, 0)
+	f.kind.Offer(kindWords, 0)
+	f.since.Offer(timeWords, 0)
+	f.setting = false
 	return f
 }
 
@@ -72,8 +74,7 @@ func (f *filters) report() {
 	}
 	f.names = names
 	f.setting = true
-	f.Qube.SetModel(gtk.NewStringList(append([]string{"All qubes"}, names...)))
-	f.Qube.SetSelected(uint(1 + slices.Index(names, f.now.Qube)))
+	f.qube.Offer(append([]string{"All qubes"}, names...), 1+slices.Index(names, f.now.Qube))
 	f.setting = false
 }
 
