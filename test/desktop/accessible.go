@@ -85,8 +85,8 @@ func (d *Desktop) childrenOf(ctx context.Context, r ref) ([]ref, error) {
 	return list, err
 }
 
-// had reports whether the node was in a state when it was found.
-func (n *Node) had(s State) bool { return n.states&(1<<s) != 0 }
+// Has reports whether the node was in a state when it was found.
+func (n *Node) Has(s State) bool { return n.states&(1<<s) != 0 }
 
 // asked are the questions about one node, on their way.
 type asked struct {
@@ -135,7 +135,7 @@ func (d *Desktop) below(ctx context.Context, root *Node, nodes []*Node) (next []
 		default:
 			return nil, fmt.Errorf("ask about %v: %w", q.node, err)
 		}
-		if !q.node.had(Visible) && q.node != root {
+		if !q.node.Has(Visible) && q.node != root {
 			continue
 		}
 		for _, k := range kids {

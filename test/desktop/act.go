@@ -87,7 +87,7 @@ func (n *Node) part(name string) (*Node, error) {
 	}
 	var found *Node
 	fresh.each(func(c *Node) bool {
-		if c.had(Visible) && c.has(name) {
+		if c.Has(Visible) && c.has(name) {
 			found = c
 		}
 		return found == nil

@@ -63,7 +63,7 @@ func (n *Node) each(visit func(*Node) bool) bool {
 // is reports whether a node is what a search is for: "" is anything, and an
 // asterisk at either end of a name is whatever stands there.
 func (n *Node) is(role, name string) bool {
-	if !n.had(Visible) || role != "" && n.Role != role {
+	if !n.Has(Visible) || role != "" && n.Role != role {
 		return false
 	}
 	part, after := strings.CutSuffix(name, "*")
@@ -89,13 +89,18 @@ func twice(full, name string) bool {
 
 // all is what a search finds, the first ones up to a limit.
 func (n *Node) all(ctx context.Context, role, name string, limit int) ([]*Node, error) {
+	return n.such(ctx, func(c *Node) bool { return c.is(role, name) }, limit)
+}
+
+// such are the nodes that can be seen and are so.
+func (n *Node) such(ctx context.Context, so func(*Node) bool, limit int) ([]*Node, error) {
 	fresh, err := n.look(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var found []*Node
 	fresh.each(func(c *Node) bool {
-		if c.is(role, name) {
+		if so(c) {
 			found = append(found, c)
 		}
 		return true
@@ -123,6 +128,18 @@ func (n *Node) FindAll(t T, role, name string) []*Node {
 	found, err := n.all(ctx, role, name, maxNodes)
 	if err != nil {
 		t.Fatalf("look for %s: %v", described(role, name), err)
+	}
+	return found
+}
+
+// Such is what is visible below n, now, and is so.
+func (n *Node) Such(t T, so func(*Node) bool) []*Node {
+	t.Helper()
+	ctx, cancel := callTime()
+	defer cancel()
+	found, err := n.such(ctx, func(c *Node) bool { return c.Has(Visible) && so(c) }, maxNodes)
+	if err != nil {
+		t.Fatalf("look at what is below %v: %v", n, err)
 	}
 	return found
 }
@@ -159,23 +176,75 @@ func (n *Node) Gone(t T, role, name string) {
 func (n *Node) Focused(t T) *Node {
 	t.Helper()
 	var found *Node
-	err := wait(func(ctx context.Context) (bool, error) {
-		fresh, err := n.look(ctx)
-		if err != nil {
-			return false, err
-		}
-		fresh.each(func(c *Node) bool {
-			if c.had(Focused) {
-				found = c
-			}
-			return true
-		})
-		return found != nil, nil
+	err := wait(func(context.Context) (ok bool, err error) {
+		found, err = n.focused()
+		return found != nil, err
 	})
 	if err != nil {
 		t.Fatalf("nothing has the focus: %v\n%s", err, n.text())
 	}
 	return found
+}
+
+// focused is what has the focus now, nil for nothing.
+func (n *Node) focused() (found *Node, err error) {
+	ctx, cancel := callTime()
+	defer cancel()
+	fresh, err := n.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fresh.each(func(c *Node) bool {
+		if c.Has(Focused) {
+			found = c
+		}
+		return true
+	})
+	return found, nil
+}
+
+// Walk presses a key, such as Tab, until the focus is on what a search for role
+// and name finds, and returns that.
+func (n *Node) Walk(t T, key, role, name string) *Node {
+	t.Helper()
+	var passed []string
+	for range tabLimit {
+		at, err := n.inFront(t).focused()
+		if err != nil {
+			t.Fatalf("look for what has the focus: %v", err)
+		}
+		if at != nil && at.is(role, name) {
+			return at
+		}
+		n.d.Key(t, key)
+		if at == nil { // nothing has had it yet
+			n.inFront(t).Focused(t)
+			continue
+		}
+		passed = append(passed, at.String())
+		Await(t, fmt.Sprintf("%s leads away from %v", key, at), func() bool { return !at.Is(Focused) })
+	}
+	t.Fatalf("%s leads to no %s, but to %q", key, described(role, name), passed)
+	return nil
+}
+
+// inFront is the application's window that keys go to: a dialog, where there is
+// one. (GTK 4.8 does not say of dialogs that they are active.)
+func (n *Node) inFront(t T) *Node {
+	t.Helper()
+	ctx, cancel := callTime()
+	defer cancel()
+	fresh, err := n.look(ctx)
+	if err != nil || len(fresh.Children) == 0 {
+		t.Fatalf("%v has no window: %v", n, err)
+	}
+	front := fresh.Children[0]
+	for _, w := range fresh.Children {
+		if w.Has(Modal) || w.Has(Active) && !front.Has(Modal) {
+			front = w
+		}
+	}
+	return front
 }
 
 // wait asks until the answer is yes; the last error says why it never was.
@@ -221,14 +290,14 @@ func (n *Node) Dump(w io.Writer) error {
 func (n *Node) dump(w io.Writer, depth int) error {
 	var said []string
 	for s := range State(64) {
-		if name, ok := stateNames[s]; ok && n.had(s) && s != Visible && s != Enabled && s != Sensitive && s != Focusable {
+		if name, ok := stateNames[s]; ok && n.Has(s) && s != Visible && s != Enabled && s != Sensitive && s != Focusable {
 			said = append(said, name)
 		}
 	}
 	switch {
-	case !n.had(Visible):
+	case !n.Has(Visible):
 		said = append(said, "hidden")
-	case !n.had(Sensitive):
+	case !n.Has(Sensitive):
 		said = append(said, "insensitive")
 	}
 	line := strings.Repeat("  ", depth) + n.Role + " " + queue.Quote(n.Name, 200)
