@@ -73,10 +73,12 @@ func (c *dayChart) stale()   { c.fetch.stale() }
 func (c *dayChart) refresh() { c.fetch.refresh() }
 
 func (c *dayChart) ask() {
-	now := time.Now()
-	from := now.Truncate(time.Hour).Add(time.Hour - dayLength)
+	// To the end of this hour: times on the bus are whole seconds, and what
+	// ended in this one counts.
+	to := time.Now().Truncate(time.Hour).Add(time.Hour)
+	from := to.Add(-dayLength)
 	look(c.desk, c.scope, func(ctx context.Context, client *dbus.Client) ([]dbus.Span, error) {
-		return client.CountCommands(ctx, from, now, time.Hour, "")
+		return client.CountCommands(ctx, from, to, time.Hour, "")
 	}, func(spans []dbus.Span, err error) {
 		c.fetch.done()
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
 	"qvmremote/gui/words"
@@ -17,6 +18,9 @@ type recent struct {
 	*desk
 	scope *ui.Scope
 	list  rows[dbus.Record]
+	now   []dbus.Record // what the rows show
+	open  func(dbus.Record)
+	heard bool // the list is listened to
 	small bool
 	made  []*ui.TimelineRow
 	fetch refresher
@@ -28,24 +32,20 @@ const (
 )
 
 func newRecent(d *desk, s *ui.Scope, group *adw.PreferencesGroup, open func(dbus.Record)) *recent {
-	r := &recent{desk: d, scope: s}
+	r := &recent{desk: d, scope: s, open: open}
 	r.fetch = refresher{scope: s, again: r.ask, dirty: true}
-	r.list = rows[dbus.Record]{group: group, empty: "Nothing has happened yet.", make: func() shownRow[dbus.Record] { return r.newRow(open) }}
+	r.list = rows[dbus.Record]{group: group, empty: "Nothing has happened yet.", make: r.newRow}
 	return r
 }
 
-func (r *recent) newRow(open func(dbus.Record)) shownRow[dbus.Record] {
-	scope := ui.NewScope(r.scope)
+func (r *recent) newRow() shownRow[dbus.Record] {
 	line := ui.NewTimelineRow()
 	line.Narrow(r.small)
 	r.made = append(r.made, line)
 	row := adw.NewPreferencesRow()
 	row.SetChild(line)
 	row.SetActivatable(true)
-	var now dbus.Record
-	scope.Bind(row, row.ConnectActivate(func() { open(now) }))
-	return shownRow[dbus.Record]{widget: row, close: scope.Close, set: func(rec dbus.Record) {
-		now = rec
+	return shownRow[dbus.Record]{widget: row, set: func(rec dbus.Record) {
 		m := moment(rec, r.labels[rec.Qube], words.Clock(rec.Time))
 		line.Set(m)
 		ui.Name(row, m.Sentence())
@@ -83,8 +83,28 @@ func (r *recent) ask() {
 			r.list.show(nil)
 			return
 		}
-		r.list.show(newest(records, recentShown))
+		r.now = newest(records, recentShown)
+		r.list.show(r.now)
+		r.listen()
 	})
+}
+
+// listen opens what is pressed. A row's own signal is for the keyboard alone;
+// that of the list, which the group makes with its first row, is for both.
+func (r *recent) listen() {
+	if r.heard || r.list.len() == 0 {
+		return
+	}
+	list, ok := gtk.BaseWidget(r.list.have[0].widget).Parent().(*gtk.ListBox)
+	if !ok {
+		return
+	}
+	r.heard = true
+	r.scope.Bind(list, list.ConnectRowActivated(func(row *gtk.ListBoxRow) {
+		if i := row.Index(); i < len(r.now) {
+			r.open(r.now[i])
+		}
+	}))
 }
 
 // newest are the first n of records that are rows of a timeline; a final one

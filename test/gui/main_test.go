@@ -79,14 +79,20 @@ func open(t *testing.T, o life.Options, page string) *scene {
 func openAs(t *testing.T, user int, o life.Options, page string) *scene {
 	t.Helper()
 	s := prepare(t, user, o)
+	s.connect(t)
+	s.launch(t, page)
+	return s
+}
+
+// connect makes the other client.
+func (s *scene) connect(t *testing.T) {
+	t.Helper()
 	client, err := dbus.Dial(t.Context(), s.BusAddress)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	s.client = client
-	s.launch(t, page)
-	return s
 }
 
 // prepare makes a scene on which the program is not started yet.

@@ -1,0 +1,59 @@
+//go:build gtk
+
+package gui
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"qvmremote/dbus"
+	"qvmremote/test/desktop"
+	"qvmremote/test/life"
+)
+
+// left writes what the program would have kept of its last run.
+func (s *scene) left(t *testing.T, text string) {
+	t.Helper()
+	dir := s.configFolder(t)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "admin.conf"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNarrow: at 360 pixels everything is reached, one page at a time.
+func TestNarrow(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, 0, life.Options{Stopped: true})
+	s.left(t, "width 360\nheight 720\n")
+	s.connect(t)
+	s.launch(t, "overview")
+	if w, _ := s.Size(t); w != 360 {
+		t.Errorf("the window is %d wide", w)
+	}
+	s.app.Find(t, "button", "Start").Press(t)
+	s.becomes(t, "the executor runs", func(m dbus.Manager) bool { return m.State == dbus.Running })
+	s.ran(t, "work", "echo a rather long command that does not fit on one line of a narrow window")
+
+	s.app.Find(t, "button", "Back*").Press(t)
+	s.app.Gone(t, "label", "Running")
+	s.app.Find(t, "list item", "Activity").Press(t)
+	s.app.Find(t, "list item", "*echo a rather long*").Press(t)
+	s.app.Find(t, "label", "Steps in the record")
+	s.app.Find(t, "button", "Back*").Press(t)
+	s.app.Find(t, "button", "Choose what is shown*").Toggle(t)
+	s.choose(t, "Outcome", "Failed")
+	s.app.Find(t, "", "Nothing was found")
+	s.app.Find(t, "button", "Back*").Press(t)
+	s.app.Find(t, "list item", "Qubes").Press(t)
+	s.app.Find(t, "list item", "work, label*").Press(t)
+	s.app.Find(t, "button", "Revoke…*").Press(t)
+	s.confirm(t, "Revoke work?", "Revoke")
+	desktop.Await(t, "the key is gone", func() bool { return s.keyFile(t, "work") == "" })
+	if w, _ := s.Size(t); w != 360 {
+		t.Errorf("the window has become %d wide", w)
+	}
+}
