@@ -52,9 +52,10 @@ type Desktop struct {
 	screen  *screen
 	x       *x11.Conn
 	windows *windows
-	access  *bus.Bus   // of assistive technology
-	conn    *dbus.Conn // to access
-	undo    []func()   // the last one first
+	access  *bus.Bus       // of assistive technology
+	conn    *dbus.Conn     // to access
+	roles   map[ref]string // of what was seen so far
+	undo    []func()       // the last one first
 }
 
 // Start makes a desktop for the time of the test. At most one Options is used.
@@ -81,7 +82,7 @@ func New(o Options) (*Desktop, error) {
 	if o.Height == 0 {
 		o.Height = 1024
 	}
-	d := &Desktop{options: o}
+	d := &Desktop{options: o, roles: map[ref]string{}}
 	for _, step := range []func() error{d.folders, d.openScreen, d.giveAway, d.openBuses, d.openRegistry} {
 		if err := step(); err != nil {
 			d.Close()

@@ -91,6 +91,7 @@ func TestAuthoriseByPasting(t *testing.T) {
 		t.Errorf("dom0 has another key than the one that was pasted")
 	}
 	dialog.Find(t, "button", "Close*").Press(t)
+	s.app.Gone(t, "dialog", "Authorise a qube")
 
 	s.app.Find(t, "list item", life.Stranger+", label*").Press(t)
 	s.app.Find(t, "button", "Revoke…*").Press(t)
@@ -120,6 +121,7 @@ func TestAuthoriseByMakingAndFetching(t *testing.T) {
 		t.Error("dom0 and the qube have not the same new key")
 	}
 	dialog.Find(t, "button", "Close*").Press(t)
+	s.app.Gone(t, "dialog", "Authorise a qube")
 
 	dialog = s.authorise(t, "work")
 	dialog.Find(t, "checkbox", "Fetch the one it has*").Press(t)
