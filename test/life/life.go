@@ -37,6 +37,7 @@ type Options struct {
 	Dir      string   // to be made; "" for a folder of its own, removed by Close
 	Programs Programs // empty: built
 	Qubes    int      // how many are authorised; 0 for three
+	Strange  bool     // none of them is, as before a first use
 	Records  int      // of the audit log's past, see [FillAudit]
 	History  bool     // one command of each outcome, really run; see [House.LiveThrough]
 	Running  bool     // one command that runs until it is cancelled
@@ -103,7 +104,7 @@ func (h *House) build(ctx context.Context, o Options) error {
 	for _, step := range []func() error{
 		func() error { return h.people(max(o.Qubes, 0)) },
 		func() error { return h.remember(ctx, o.Records) },
-		func() error { return h.introduce(ctx) },
+		func() error { return h.introduce(ctx, o.Strange) },
 		h.furnish,
 	} {
 		if err := step(); err != nil {
@@ -194,6 +195,12 @@ func (h *House) furnish() error {
 	h.later(h.manager.Close)
 	h.later(h.executor.Close)
 	h.later(h.stopEverything)
+	return h.ActivateManager()
+}
+
+// ActivateManager has the bus start the manager for whoever asks for it, as it
+// does from the beginning.
+func (h *House) ActivateManager() error {
 	return h.Bus.Activate(dbus.Name, h.programs.Dom0, []string{"--root", h.Dom0(), "--manage"}, h.environ())
 }
 

@@ -78,8 +78,12 @@ func (h *House) remember(ctx context.Context, records int) error {
 	return FillAudit(ctx, h.Root(), records, all)
 }
 
-// introduce gives dom0 the qubes' keys.
-func (h *House) introduce(ctx context.Context) error {
+// introduce gives dom0 the qubes' keys, unless they are to stay strangers.
+func (h *House) introduce(ctx context.Context, strange bool) error {
+	if strange {
+		h.Qubes = nil
+		return nil
+	}
 	for _, name := range h.Qubes {
 		key, err := h.Key(name)
 		if err == nil {
