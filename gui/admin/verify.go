@@ -38,9 +38,18 @@ func (a *activity) verify(checkpoint string) {
 	s.Bind(v.Check, v.Check.ConnectClicked(func() { v.check(a.desk, s) }))
 	v.Checkpoints.Buffer().SetText(checkpoint)
 	v.Dialog.SetTransientFor(a.over())
+	fit(v.Dialog, a.over())
 	v.Dialog.Present()
 	if checkpoint != "" {
 		v.check(a.desk, s)
+	}
+}
+
+// fit makes a dialog no larger than the window that it stands before.
+func fit(dialog *adw.Window, over *gtk.Window) {
+	width, height := dialog.DefaultSize()
+	if w, h := over.Width(), over.Height(); w > 0 && h > 0 {
+		dialog.SetDefaultSize(min(width, w), min(height, h))
 	}
 }
 

@@ -39,6 +39,7 @@ type Options struct {
 	Qubes    int      // how many are authorised; 0 for three
 	Strange  bool     // none of them is, as before a first use
 	Records  int      // of the audit log's past, see [FillAudit]
+	Day      bool     // that past is one day, not as long as the log keeps
 	History  bool     // one command of each outcome, really run; see [House.LiveThrough]
 	Running  bool     // one command that runs until it is cancelled
 	Stopped  bool     // leave the executor stopped; the bus starts the manager
@@ -103,7 +104,7 @@ func (h *House) build(ctx context.Context, o Options) error {
 	h.later(h.World.Close)
 	for _, step := range []func() error{
 		func() error { return h.people(max(o.Qubes, 0)) },
-		func() error { return h.remember(ctx, o.Records) },
+		func() error { return h.remember(ctx, o) },
 		func() error { return h.introduce(ctx, o.Strange) },
 		h.furnish,
 	} {

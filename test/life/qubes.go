@@ -63,8 +63,8 @@ func (h *House) person(name, label string) error {
 }
 
 // remember gives the log a past.
-func (h *House) remember(ctx context.Context, records int) error {
-	if records <= 0 {
+func (h *House) remember(ctx context.Context, o Options) error {
+	if o.Records <= 0 {
 		return nil
 	}
 	all := map[string]queue.Key{}
@@ -75,7 +75,11 @@ func (h *House) remember(ctx context.Context, records int) error {
 		}
 		all[name] = key
 	}
-	return FillAudit(ctx, h.Root(), records, all)
+	back := span
+	if o.Day {
+		back = 24 * time.Hour
+	}
+	return fillAudit(ctx, h.Root(), o.Records, back, all)
 }
 
 // introduce gives dom0 the qubes' keys, unless they are to stay strangers.
