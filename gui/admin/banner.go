@@ -32,7 +32,8 @@ func (w *window) attention() (text, tone, icon string) {
 	case s.Availability == dbus.Restarting:
 		return "The service is restarting. What you see is what was known last.", "quiet", "qr-waiting-symbolic"
 	}
-	if p := words.Worst(s.Manager.Health); p != nil && p.Severity != "info" {
+	// The Overview lists them itself.
+	if p := words.Worst(s.Manager.Health); p != nil && p.Severity != "info" && w.current != "overview" {
 		return p.Title, words.Severity(p.Severity), "qr-failed-symbolic"
 	}
 	for _, q := range s.Qubes {

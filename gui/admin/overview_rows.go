@@ -18,7 +18,7 @@ func newProblemRow() shownRow[dbus.Problem] {
 	icon := gtk.NewImageFromIconName("qr-failed-symbolic")
 	row.AddPrefix(icon)
 	return shownRow[dbus.Problem]{widget: row, set: func(p dbus.Problem) {
-		row.Set(p.Title, p.Text)
+		row.Set(p.Title, words.Sentence(p.Text))
 		ui.SetTone(icon, words.Severity(p.Severity))
 	}}
 }

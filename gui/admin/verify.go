@@ -22,6 +22,7 @@ type verifyView struct {
 	Waiting     *gtk.Spinner
 	Answer      *gtk.Box
 	Icon        *gtk.Image
+	Word        *gtk.Label
 	Text        *gtk.Label
 }
 
@@ -83,6 +84,8 @@ func (v *verifyView) check(d *desk, s *ui.Scope) {
 			look, text := words.Verified(found, err)
 			v.Icon.SetFromIconName(look.Icon)
 			ui.SetTone(v.Icon, string(look.Tone))
+			v.Word.SetText(words.Sentence(look.Word))
+			ui.SetTone(v.Word, string(look.Tone))
 			v.Text.SetText(text)
 		})
 }

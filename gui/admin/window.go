@@ -201,6 +201,7 @@ func (w *window) showPage(name string) {
 		next.shown()
 	}
 	w.Leaflet.SetVisibleChild(w.Content)
+	w.showBanner()
 	w.refreshBar()
 }
 

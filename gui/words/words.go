@@ -213,5 +213,5 @@ func Verified(v dbus.Verification, err error) (Look, string) {
 	if !v.Verified {
 		return Look{"qr-failed-symbolic", "does not verify", Bad}, strings.Join(lines, "\n")
 	}
-	return Look{"qr-done-symbolic", "verified", Good}, plural(v.Records, "record") + ".\n" + strings.Join(lines, "\n")
+	return Look{"qr-done-symbolic", "verified", Good}, strings.Join(lines, "\n")
 }

@@ -128,10 +128,9 @@ func (s *studio) shots(p place) (all []shot) {
 		for _, l := range looks {
 			for _, sc := range p.scenes {
 				one := shot{set, l, sc}
-				if sc.narrow && !l.narrow() || len(s.wanted) > 0 && !slices.Contains(s.wanted, one.name()) {
-					continue
+				if l.shows(sc) && (len(s.wanted) == 0 || slices.Contains(s.wanted, one.name())) {
+					all = append(all, one)
 				}
-				all = append(all, one)
 			}
 		}
 	}

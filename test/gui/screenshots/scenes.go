@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -17,75 +18,77 @@ type scene struct {
 	name, page string
 	act        func(*stage)
 	narrow     bool // there is such a thing only where the sidebar is folded
+	minor      bool // light and narrow will do
 }
 
 // lively are scenes of a dom0 in full swing that leave it as it is.
 var lively = []scene{
 	{name: "overview", page: "overview", act: func(s *stage) { s.find("label", "Last events") }},
 	{name: "overview-end", page: "overview", act: func(s *stage) { s.find("list item", "*exit 0*"); s.down() }},
-	{name: "overview-numbers", page: "overview", act: func(s *stage) { s.press("", "In numbers"); s.down() }},
-	{name: "overview-settings", page: "overview", act: func(s *stage) { s.press("list item", "Settings in force*"); s.down() }},
+	{name: "overview-chart", page: "overview", act: func(s *stage) { s.find("list item", "*exit 0*"); s.turn(9) }},
+	{name: "overview-numbers", minor: true, page: "overview", act: func(s *stage) { s.press("", "In numbers"); s.down() }},
+	{name: "overview-settings", minor: true, page: "overview", act: func(s *stage) { s.press("list item", "Settings in force*"); s.down() }},
 	{name: "boot", page: "overview", act: func(s *stage) { s.press("switch", "Start at boot*"); s.find("dialog", "Start at boot?") }},
-	{name: "boot-typed", page: "overview", act: func(s *stage) {
+	{name: "boot-typed", minor: true, page: "overview", act: func(s *stage) {
 		s.press("switch", "Start at boot*")
 		s.find("dialog", "Start at boot?").Find(s, "text box", "").SetText(s, "yes")
 	}},
-	{name: "stop", page: "overview", act: func(s *stage) { s.press("button", "Stop…"); s.find("dialog", "Stop the service?") }},
+	{name: "stop", minor: true, page: "overview", act: func(s *stage) { s.press("button", "Stop…"); s.find("dialog", "Stop the service?") }},
 	{name: "stop-everything", page: "overview", act: func(s *stage) { s.press("button", "Stop everything*"); s.find("dialog", "Stop everything?") }},
-	{name: "cancel", page: "overview", act: func(s *stage) { s.press("button", "Cancel the command*"); s.find("dialog", "Cancel this command?") }},
-	{name: "sidebar", page: "overview", narrow: true, act: func(s *stage) { s.press("button", "Back*"); s.find("list item", "Activity") }},
+	{name: "cancel", minor: true, page: "overview", act: func(s *stage) { s.press("button", "Cancel the command*"); s.find("dialog", "Cancel this command?") }},
+	{name: "sidebar", minor: true, page: "overview", narrow: true, act: func(s *stage) { s.press("button", "Back*"); s.find("list item", "Activity") }},
 	{name: "menu", page: "overview", act: openMenu},
 	{name: "about", page: "overview", act: func(s *stage) {
 		openMenu(s)
 		s.key("Down", "Down", "Down", "Down", "Down", "Down", "Return") // the last one
-		s.find("", "*Credits*")
+		s.find("", "About Qubes Remote*")
 	}},
 	{name: "shortcuts", page: "overview", act: func(s *stage) { s.find("label", "Last events"); s.key("F1"); s.find("", "Keyboard shortcuts*") }},
 
-	{name: "qubes", page: "qubes", act: func(s *stage) { s.find("list item", "work, label*") }},
+	{name: "qubes", page: "qubes", act: func(s *stage) { s.find("list item", "work*") }},
 	{name: "qube", page: "qubes", act: openQube},
-	{name: "qube-end", page: "qubes", act: func(s *stage) { openQube(s); s.down() }},
-	{name: "copied", page: "qubes", act: func(s *stage) {
+	{name: "qube-end", minor: true, page: "qubes", act: func(s *stage) { openQube(s); s.down() }},
+	{name: "copied", minor: true, page: "qubes", act: func(s *stage) {
 		openQube(s)
 		s.press("button", "Copy the fingerprint*")
 		s.find("", "The fingerprint was copied.")
 	}},
-	{name: "clean", page: "qubes", act: func(s *stage) { openQube(s); s.press("button", "Clean…*"); s.find("dialog", "Clean the queue?") }},
-	{name: "shut-down", page: "qubes", act: func(s *stage) {
+	{name: "clean", minor: true, page: "qubes", act: func(s *stage) { openQube(s); s.press("button", "Clean…*"); s.find("dialog", "Clean the queue?") }},
+	{name: "shut-down", minor: true, page: "qubes", act: func(s *stage) {
 		openQube(s)
 		s.down()
 		s.find("button", "New key…*").Focus(s)
 		s.key("shift+Tab", "Return")
 		s.find("dialog", "Shut down work?")
 	}},
-	{name: "revoke", page: "qubes", act: func(s *stage) {
+	{name: "revoke", minor: true, page: "qubes", act: func(s *stage) {
 		openQube(s)
 		s.down()
 		s.press("button", "Revoke…*")
 		s.find("dialog", "Revoke work?")
 	}},
-	{name: "disconnect", page: "qubes", act: func(s *stage) {
+	{name: "disconnect", minor: true, page: "qubes", act: func(s *stage) {
 		openQube(s)
 		s.down()
 		s.press("button", "Disconnect…*")
 		s.find("dialog", "Disconnect work?")
 	}},
 
-	{name: "authorise", page: "qubes", act: func(s *stage) { s.press("button", "Authorise…*"); s.find("list item", "vault, label*") }},
-	{name: "authorise-none", page: "qubes", act: func(s *stage) {
+	{name: "authorise", page: "qubes", act: func(s *stage) { s.press("button", "Authorise…*"); s.find("list item", "vault*") }},
+	{name: "authorise-none", minor: true, page: "qubes", act: func(s *stage) {
 		s.press("button", "Authorise…*")
 		dialog := s.find("dialog", "Authorise a qube")
-		dialog.Find(s, "list item", "vault, label*")
+		dialog.Find(s, "list item", "vault*")
 		dialog.Find(s, "search box", "Find a qube").SetText(s, "no such qube")
 		dialog.Find(s, "label", "There is no such qube.")
 	}},
 	{name: "authorise-way", page: "qubes", act: func(s *stage) { s.choose("personal") }},
-	{name: "authorise-paste", page: "qubes", act: func(s *stage) { s.choose(life.Stranger) }},
-	{name: "authorise-paste-wrong", page: "qubes", act: func(s *stage) { s.paste(life.Stranger, "0123456789") }},
-	{name: "authorise-make", page: "qubes", act: func(s *stage) {
+	{name: "authorise-paste", minor: true, page: "qubes", act: func(s *stage) { s.choose(life.Stranger) }},
+	{name: "authorise-paste-wrong", minor: true, page: "qubes", act: func(s *stage) { s.paste(life.Stranger, "0123456789") }},
+	{name: "authorise-make", minor: true, page: "qubes", act: func(s *stage) {
 		dialog := s.choose("personal")
 		dialog.Find(s, "button", "Next*").Press(s)
-		dialog.Find(s, "checkbox", "Replace the key*")
+		dialog.Find(s, "checkbox", "Replace its key*")
 	}},
 	{name: "authorise-compare", page: "qubes", act: func(s *stage) {
 		dialog := s.choose("personal")
@@ -95,45 +98,48 @@ var lively = []scene{
 	}},
 
 	{name: "activity", page: "activity", act: func(s *stage) { s.find("list item", "*work*") }},
-	{name: "activity-menu", page: "activity", act: func(s *stage) { s.menu("Verify and export") }},
+	{name: "activity-menu", minor: true, page: "activity", act: func(s *stage) { s.menu("Verify and export") }},
 	{name: "filters", page: "activity", act: func(s *stage) {
+		s.find("list item", "*work*")
+		s.key("ctrl+f", "Tab", "Tab")
 		if s.look.narrow() {
-			s.press("", "Choose what is shown*")
+			s.key("space", "Tab") // shows them
 		}
-		s.press("combo box", "Outcome*")
+		s.key("Tab", "Tab", "space")
 	}},
-	{name: "search-nothing", page: "activity", act: func(s *stage) {
+	{name: "search-nothing", minor: true, page: "activity", act: func(s *stage) {
 		s.find("search box", "Search what happened").SetText(s, "nothing like this")
 		s.find("", "Nothing was found")
 	}},
-	{name: "pattern-wrong", page: "activity", act: func(s *stage) {
-		s.press("", "Regular expression*")
-		s.find("search box", "Search what happened").SetText(s, "(echo")
+	{name: "pattern-wrong", minor: true, page: "activity", act: func(s *stage) {
+		field := s.find("search box", "Search what happened")
+		s.key("ctrl+f", "Tab", "space")
+		field.SetText(s, "(echo")
 		s.find("", "*regular expression*")
 	}},
-	{name: "record", page: "activity", act: func(s *stage) { s.record("qvm-ls --raw", "Command") }},
-	{name: "record-end", page: "activity", act: func(s *stage) { s.record("qvm-ls --raw", "Command"); s.find("label", "Proof"); s.down() }},
-	{name: "record-failed", page: "activity", act: func(s *stage) { s.record("echo to stdout", "Errors") }},
-	{name: "record-denied", page: "activity", act: func(s *stage) { s.row(3); s.find("label", "Why") }},
-	{name: "record-event", page: "activity", act: func(s *stage) { s.row(1); s.find("label", "Details") }},
-	{name: "hostile-markup", page: "activity", act: func(s *stage) { s.record("<b>bold", "Output") }},
-	{name: "hostile-escapes", page: "activity", act: func(s *stage) { s.record("31mred", "Output") }},
-	{name: "hostile-bidi", page: "activity", act: func(s *stage) { s.record("fdp.exe", "Output") }},
-	{name: "hostile-long", page: "activity", act: func(s *stage) { s.record("head -c 1000000", "Output") }},
-	{name: "hostile-command", page: "activity", act: func(s *stage) { s.record("a very long command", "Command") }},
-	{name: "verify", page: "activity", act: func(s *stage) { s.verify() }},
+	{name: "record", page: "activity", act: func(s *stage) { s.record(15, "Command") }},
+	{name: "record-end", minor: true, page: "activity", act: func(s *stage) { s.record(15, "Command"); s.find("label", "Proof"); s.down() }},
+	{name: "record-failed", page: "activity", act: func(s *stage) { s.record(16, "Errors") }},
+	{name: "record-denied", minor: true, page: "activity", act: func(s *stage) { s.record(3, "Why") }},
+	{name: "record-event", minor: true, page: "activity", act: func(s *stage) { s.record(1, "Details") }},
+	{name: "hostile-markup", minor: true, page: "activity", act: func(s *stage) { s.record(13, "Output") }},
+	{name: "hostile-escapes", minor: true, page: "activity", act: func(s *stage) { s.record(12, "Output") }},
+	{name: "hostile-bidi", minor: true, page: "activity", act: func(s *stage) { s.record(11, "Output") }},
+	{name: "hostile-long", minor: true, page: "activity", act: func(s *stage) { s.record(9, "Output") }},
+	{name: "hostile-command", minor: true, page: "activity", act: func(s *stage) { s.record(14, "Command") }},
+	{name: "verify", minor: true, page: "activity", act: func(s *stage) { s.verify() }},
 	{name: "verify-result", page: "activity", act: func(s *stage) {
 		dialog := s.verify()
 		dialog.Find(s, "button", "Verify").Press(s)
 		dialog.Find(s, "label", "*records.*")
 	}},
-	{name: "verify-wrong", page: "activity", act: func(s *stage) {
+	{name: "verify-wrong", minor: true, page: "activity", act: func(s *stage) {
 		dialog := s.verify()
 		dialog.Find(s, "text box", "").SetText(s, "this is none")
 		dialog.Find(s, "button", "Verify").Press(s)
 		dialog.Find(s, "", "*checkpoint*")
 	}},
-	{name: "export", page: "activity", act: func(s *stage) {
+	{name: "export", minor: true, page: "activity", act: func(s *stage) {
 		s.menu("Verify and export")
 		s.key("Down", "Down", "Return")
 		s.find("", "Export the record")
@@ -141,32 +147,42 @@ var lively = []scene{
 }
 
 func openQube(s *stage) {
-	s.press("list item", "work, label*")
+	s.press("list item", "work*")
 	s.find("label", "*waiting · *")
 }
 
-// openMenu opens the main menu by its key.
+// openMenu opens the main menu by its key, with its first item chosen.
 func openMenu(s *stage) {
 	s.find("label", "Last events")
 	s.key("F10")
-	s.find("button", "Main menu*").AwaitState(s, desktop.Expanded, true)
+	s.opened("Main menu*")
 }
 
-// row opens a row of the timeline by the keys, counted from the newest.
-func (s *stage) row(n int) {
-	s.find("list item", "*work*")
+// opened waits until a button's menu is open. GTK 4.8 tells assistive technology
+// nothing of what is in a menu; later ones mark another part of the button.
+func (s *stage) opened(button string) {
+	desktop.Await(s, button+" is open", func() bool {
+		return slices.ContainsFunc(s.app.FindAll(s, "", button), func(n *desktop.Node) bool {
+			return n.Is(desktop.Expanded) || n.Is(desktop.Pressed)
+		})
+	})
+}
+
+// record opens a row of the timeline by the keys, counted from the newest of
+// what [life.House.LiveThrough] left there, and waits for a heading in it.
+func (s *stage) record(n int, heading string) {
+	s.find("list", "What happened*").Find(s, "list item", "*running*")
 	for range n {
 		s.key("Down")
 	}
 	s.key("Return")
+	s.find("label", heading)
 }
 
-// menu opens the menu of a button, with its first item chosen. GTK 4.8 tells
-// assistive technology nothing of what is in a menu.
+// menu opens the menu of a button, with its first item chosen.
 func (s *stage) menu(button string) {
-	b := s.find("button", button)
-	b.Find(s, "button", button+"*").Press(s)
-	b.AwaitState(s, desktop.Expanded, true)
+	s.press("", button+"*")
+	s.opened(button + "*")
 }
 
 // paste types a key for a qube.
@@ -194,7 +210,7 @@ func (s *stage) ask(order func(context.Context, *dbus.Client) error) {
 
 // changing are scenes after which the house is put back.
 var changing = []scene{
-	{name: "authorise-done", page: "qubes", act: func(s *stage) {
+	{name: "authorise-done", minor: true, page: "qubes", act: func(s *stage) {
 		s.undo = append(s.undo, func() {
 			s.ask(func(ctx context.Context, c *dbus.Client) error {
 				_, _, err := c.DisconnectQube(ctx, life.Stranger)
@@ -217,8 +233,8 @@ var paused = []scene{
 
 // restarting keeps on the screen what was known.
 var restarting = []scene{
-	{name: "restarting", page: "overview", act: func(s *stage) {
-		s.find("list item", "work, label*")
+	{name: "restarting", minor: true, page: "overview", act: func(s *stage) {
+		s.find("list item", "work*")
 		s.undo = append(s.undo, func() { s.must(s.house.ActivateManager()) })
 		// What the bus starts in the service's place never answers.
 		s.must(s.house.Bus.Activate(dbus.Name, "sleep", []string{"5"}, nil))
@@ -239,12 +255,12 @@ var stopped = []scene{
 // strange are those of a first run.
 var strange = []scene{
 	{name: "first-run", page: "overview", act: func(s *stage) { s.find("label", "How to begin") }},
-	{name: "first-run-end", page: "overview", act: func(s *stage) { s.find("label", "How to begin"); s.down() }},
-	{name: "first-run-qubes", page: "qubes", act: func(s *stage) { s.find("", "No qube is authorised") }},
-	{name: "first-run-activity", page: "activity", act: func(s *stage) { s.find("", "Nothing has happened yet") }},
+	{name: "first-run-end", minor: true, page: "overview", act: func(s *stage) { s.find("label", "How to begin"); s.down() }},
+	{name: "first-run-qubes", minor: true, page: "qubes", act: func(s *stage) { s.find("", "No qube is authorised") }},
+	{name: "first-run-activity", minor: true, page: "activity", act: func(s *stage) { s.find("", "Nothing has happened yet") }},
 }
 
 // reason is the scene of a page that stands where there is nothing to show.
 func reason(name, title string) []scene {
-	return []scene{{name: name, page: "overview", act: func(s *stage) { s.find("", title) }}}
+	return []scene{{name: name, minor: name != "denied", page: "overview", act: func(s *stage) { s.find("", title) }}}
 }

@@ -29,6 +29,11 @@ var looks = []look{
 // narrow says that the sidebar is folded away.
 func (l look) narrow() bool { return l.width < 600 }
 
+// shows says that a scene is taken in this look.
+func (l look) shows(sc scene) bool {
+	return (l.narrow() || !sc.narrow) && (l.narrow() || l == looks[0] || !sc.minor)
+}
+
 // stage is one run of the program; what goes wrong in it ends it.
 type stage struct {
 	desktop *desktop.Desktop
@@ -64,13 +69,17 @@ func (s *stage) key(combinations ...string) {
 	}
 }
 
-// down turns the wheel over the page until its end is there.
-func (s *stage) down() {
+// down goes to the end of the page.
+func (s *stage) down() { s.turn(40) }
+
+// turn turns the wheel over the page.
+func (s *stage) turn(times int) {
 	width, height := s.desktop.Size(s)
 	s.desktop.Point(s, width*3/4, height*3/4)
-	for range 40 {
+	for range times {
 		s.desktop.Click(s, 5)
 	}
+	s.desktop.Point(s, width, height) // or what is there is lit
 }
 
 // choose picks a qube in the dialog that authorises one. (The page behind it has
@@ -78,16 +87,9 @@ func (s *stage) down() {
 func (s *stage) choose(qube string) *desktop.Node {
 	s.press("button", "Authorise…*")
 	dialog := s.find("dialog", "Authorise a qube")
-	dialog.Find(s, "list item", qube+", label*").Press(s)
+	dialog.Find(s, "list item", qube+"*").Press(s)
 	dialog.Find(s, "label", "Where its key comes from")
 	return dialog
-}
-
-// record searches for a command and opens it.
-func (s *stage) record(text, heading string) {
-	s.find("search box", "Search what happened").SetText(s, text)
-	s.press("list item", "*"+text+"*")
-	s.find("label", heading)
 }
 
 // take takes one picture, of a fresh start.
