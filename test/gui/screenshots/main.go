@@ -96,9 +96,8 @@ func (s *studio) shootAll(ctx context.Context) error {
 		}
 		address, err := p.open(ctx, s)
 		if err != nil {
-			for _, shot := range shots {
-				s.tell(shot, fmt.Errorf("the place %q: %w", p.name, err))
-			}
+			s.failed += len(shots)
+			fmt.Fprintf(os.Stderr, "%d pictures of the place %q: %v\n", len(shots), p.name, err)
 			continue
 		}
 		s.shoot(address, shots, p.alone)
