@@ -63,6 +63,8 @@ func newLegend() *gtk.FlowBox {
 	legend.SetSelectionMode(gtk.SelectionNone)
 	legend.SetMaxChildrenPerLine(uint(len(words.Outcomes)))
 	legend.SetColumnSpacing(12)
+	legend.SetRowSpacing(3)
+	legend.AddCSSClass("plain")
 	ui.Name(legend, "How many ended how")
 	return legend
 }

@@ -2,9 +2,9 @@
 // simulated dom0s, and takes a picture of each page, dialog and state: light,
 // dark, with high contrast, and 360 pixels wide; and the same once more with
 // newer libraries, where that can be had. Usage: screenshots FOLDER [NAME…], with
-// the programs in bin/; names, such as dark-activity, are the pictures that are
-// wanted, all where there are none. A picture that cannot be taken is named, the
-// others are taken, and the exit code is 1.
+// the programs in bin/; names, such as dark-activity or gtk-4.18/dark-activity, are
+// the pictures that are wanted, all where there are none. A picture that cannot be
+// taken is named, the others are taken, and the exit code is 1.
 package main
 
 import (
@@ -54,7 +54,7 @@ type studio struct {
 }
 
 // set is one system's libraries, and where its pictures go.
-type set struct{ root, folder string }
+type set struct{ root, folder, prefix string }
 
 func newStudio(ctx context.Context, folder string, wanted []string) (*studio, error) {
 	s := &studio{wanted: wanted}
@@ -62,13 +62,13 @@ func newStudio(ctx context.Context, folder string, wanted []string) (*studio, er
 	if s.bin, err = filepath.Abs("bin"); err != nil {
 		return s, err
 	}
-	s.sets = append(s.sets, set{"", folder})
+	s.sets = append(s.sets, set{folder: folder})
 	tree, err := openNewer(ctx)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "screenshots: those of GTK 4.18 are left out: %v\n", err)
 	} else {
 		s.later(func() { _ = tree.Close() })
-		s.sets = append(s.sets, set{tree.Path, filepath.Join(folder, newerFolder)})
+		s.sets = append(s.sets, set{tree.Path, filepath.Join(folder, newerFolder), newerFolder + "/"})
 	}
 	for _, set := range s.sets {
 		if err := os.MkdirAll(set.folder, 0o755); err != nil {
@@ -118,8 +118,9 @@ type shot struct {
 	scene
 }
 
-func (s shot) name() string { return s.look.name + "-" + s.scene.name }
-func (s shot) path() string { return filepath.Join(s.folder, s.name()+".png") }
+func (s shot) file() string { return s.look.name + "-" + s.scene.name }
+func (s shot) name() string { return s.prefix + s.file() }
+func (s shot) path() string { return filepath.Join(s.folder, s.file()+".png") }
 
 // shots are the pictures of a place that are wanted.
 func (s *studio) shots(p place) (all []shot) {
