@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"image"
 	"strings"
+
+	"github.com/godbus/dbus/v5"
 )
 
 // ofWindow asks for places in the window, not on the screen.
@@ -64,7 +66,23 @@ func (n *Node) uncovered(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return top.Path == noPath || n.kin(top), nil
+	return top.Path == noPath || n.kin(top) || n.around(ctx, top), nil
+}
+
+// around reports whether other lies in the node although the tree does not have
+// it: newer versions of GTK leave out what a switch is made of.
+func (n *Node) around(ctx context.Context, other ref) bool {
+	for range maxTreeLevels {
+		var v dbus.Variant
+		err := n.d.object(other).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, accessible, "Parent").Store(&v)
+		if err != nil || v.Store(&other) != nil || other.Path == noPath {
+			return false
+		}
+		if other == n.ref {
+			return true
+		}
+	}
+	return false
 }
 
 // noPath is where GTK says that there is nothing.
