@@ -241,7 +241,7 @@ var paused = []scene{
 var restarting = []scene{
 	{name: "restarting", minor: true, page: "overview", act: func(s *stage) {
 		s.find("list item", "work*")
-		s.undo = append(s.undo, func() { s.must(s.house.ActivateManager()) })
+		s.undo = append(s.undo, s.managerBack)
 		// What the bus starts in the service's place never answers.
 		s.must(s.house.Bus.Activate(dbus.Name, "sleep", []string{"5"}, nil))
 		var pid uint32
@@ -252,6 +252,17 @@ var restarting = []scene{
 		s.must(syscall.Kill(int(pid), syscall.SIGKILL))
 		s.find("", "The service is restarting*")
 	}},
+}
+
+// managerBack waits until the service answers again.
+func (s *stage) managerBack() {
+	s.must(s.house.ActivateManager())
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	desktop.Await(s, "the service answers", func() bool {
+		_, err := s.house.client.ReadManager(ctx)
+		return err == nil
+	})
 }
 
 var stopped = []scene{
