@@ -34,6 +34,6 @@ func TestNarrow(t *testing.T) {
 	for _, key := range []string{"Down", "Return"} { // a record, in full
 		s.Desktop.Key(t, key)
 	}
-	s.app.Find(t, "label", "Details")
+	s.app.Find(t, "label", "Record")
 	s.Resize(t, 360, 700)
 }
