@@ -66,7 +66,7 @@ demo: setup build ## show the main job in a simulated dom0 with two qubes
 demo-gui: setup-gui build build-gui ## show the desktop program on a simulated dom0 with life in it
 	@GO=$(GO) test/demo/demo-gui.sh
 
-screenshots: setup-test build build-gui ## render every page and dialog into build/screenshots
+screenshots: setup-test build build-gui ## render every page and dialog into build/screenshots, as root with GTK 4.18 too
 	$(GO) run ./test/gui/screenshots build/screenshots
 
 test: setup-test test-core test-gui ## set up and run every test

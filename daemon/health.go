@@ -39,7 +39,7 @@ var registered = map[string]struct {
 	healthLoudest:  {audit.Warning, "A qube has filled the audit log"},
 	healthMirror:   {audit.Warning, "The log for people cannot be written"},
 	healthPause:    {audit.Error, "It is not known whether the daemon is paused"},
-	HealthPaused:   {audit.Warning, "It is paused"},
+	HealthPaused:   {audit.Warning, "The service is paused"},
 	HealthSettings: {audit.Warning, "The settings are broken"},
 
 	healthAudit + string(audit.New):        {audit.New.Severity(), "The audit log is new"},

@@ -65,6 +65,10 @@ func newOutputLabel() *gtk.Label {
 	l.SetWrap(true)
 	l.SetWrapMode(pango.WrapWordChar)
 	l.SetSelectable(true)
+	// A hyphen where a line was too long would be one that nobody wrote.
+	bare := pango.NewAttrList()
+	bare.Insert(pango.NewAttrInsertHyphens(false))
+	l.SetAttributes(bare)
 	return l
 }
 

@@ -105,9 +105,17 @@ func (c *Chip) Set(name, label string) {
 	c.name.SetVisible(true)
 }
 
+// SetName shows a name alone, for dom0, which has no label.
+func (c *Chip) SetName(name string) {
+	SetText(c.name, name, 64)
+	c.name.SetVisible(true)
+	c.swatch.SetVisible(false)
+}
+
 // SetColour shows the colour alone, for where the name stands beside it.
 func (c *Chip) SetColour(label string) {
 	c.name.SetVisible(false)
+	c.swatch.SetVisible(true)
 	if !labels[label] {
 		label = "unknown"
 	}

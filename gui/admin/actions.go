@@ -85,4 +85,8 @@ func (w *window) about() {
 	d.SetTransientFor(w.top())
 	d.SetModal(true)
 	d.Present()
+	// GTK gave the focus to the name, all selected.
+	if name, ok := d.Focus().(*gtk.Label); ok {
+		name.SelectRegion(0, 0)
+	}
 }

@@ -16,11 +16,11 @@ import (
 
 type activityView struct {
 	Root         *gtk.Stack
-	Tools        *gtk.Box
 	Search       *gtk.SearchEntry
 	Pattern      *gtk.ToggleButton
 	Choose       *gtk.ToggleButton
-	Filters      *gtk.Box
+	Wrong        *gtk.Label
+	Filters      *gtk.FlowBox
 	Qube         *gtk.DropDown
 	Kind         *gtk.DropDown
 	Since        *gtk.DropDown
@@ -116,12 +116,6 @@ func (a *activity) narrow(narrow bool) {
 	for _, b := range a.bound {
 		b.row.Narrow(narrow)
 	}
-	orientation := gtk.OrientationHorizontal
-	if narrow {
-		orientation = gtk.OrientationVertical
-	}
-	a.Tools.SetOrientation(orientation)
-	a.Filters.SetOrientation(orientation)
 	a.Choose.SetVisible(narrow)
 	a.showFilters()
 }

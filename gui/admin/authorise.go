@@ -35,6 +35,7 @@ type authoriseView struct {
 	Key             *gtk.PasswordEntry
 	KeyProblem      *gtk.Label
 	WayNote         *gtk.Label
+	Compared        *gtk.Box
 	CompareText     *gtk.Label
 	Fingerprint     *gtk.Label
 	Same            *gtk.CheckButton
@@ -57,9 +58,9 @@ type authorise struct {
 	shown  []dbus.AvailableQube // in the list's order
 	rows   []*gtk.ListBoxRow    // the same
 	chosen dbus.AvailableQube
-	chip   *ui.Chip
-	key    queue.Key // pasted
-	print  string    // fingerprint that was fetched
+	chips  []*ui.Chip // of what is chosen, one for each step after the choice
+	key    queue.Key  // pasted
+	print  string     // fingerprint that was fetched
 }
 
 // authorise opens the dialog, at the choice of the way where the qube is given.
@@ -68,14 +69,19 @@ func (w *window) authorise(qube string) {
 		w.toast("The service cannot be asked now.")
 		return
 	}
-	a := &authorise{desk: w.desk, scope: ui.NewScope(w.scope), chip: ui.NewChip()}
+	a := &authorise{desk: w.desk, scope: ui.NewScope(w.scope)}
 	if err := ui.Fill(&a.authoriseView, "/org/qvmremote/Admin/ui/authorise.ui"); err != nil {
 		w.toast(err.Error())
 		return
 	}
-	a.Chosen.Append(a.chip)
+	for _, box := range []*gtk.Box{a.Chosen, a.Compared} {
+		chip := ui.NewChip()
+		box.Append(chip)
+		a.chips = append(a.chips, chip)
+	}
 	a.connect()
 	a.Dialog.SetTransientFor(w.top())
+	fit(a.Dialog, w.top())
 	a.step("qube")
 	a.load(qube)
 	a.Dialog.Present()
@@ -160,7 +166,9 @@ func (a *authorise) choose(row *gtk.ListBoxRow) {
 // take is that q was chosen.
 func (a *authorise) take(q dbus.AvailableQube) {
 	a.chosen = q
-	a.chip.Set(q.Name, q.Label)
+	for _, chip := range a.chips {
+		chip.Set(q.Name, q.Label)
+	}
 	running := q.PowerState == "Running"
 	a.MakeRow.SetSensitive(running)
 	a.FetchRow.SetSensitive(running)
@@ -175,6 +183,23 @@ func (a *authorise) step(name string) {
 	a.Steps.SetVisibleChildName(name)
 	a.ProblemRevealer.SetRevealChild(false)
 	a.refresh()
+	a.focus()
+}
+
+// focus puts the focus on what one does first. The step before had it, and GTK
+// gave it to the fingerprint, all selected.
+func (a *authorise) focus() {
+	first := map[string]gtk.Widgetter{"qube": a.Search, "way": a.Next, "compare": a.Next, "done": a.Next}[a.Steps.VisibleChildName()]
+	switch {
+	case a.Same.IsVisible() && a.Steps.VisibleChildName() == "compare":
+		first = a.Same
+	case a.Paste.Active() && a.Steps.VisibleChildName() == "way":
+		first = a.Key
+	}
+	if first != nil {
+		a.Dialog.SetFocus(first)
+	}
+	a.Fingerprint.SelectRegion(0, 0)
 }
 
 // refresh has the button say what it does next, and work when it can.

@@ -32,7 +32,8 @@ func (w *window) attention() (text, tone, icon string) {
 	case s.Availability == dbus.Restarting:
 		return "The service is restarting. What you see is what was known last.", "quiet", "qr-waiting-symbolic"
 	}
-	if p := words.Worst(s.Manager.Health); p != nil && p.Severity != "info" {
+	// The Overview lists them itself.
+	if p := words.Worst(s.Manager.Health); p != nil && p.Severity != "info" && w.current != "overview" {
 		return p.Title, words.Severity(p.Severity), "qr-failed-symbolic"
 	}
 	for _, q := range s.Qubes {
@@ -56,12 +57,17 @@ func (w *window) pauseOrGoOn() {
 // shortcutsView is resources/admin/shortcuts.ui.
 type shortcutsView struct{ Shortcuts *gtk.ShortcutsWindow }
 
+// shortcuts shows all keys. GTK fills in which keys they are for the one window
+// that it knows to be of this window's help, so that one is kept.
 func (w *window) shortcuts() {
-	var v shortcutsView
-	if err := ui.Fill(&v, "/org/qvmremote/Admin/ui/shortcuts.ui"); err != nil {
-		w.toast(err.Error())
-		return
+	if w.help == nil {
+		var v shortcutsView
+		if err := ui.Fill(&v, "/org/qvmremote/Admin/ui/shortcuts.ui"); err != nil {
+			w.toast(err.Error())
+			return
+		}
+		w.help = v.Shortcuts
+		w.Window.SetHelpOverlay(w.help)
 	}
-	v.Shortcuts.SetTransientFor(w.top())
-	v.Shortcuts.Present()
+	w.help.Present()
 }

@@ -20,9 +20,9 @@ type dayChart struct {
 	*desk
 	scope   *ui.Scope
 	chart   *ui.Chart
-	legend  *gtk.Box
-	entries map[string]*gtk.Label // of the legend, by outcome
-	none    *gtk.Label            // what is said where nothing is drawn
+	legend  *gtk.FlowBox
+	entries map[string]legendEntry // by outcome
+	none    *gtk.Label             // what is said where nothing is drawn
 	numbers *gtk.Expander
 	list    *gtk.Box
 	fetch   refresher
@@ -34,39 +34,59 @@ const (
 )
 
 func newDayChart(d *desk, s *ui.Scope, into *gtk.Box) *dayChart {
-	c := &dayChart{desk: d, scope: s, chart: ui.NewChart(), legend: gtk.NewBox(gtk.OrientationHorizontal, 12), entries: map[string]*gtk.Label{}, list: gtk.NewBox(gtk.OrientationVertical, 3)}
+	c := &dayChart{desk: d, scope: s, chart: ui.NewChart(), legend: newLegend(), entries: map[string]legendEntry{}, list: gtk.NewBox(gtk.OrientationVertical, 3)}
 	c.fetch = refresher{scope: s, again: c.ask}
 	c.chart.Bind(s)
-	ends := gtk.NewBox(gtk.OrientationHorizontal, 6)
-	c.legend.SetHExpand(true)
-	c.legend.SetHAlign(gtk.AlignCenter)
+	ends, now := gtk.NewBox(gtk.OrientationHorizontal, 6), ui.NewLabel("now", "dim-label", "caption")
+	ends.Append(ui.NewLabel("24 hours ago", "dim-label", "caption"))
+	now.SetHExpand(true)
+	now.SetXAlign(1)
+	ends.Append(now)
 	for _, o := range words.Outcomes {
-		l := ui.NewLabel("", "caption", "legend", string(o.Tone))
-		c.entries[o.Name] = l
-		c.legend.Append(l)
+		c.entries[o.Name] = newLegendEntry(c.legend, string(o.Tone))
 	}
 	c.none = ui.NewLabel("", "caption", "dim-label")
 	c.none.SetWrap(true)
-	c.legend.Append(c.none)
-	ends.Append(ui.NewLabel("24 h ago", "dim-label", "caption"))
-	ends.Append(c.legend)
-	ends.Append(ui.NewLabel("now", "dim-label", "caption"))
 	c.numbers = gtk.NewExpander("In numbers")
 	c.numbers.SetChild(c.list)
+	c.list.SetMarginTop(6)
 	ui.Name(c.numbers, "In numbers")
-	for _, w := range []gtk.Widgetter{c.chart, ends, c.numbers} {
+	for _, w := range []gtk.Widgetter{c.chart, ends, c.legend, c.none, c.numbers} {
 		into.Append(w)
 	}
 	return c
 }
 
-// narrow puts the legend's words below each other.
-func (c *dayChart) narrow(narrow bool) {
-	orientation := gtk.OrientationHorizontal
-	if narrow {
-		orientation = gtk.OrientationVertical
-	}
-	c.legend.SetOrientation(orientation)
+// newLegend makes a legend that takes as many lines as it needs.
+func newLegend() *gtk.FlowBox {
+	legend := gtk.NewFlowBox()
+	legend.SetSelectionMode(gtk.SelectionNone)
+	legend.SetMaxChildrenPerLine(uint(len(words.Outcomes)))
+	legend.SetColumnSpacing(12)
+	legend.SetRowSpacing(3)
+	legend.AddCSSClass("plain")
+	ui.Name(legend, "How many ended how")
+	return legend
+}
+
+// legendEntry is one outcome in it; the place is hidden with the word.
+type legendEntry struct {
+	place *gtk.FlowBoxChild
+	word  *gtk.Label
+}
+
+func newLegendEntry(legend *gtk.FlowBox, tone string) legendEntry {
+	e := legendEntry{gtk.NewFlowBoxChild(), ui.NewLabel("", "caption", tone)}
+	e.place.SetFocusable(false)
+	e.place.SetChild(e.word)
+	legend.Insert(e.place, -1)
+	return e
+}
+
+// show shows how many there are, or that there are none.
+func (e legendEntry) show(name string, n uint32) {
+	e.word.SetText("■ " + words.Counts(map[string]uint32{name: n}))
+	e.place.SetVisible(n > 0)
 }
 
 func (c *dayChart) stale()   { c.fetch.stale() }
@@ -104,9 +124,8 @@ func (c *dayChart) show(from time.Time, spans []dbus.Span) {
 		}
 	}
 	total := words.Counts(sum)
-	for name, l := range c.entries {
-		l.SetText("■ " + words.Counts(map[string]uint32{name: sum[name]}))
-		l.SetVisible(sum[name] > 0)
+	for name, e := range c.entries {
+		e.show(name, sum[name])
 	}
 	c.none.SetText(total)
 	c.none.SetVisible(len(spans) == 0)

@@ -20,6 +20,7 @@ type detailPane struct {
 	title string    // "" while nothing is open
 	scope *ui.Scope // of this look
 
+	icon   *gtk.Image
 	chip   *ui.Chip
 	pill   ui.Pill
 	script *ui.Output
@@ -34,9 +35,11 @@ type detailPane struct {
 }
 
 func newDetailPane(a *activity) *detailPane {
-	d := &detailPane{activity: a, scope: ui.NewScope(a.scope), chip: ui.NewChip(), pill: ui.NewPill()}
+	d := &detailPane{activity: a, scope: ui.NewScope(a.scope), icon: gtk.NewImage(), chip: ui.NewChip(), pill: ui.NewPill()}
 	d.chip.SetHExpand(true)
 	d.chip.AddCSSClass("title-2")
+	d.icon.SetPixelSize(20)
+	a.Head.Append(d.icon)
 	a.Head.Append(d.chip)
 	a.Head.Append(d.pill)
 	for group, o := range map[*adw.PreferencesGroup]**ui.Output{a.Script: &d.script, a.Output: &d.out, a.Errors: &d.errors} {
@@ -144,8 +147,13 @@ func (d *detailPane) show(records []dbus.Record, row dbus.Record) {
 		whole = row
 	}
 	look := words.Event(whole)
-	d.chip.Set(whole.Qube, d.labels[whole.Qube])
-	d.chip.SetVisible(whole.Qube != "")
+	d.icon.SetFromIconName(look.Icon)
+	ui.SetTone(d.icon, string(look.Tone))
+	if whole.Qube == "" {
+		d.chip.SetName("dom0")
+	} else {
+		d.chip.Set(whole.Qube, d.labels[whole.Qube])
+	}
 	d.pill.Set(look.Word, string(look.Tone))
 	d.text, d.point = whole.Command, whole.Checkpoint
 	d.script.Set(whole.Command)

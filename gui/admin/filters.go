@@ -112,16 +112,21 @@ func (f *filters) changed() {
 		pattern, err := timeline.Compile(text)
 		if err != nil {
 			f.Search.AddCSSClass("error")
-			f.Search.SetTooltipText(words.Error(err))
-			ui.Describe(f.Search, words.Error(err))
+			f.say(words.Error(err))
 			return
 		}
 		next.Pattern = pattern
 	default:
 		next.Text = text
 	}
-	f.Search.SetTooltipText("")
-	ui.Describe(f.Search, "")
+	f.say("")
 	f.now = next
 	f.begin()
+}
+
+// say says below the field what is wrong with what was typed, "" for nothing.
+func (f *filters) say(problem string) {
+	f.Wrong.SetText(problem)
+	f.Wrong.SetVisible(problem != "")
+	ui.Describe(f.Search, problem)
 }

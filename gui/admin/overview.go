@@ -78,10 +78,7 @@ func (o *overview) find()               {}
 func (o *overview) open(string)         {}
 func (o *overview) close()              { o.scope.Close() }
 
-func (o *overview) narrow(narrow bool) {
-	o.recent.narrow(narrow)
-	o.chart.narrow(narrow)
-}
+func (o *overview) narrow(narrow bool) { o.recent.narrow(narrow) }
 
 func (o *overview) connect() {
 	simple := func(b *gtk.Button, order func(*dbus.Client, context.Context) error) {

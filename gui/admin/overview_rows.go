@@ -18,7 +18,7 @@ func newProblemRow() shownRow[dbus.Problem] {
 	icon := gtk.NewImageFromIconName("qr-failed-symbolic")
 	row.AddPrefix(icon)
 	return shownRow[dbus.Problem]{widget: row, set: func(p dbus.Problem) {
-		row.Set(p.Title, p.Text)
+		row.Set(p.Title, words.Sentence(p.Text))
 		ui.SetTone(icon, words.Severity(p.Severity))
 	}}
 }
@@ -27,7 +27,6 @@ func newProblemRow() shownRow[dbus.Problem] {
 func (o *overview) newCommandRow() shownRow[dbus.Command] {
 	scope := ui.NewScope(o.scope)
 	row, chip := ui.NewRow(), ui.NewChip()
-	chip.SetVAlign(gtk.AlignCenter)
 	row.AddPrefix(chip)
 	end := gtk.NewButtonWithLabel("Cancel…")
 	end.SetVAlign(gtk.AlignCenter)
@@ -36,8 +35,8 @@ func (o *overview) newCommandRow() shownRow[dbus.Command] {
 	scope.Bind(end, end.ConnectClicked(func() { o.confirmCancel(end, now) }))
 	return shownRow[dbus.Command]{widget: row, close: scope.Close, set: func(c dbus.Command) {
 		now = c
-		chip.Set(c.Qube, o.labels[c.Qube])
-		row.Set(words.CommandLine(c))
+		chip.SetColour(o.labels[c.Qube])
+		row.Set(c.Qube, words.CommandLine(c))
 		end.SetVisible(c.Number != 0)
 		ui.Name(end, "Cancel the command of "+c.Qube)
 	}}

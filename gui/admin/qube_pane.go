@@ -4,8 +4,8 @@ package admin
 
 import (
 	"context"
-	"fmt"
 
+	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
@@ -24,6 +24,7 @@ type qubePane struct {
 	pill                             ui.Pill
 	fingerprint, next, since, looked ui.Row
 	last, counts, power, found       ui.Row
+	files                            *adw.ExpanderRow // of the queue
 	copy, activity, start, shut      *gtk.Button
 	entries                          rows[dbus.QueueEntry]
 	asking                           bool
@@ -37,16 +38,20 @@ func newQubePane(q *qubes) *qubePane {
 	p.chip.SetHExpand(true)
 	for _, r := range []*ui.Row{&p.fingerprint, &p.next, &p.since, &p.looked} {
 		*r = ui.NewRow()
+		r.AddCSSClass("property")
 		p.Facts.Add(*r)
 	}
 	for _, r := range []*ui.Row{&p.last, &p.counts} {
 		*r = ui.NewRow()
+		r.AddCSSClass("property")
 		p.Work.Add(*r)
 	}
 	p.power, p.found = ui.NewRow(), ui.NewRow()
 	p.Power.Add(p.power)
 	p.Queue.Add(p.found)
-	p.entries = rows[dbus.QueueEntry]{group: p.Queue, make: newEntryRow}
+	p.files = adw.NewExpanderRow()
+	p.Queue.Add(p.files)
+	p.entries = rows[dbus.QueueEntry]{group: unfolding{p.files}, make: newEntryRow}
 	p.copy = ui.NewIconButton("qr-copy-symbolic", "Copy the fingerprint")
 	p.fingerprint.AddSuffix(p.copy)
 	p.activity = gtk.NewButtonWithLabel("Show all")
@@ -92,7 +97,7 @@ func (p *qubePane) begin(name string) {
 	p.scope.Close()
 	p.scope = ui.NewScope(p.qubes.scope)
 	p.asking = false
-	p.entries.show(nil)
+	p.showFiles(queueFound{})
 	p.found.Set("Not looked at yet", "")
 	p.now = dbus.Qube{Name: name}
 	p.One.VAdjustment().SetValue(0)
@@ -164,11 +169,18 @@ func (p *qubePane) look() {
 			return
 		}
 		p.found.Set(words.Queue(f.status, p.now))
-		p.entries.show(f.entries)
-		if f.more > 0 {
-			p.toast(fmt.Sprintf("%d more files are not shown.", f.more))
-		}
+		p.showFiles(f)
 	})
+}
+
+// showFiles shows the queue's files, folded: it is the numbers that one reads.
+func (p *qubePane) showFiles(f queueFound) {
+	p.entries.show(f.entries)
+	p.files.SetTitle(words.Files(len(f.entries), f.more))
+	p.files.SetVisible(len(f.entries) > 0)
+	if len(f.entries) == 0 {
+		p.files.SetExpanded(false)
+	}
 }
 
 func (p *qubePane) question(heading, body, action string) ui.Question {

@@ -25,7 +25,6 @@ type qubesView struct {
 	Clean        *gtk.Button
 	Recover      *gtk.Button
 	Power        *adw.PreferencesGroup
-	Ends         *gtk.Box
 	Replace      *gtk.Button
 	Revoke       *gtk.Button
 	Disconnect   *gtk.Button
@@ -58,18 +57,10 @@ func newQubes(w *window) (page, error) {
 func (q *qubes) root() gtk.Widgetter { return q.Root }
 func (q *qubes) shown()              { q.one.shown() }
 func (q *qubes) hidden()             {}
-
-func (q *qubes) narrow(narrow bool) {
-	orientation := gtk.OrientationHorizontal
-	if narrow {
-		orientation = gtk.OrientationVertical
-	}
-	q.Ends.SetOrientation(orientation)
-}
-
-func (q *qubes) find()         {}
-func (q *qubes) inner() string { return q.name }
-func (q *qubes) close()        { q.scope.Close() }
+func (q *qubes) narrow(bool)         {}
+func (q *qubes) find()               {}
+func (q *qubes) inner() string       { return q.name }
+func (q *qubes) close()              { q.scope.Close() }
 
 func (q *qubes) leave() {
 	q.name = ""

@@ -17,10 +17,22 @@ type shownRow[T any] struct {
 	close  func()
 }
 
+// rowGroup is what rows are in: a group of the page, or a row that unfolds.
+type rowGroup interface {
+	Add(gtk.Widgetter)
+	Remove(gtk.Widgetter)
+}
+
+// unfolding is an expander row as a place for rows.
+type unfolding struct{ *adw.ExpanderRow }
+
+// Add puts a row below the others.
+func (u unfolding) Add(row gtk.Widgetter) { u.AddRow(row) }
+
 // rows is a short list in a group, kept up to date in place: its rows stay, so
 // that focus does, too.
 type rows[T any] struct {
-	group *adw.PreferencesGroup
+	group rowGroup
 	make  func() shownRow[T]
 	empty string // what is said where there is none; "" for nothing
 

@@ -22,6 +22,7 @@ type verifyView struct {
 	Waiting     *gtk.Spinner
 	Answer      *gtk.Box
 	Icon        *gtk.Image
+	Word        *gtk.Label
 	Text        *gtk.Label
 }
 
@@ -38,9 +39,18 @@ func (a *activity) verify(checkpoint string) {
 	s.Bind(v.Check, v.Check.ConnectClicked(func() { v.check(a.desk, s) }))
 	v.Checkpoints.Buffer().SetText(checkpoint)
 	v.Dialog.SetTransientFor(a.over())
+	fit(v.Dialog, a.over())
 	v.Dialog.Present()
 	if checkpoint != "" {
 		v.check(a.desk, s)
+	}
+}
+
+// fit makes a dialog no larger than the window that it stands before.
+func fit(dialog *adw.Window, over *gtk.Window) {
+	width, height := dialog.DefaultSize()
+	if w, h := over.Width(), over.Height(); w > 0 && h > 0 {
+		dialog.SetDefaultSize(min(width, w), min(height, h))
 	}
 }
 
@@ -74,6 +84,8 @@ func (v *verifyView) check(d *desk, s *ui.Scope) {
 			look, text := words.Verified(found, err)
 			v.Icon.SetFromIconName(look.Icon)
 			ui.SetTone(v.Icon, string(look.Tone))
+			v.Word.SetText(words.Sentence(look.Word))
+			ui.SetTone(v.Word, string(look.Tone))
 			v.Text.SetText(text)
 		})
 }

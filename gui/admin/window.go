@@ -79,6 +79,7 @@ type window struct {
 	current string
 	ran     map[string]bool // qubes whose commands were running at the last report
 	lasts   *lasts
+	help    *gtk.ShortcutsWindow // once it was wanted
 }
 
 func newWindow(a *App) (*window, error) {
@@ -155,7 +156,10 @@ func (w *window) addActions() {
 	add("pause", w.pauseOrGoOn)
 	add("shortcuts", w.shortcuts)
 	add("close", func() { w.Window.Close() })
-	add("menu", func() { w.MenuButton.Popup() })
+	add("menu", func() {
+		w.Leaflet.SetVisibleChild(w.Sidebar) // where it is, should it be folded away
+		w.MenuButton.Popup()
+	})
 }
 
 func (w *window) connect() {
@@ -197,6 +201,7 @@ func (w *window) showPage(name string) {
 		next.shown()
 	}
 	w.Leaflet.SetVisibleChild(w.Content)
+	w.showBanner()
 	w.refreshBar()
 }
 

@@ -1,8 +1,10 @@
 package timeline
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -56,8 +58,13 @@ func Compile(pattern string) (*regexp.Regexp, error) {
 		return nil, fmt.Errorf("the pattern is longer than 1000 characters")
 	}
 	p, err := regexp.Compile("(?i)" + pattern)
+	var wrong *syntax.Error
+	if errors.As(err, &wrong) {
+		// What it quotes has our own beginning.
+		return nil, fmt.Errorf("this is not a regular expression: %s", wrong.Code)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("the pattern cannot be read: %w", err)
+		return nil, fmt.Errorf("this is not a regular expression: %w", err)
 	}
 	return p, nil
 }

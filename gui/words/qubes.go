@@ -135,6 +135,14 @@ func Queue(s dbus.QueueStatus, q dbus.Qube) (title, line string) {
 	return title, line
 }
 
+// Files is how many files of a queue there are; more are not shown.
+func Files(shown int, more uint64) string {
+	if more > 0 {
+		return fmt.Sprintf("The first %d of %d files", shown, uint64(shown)+more)
+	}
+	return plural(shown, "file")
+}
+
 // QueueEntry is one file of a queue, as title and line.
 func QueueEntry(e dbus.QueueEntry) (title, line string) {
 	line = fmt.Sprintf("%s · %s · %s old", queue.Escape(e.Folder, 24), Size(e.Size), Duration(e.Age))

@@ -136,25 +136,24 @@ func Worst(health []dbus.Problem) *dbus.Problem {
 	return nil
 }
 
-// CommandLine is a command that the executor works on, as title and line.
-func CommandLine(c dbus.Command) (title, line string) {
+// CommandLine is what a command that the executor works on does.
+func CommandLine(c dbus.Command) string {
+	line := queue.Escape(c.State, 40)
 	switch c.State {
 	case "running":
-		title = "Runs"
+		line = "Runs"
 	case "waiting":
-		title = "Waits for its turn"
+		line = "Waits for its turn"
 	case "delivering":
-		title = "Has ended; its result is delivered"
-	default:
-		title = queue.Escape(c.State, 40)
+		line = "Has ended; its result is delivered"
 	}
 	switch {
 	case !c.Started.IsZero():
-		line = "since " + When(c.Started)
+		return line + " · began " + When(c.Started)
 	case !c.Taken.IsZero():
-		line = "taken " + When(c.Taken)
+		return line + " · taken " + When(c.Taken)
 	}
-	return title, line
+	return line
 }
 
 // Outcome is one way in which a request may have ended, as CountCommands
@@ -214,5 +213,5 @@ func Verified(v dbus.Verification, err error) (Look, string) {
 	if !v.Verified {
 		return Look{"qr-failed-symbolic", "does not verify", Bad}, strings.Join(lines, "\n")
 	}
-	return Look{"qr-done-symbolic", "verified", Good}, plural(v.Records, "record") + ".\n" + strings.Join(lines, "\n")
+	return Look{"qr-done-symbolic", "verified", Good}, strings.Join(lines, "\n")
 }

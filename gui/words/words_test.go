@@ -148,7 +148,7 @@ func TestProblems(t *testing.T) {
 }
 
 func TestVerified(t *testing.T) {
-	look, text := Verified(dbus.Verification{Verified: true, Records: 1, Sentences: []string{"the log agrees with itself"}}, nil)
+	look, text := Verified(dbus.Verification{Verified: true, Records: 1, Sentences: []string{"1 record.", "the log agrees with itself"}}, nil)
 	if look.Tone != Good || text != "1 record.\nThe log agrees with itself." {
 		t.Errorf("%+v, %q", look, text)
 	}

@@ -27,6 +27,10 @@ import (
 // Options differ from a screen of 1280 by 1024.
 type Options struct {
 	Width, Height int
+	// Root is a folder with another system, whose programs and libraries the
+	// programs on the desktop find in place of this one's; "" for this one's. It
+	// needs root, and that neither system has a /lib of its own beside /usr.
+	Root string
 	// Env are more variables for the programs, after those of [Desktop.Env].
 	Env []string
 	// User is whose the programs are, and what they may read and write here; 0

@@ -23,7 +23,7 @@ type Program struct {
 func (d *Desktop) Launch(t T, env []string, name string, args ...string) *Program {
 	t.Helper()
 	p := &Program{name: name}
-	cmd := exec.Command(name, args...)
+	cmd := d.command(name, args)
 	cmd.Env, cmd.Dir = append(d.Env(), env...), d.file("home")
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &p.said, &p.said, endLimit
 	if id := uint32(d.options.User); id != 0 {
@@ -35,6 +35,18 @@ func (d *Desktop) Launch(t T, env []string, name string, args ...string) *Progra
 	}
 	d.later(p.End)
 	return p
+}
+
+// inside has a program see the usr and etc of another system over this one's:
+// all other paths, of sockets and of the program itself, are the same in both.
+const inside = `mount --bind "$1/etc" /etc && mount --bind "$1/usr" /usr && shift && exec "$@"`
+
+func (d *Desktop) command(name string, args []string) *exec.Cmd {
+	if d.options.Root == "" {
+		return exec.Command(name, args...)
+	}
+	words := []string{"--mount", "--propagation", "private", "sh", "-c", inside, "sh", d.options.Root, name}
+	return exec.Command("unshare", append(words, args...)...)
 }
 
 // Said is what the program has printed so far.

@@ -109,7 +109,7 @@ func TestAuthoriseByMakingAndFetching(t *testing.T) {
 	if authorise.Is(desktop.Sensitive) {
 		t.Error("the key that there is would be replaced unasked")
 	}
-	dialog.Find(t, "checkbox", "Replace the key*").Toggle(t)
+	dialog.Find(t, "checkbox", "Replace its key*").Toggle(t)
 	authorise.Press(t)
 	dialog.Find(t, "", "work is authorised")
 	made := s.keyFile(t, "work")
@@ -128,7 +128,7 @@ func TestAuthoriseByMakingAndFetching(t *testing.T) {
 	dialog.Find(t, "button", "Next*").Press(t)
 	dialog.Find(t, "label", inQube.Fingerprint())
 	authorise = dialog.Find(t, "button", "Authorise*")
-	dialog.Find(t, "checkbox", "Replace the key*").Toggle(t)
+	dialog.Find(t, "checkbox", "Replace its key*").Toggle(t)
 	if authorise.Is(desktop.Sensitive) {
 		t.Error("the fetched key would be stored though nobody compared it")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -25,6 +26,10 @@ const batch = 1000
 // days ago to now, of requests that were signed with these keys; none are three
 // qubes' that are nowhere else. The log must be new, and the executor not run.
 func FillAudit(ctx context.Context, root paths.Root, n int, keys map[string]queue.Key) error {
+	return fillAudit(ctx, root, n, span, keys)
+}
+
+func fillAudit(ctx context.Context, root paths.Root, n int, back time.Duration, keys map[string]queue.Key) error {
 	if len(keys) == 0 {
 		keys = map[string]queue.Key{}
 		for _, k := range kinds {
@@ -35,7 +40,7 @@ func FillAudit(ctx context.Context, root paths.Root, n int, keys map[string]queu
 	for name, key := range keys {
 		p.keys[name] = key.Fingerprint()
 	}
-	p.start = time.Now().Add(-span)
+	p.start, p.back = time.Now().Add(-back), back
 	p.now.Store(p.start.UnixNano())
 	if err := os.MkdirAll(root.State(), 0o700); err != nil {
 		return err
@@ -60,10 +65,11 @@ type past struct {
 	names []string
 	keys  map[string]string // fingerprints
 	start time.Time
-	now   atomic.Int64 // Unix nanoseconds
-	done  int          // requests
-	added int          // records
-	all   int          // records that are wanted
+	back  time.Duration // from start to now
+	now   atomic.Int64  // Unix nanoseconds
+	done  int           // requests
+	added int           // records
+	all   int           // records that are wanted
 }
 
 // live adds requests until a day is over, so that the log begins a segment with
@@ -82,10 +88,15 @@ func (p *past) live(tx *audit.Tx) error {
 		}
 		p.request(tx)
 		p.done++
-		part := float64(min(p.added, p.all)) / float64(p.all)
-		p.now.Store(p.start.Add(time.Duration(part * float64(span))).UnixNano())
+		p.now.Store(p.start.Add(time.Duration(p.part() * float64(p.back))).UnixNano())
 	}
 	return nil
+}
+
+// part is how much of the time has passed: it is busier twice, and quieter twice.
+func (p *past) part() float64 {
+	x := float64(min(p.added, p.all)) / float64(p.all)
+	return x + math.Sin(4*math.Pi*x)/16
 }
 
 func (p *past) time() time.Time { return time.Unix(0, p.now.Load()).UTC() }

@@ -37,7 +37,9 @@ type Options struct {
 	Dir      string   // to be made; "" for a folder of its own, removed by Close
 	Programs Programs // empty: built
 	Qubes    int      // how many are authorised; 0 for three
+	Strange  bool     // none of them is, as before a first use
 	Records  int      // of the audit log's past, see [FillAudit]
+	Day      bool     // that past is one day, not as long as the log keeps
 	History  bool     // one command of each outcome, really run; see [House.LiveThrough]
 	Running  bool     // one command that runs until it is cancelled
 	Stopped  bool     // leave the executor stopped; the bus starts the manager
@@ -103,8 +105,8 @@ func (h *House) build(ctx context.Context, o Options) error {
 	h.later(h.World.Close)
 	for _, step := range []func() error{
 		func() error { return h.people(max(o.Qubes, 0)) },
-		func() error { return h.remember(ctx, o.Records) },
-		func() error { return h.introduce(ctx) },
+		func() error { return h.remember(ctx, o) },
+		func() error { return h.introduce(ctx, o.Strange) },
 		func() error { return h.furnish(bus.Options{Policy: o.Policy}) },
 	} {
 		if err := step(); err != nil {
@@ -195,6 +197,12 @@ func (h *House) furnish(o bus.Options) error {
 	h.later(h.manager.Close)
 	h.later(h.executor.Close)
 	h.later(h.stopEverything)
+	return h.ActivateManager()
+}
+
+// ActivateManager has the bus start the manager for whoever asks for it, as it
+// does from the beginning.
+func (h *House) ActivateManager() error {
 	return h.Bus.Activate(dbus.Name, h.programs.Dom0, []string{"--root", h.Dom0(), "--manage"}, h.environ())
 }
 

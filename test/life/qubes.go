@@ -63,8 +63,8 @@ func (h *House) person(name, label string) error {
 }
 
 // remember gives the log a past.
-func (h *House) remember(ctx context.Context, records int) error {
-	if records <= 0 {
+func (h *House) remember(ctx context.Context, o Options) error {
+	if o.Records <= 0 {
 		return nil
 	}
 	all := map[string]queue.Key{}
@@ -75,11 +75,19 @@ func (h *House) remember(ctx context.Context, records int) error {
 		}
 		all[name] = key
 	}
-	return FillAudit(ctx, h.Root(), records, all)
+	back := span
+	if o.Day {
+		back = 24 * time.Hour
+	}
+	return fillAudit(ctx, h.Root(), o.Records, back, all)
 }
 
-// introduce gives dom0 the qubes' keys.
-func (h *House) introduce(ctx context.Context) error {
+// introduce gives dom0 the qubes' keys, unless they are to stay strangers.
+func (h *House) introduce(ctx context.Context, strange bool) error {
+	if strange {
+		h.Qubes = nil
+		return nil
+	}
 	for _, name := range h.Qubes {
 		key, err := h.Key(name)
 		if err == nil {

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"qvmremote/test/debian"
 	"qvmremote/test/sim/proctree"
 )
 
@@ -73,8 +74,8 @@ func nextName() string {
 	return fmt.Sprintf("%s%d-%d", cgroupPrefix, os.Getpid(), n)
 }
 
-func boot(ctx context.Context, i image) (*Machine, error) {
-	over := filepath.Join(filepath.Dir(i.Tree), "mount")
+func boot(ctx context.Context, i debian.Tree) (*Machine, error) {
+	over := filepath.Join(filepath.Dir(i.Path), "mount")
 	if err := os.MkdirAll(over, 0o700); err != nil {
 		return nil, fmt.Errorf("boot: %w", err)
 	}
@@ -83,7 +84,7 @@ func boot(ctx context.Context, i image) (*Machine, error) {
 	if m.cgroups, err = makeCgroups(m.name); err != nil {
 		return nil, fmt.Errorf("boot: %w", err)
 	}
-	if err = m.start(keeper{Name: m.name, Tree: i.Tree, Over: over, Join: m.cgroups}); err != nil {
+	if err = m.start(keeper{Name: m.name, Tree: i.Path, Over: over, Join: m.cgroups}); err != nil {
 		return nil, errors.Join(fmt.Errorf("boot: %w", err), removeCgroups(m.cgroups))
 	}
 	if err = m.await(ctx, 0); err != nil {

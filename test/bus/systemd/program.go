@@ -38,7 +38,8 @@ type Program struct {
 
 type process struct {
 	*child.Child
-	stopped bool // somebody asked for its end; under Program.mu
+	stopped bool          // somebody asked for its end; under Program.mu
+	told    chan struct{} // closed once the unit knows of its end
 }
 
 // Said is what all runs have printed so far.
@@ -95,7 +96,7 @@ func (p *Program) Start() error {
 		tidy()
 		return err
 	}
-	run := &process{Child: started}
+	run := &process{Child: started, told: make(chan struct{})}
 	go p.watch(run, tidy)
 	p.now = run
 	ready := make(chan struct{})
@@ -112,6 +113,7 @@ func (p *Program) Start() error {
 
 // watch waits for the end of a run, and tells of one that nobody asked for.
 func (p *Program) watch(run *process, tidy func()) {
+	defer close(run.told)
 	err := run.Err()
 	tidy()
 	p.mu.Lock()
@@ -175,14 +177,15 @@ func (p *Program) Signal(s os.Signal) error {
 	return p.now.Signal(s)
 }
 
-// Kill ends the program without a warning, as a crash does.
+// Kill ends the program without a warning, as a crash does. The unit knows of it
+// then: a start of one that still counts as active would do nothing.
 func (p *Program) Kill() {
 	p.mu.Lock()
 	run := p.now
 	p.mu.Unlock()
 	if run != nil {
 		_ = run.Signal(os.Kill) // it may have ended
-		<-run.Ended()
+		<-run.told
 	}
 }
 

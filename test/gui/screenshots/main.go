@@ -1,8 +1,10 @@
-// Command screenshots runs dom0's desktop program on a screen of its own, on a
-// simulated dom0 with life in it, and takes a picture of each page and dialog:
-// light, dark, with high contrast, and 360 pixels wide. Usage: screenshots
-// FOLDER [NAME…], with the programs in bin/; names, such as dark-activity, are
-// the pictures that are wanted, all where there are none.
+// Command screenshots runs dom0's desktop program on a screen of its own, on
+// simulated dom0s, and takes a picture of each page, dialog and state: light,
+// dark, with high contrast, and 360 pixels wide; and the same once more with
+// newer libraries, where that can be had. Usage: screenshots FOLDER [NAME…], with
+// the programs in bin/; names, such as dark-activity or gtk-4.18/dark-activity, are
+// the pictures that are wanted, all where there are none. A picture that cannot be
+// taken is named, the others are taken, and the exit code is 1.
 package main
 
 import (
@@ -12,15 +14,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"qvmremote/gui/prefs"
-	"qvmremote/test/desktop"
-	"qvmremote/test/life"
 )
 
 // limit bounds the whole.
-const limit = 20 * time.Minute
+const limit = time.Hour
 
 func main() {
 	if len(os.Args) < 2 {
@@ -29,168 +28,159 @@ func main() {
 	}
 	ctx, stop := context.WithTimeout(context.Background(), limit)
 	defer stop()
-	if err := run(ctx, os.Args[1]); err != nil {
+	s, err := newStudio(ctx, os.Args[1], os.Args[2:])
+	if err == nil {
+		defer s.close()
+		err = s.shootAll(ctx)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "screenshots:", err)
+		s.close()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, folder string) error {
-	bin, err := filepath.Abs("bin")
+// studio is where pictures are taken.
+type studio struct {
+	bin    string
+	sets   []set
+	wanted []string // names; none: all
+	house  *home    // the one with a past, once it is there
+	undo   []func()
+
+	mu     sync.Mutex
+	failed int
+	taken  int
+}
+
+// set is one system's libraries, and where its pictures go.
+type set struct{ root, folder, prefix string }
+
+func newStudio(ctx context.Context, folder string, wanted []string) (*studio, error) {
+	s := &studio{wanted: wanted}
+	var err error
+	if s.bin, err = filepath.Abs("bin"); err != nil {
+		return s, err
+	}
+	s.sets = append(s.sets, set{folder: folder})
+	tree, err := openNewer(ctx)
 	if err != nil {
-		return err
+		fmt.Fprintf(os.Stderr, "screenshots: those of GTK 4.18 are left out: %v\n", err)
+	} else {
+		s.later(func() { _ = tree.Close() })
+		s.sets = append(s.sets, set{tree.Path, filepath.Join(folder, newerFolder), newerFolder + "/"})
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	house, err := life.New(ctx, life.Options{Programs: life.In(bin), History: true, Running: true})
-	if err != nil {
-		return err
-	}
-	defer house.Close()
-	// Pages with a service that does not run, and none at all, come last.
-	for _, look := range looks {
-		if err := look.shoot(house.BusAddress, bin, folder, scenes); err != nil {
-			return err
+	for _, set := range s.sets {
+		if err := os.MkdirAll(set.folder, 0o755); err != nil {
+			return s, err
 		}
 	}
-	if err := house.Stop(ctx); err != nil {
-		return err
+	return s, nil
+}
+
+// later has close do something, before what was to be done already.
+func (s *studio) later(what func()) { s.undo = append(s.undo, what) }
+
+func (s *studio) close() {
+	for i := len(s.undo) - 1; i >= 0; i-- {
+		s.undo[i]()
 	}
-	if err := looks[0].shoot(house.BusAddress, bin, folder, []scene{{"stopped", "overview", "", nil}}); err != nil {
-		return err
-	}
-	return looks[0].shoot("unix:path=/nonexistent", bin, folder, []scene{{"no-bus", "overview", "There is no connection to the message bus", nil}})
+	s.undo = nil
 }
 
-// look is one way the program may look.
-type look struct {
-	name          string
-	style         string
-	contrast      bool
-	width, height int
-}
-
-var looks = []look{
-	{"light", "light", false, 1040, 760},
-	{"dark", "dark", false, 1040, 760},
-	{"contrast", "light", true, 1040, 760},
-	{"narrow", "light", false, 360, 720},
-}
-
-// scene is one picture: a page, something that is there once it is ready, and
-// what is done before.
-type scene struct {
-	name, page, ready string
-	act               func(*stage)
-}
-
-var scenes = []scene{
-	{"overview", "overview", "Last events", nil},
-	{"boot", "overview", "", func(s *stage) { s.press("switch", "Start at boot*"); s.find("dialog", "Start at boot?") }},
-	{"stop-everything", "overview", "", func(s *stage) { s.press("button", "Stop everything*"); s.find("dialog", "Stop everything?") }},
-	{"qubes", "qubes", "work, label*", nil},
-	{"qube", "qubes", "", func(s *stage) { s.press("list item", "work, label*"); s.find("label", "Fingerprint") }},
-	{"authorise", "qubes", "", func(s *stage) { s.press("button", "Authorise…*"); s.find("list item", "vault, label*") }},
-	{"authorise-way", "qubes", "", func(s *stage) {
-		s.choose("personal")
-	}},
-	{"authorise-compare", "qubes", "", func(s *stage) {
-		dialog := s.choose("personal")
-		dialog.Find(s, "checkbox", "Fetch the one it has*").Press(s)
-		dialog.Find(s, "button", "Next*").Press(s)
-		dialog.Find(s, "checkbox", "The qube shows*")
-	}},
-	{"activity", "activity", "Verify and export*", nil},
-	{"record", "activity", "", func(s *stage) {
-		s.find("button", "Verify and export*")
-		s.desktop.Key(s, "Down")
-		s.desktop.Key(s, "Return")
-		s.find("button", "Back*")
-	}},
-	{"search", "activity", "", func(s *stage) {
-		s.find("search box", "Search what happened").SetText(s, "nothing like this")
-	}},
-	{"shortcuts", "overview", "", func(s *stage) { s.find("label", "Last events"); s.desktop.Key(s, "F1") }},
-}
-
-// stage is one run of the program; what goes wrong in it ends it.
-type stage struct {
-	desktop *desktop.Desktop
-	app     *desktop.Node
-}
-
-// failure is what Fatalf panics with, for shoot to catch.
-type failure string
-
-func (s *stage) Helper() {}
-
-func (s *stage) Fatalf(format string, args ...any) { panic(failure(fmt.Sprintf(format, args...))) }
-
-func (s *stage) find(role, name string) *desktop.Node { return s.app.Find(s, role, name) }
-
-func (s *stage) press(role, name string) { s.find(role, name).Press(s) }
-
-// choose picks a qube in the dialog that authorises one. (The page behind it has
-// rows of the same names.)
-func (s *stage) choose(qube string) *desktop.Node {
-	s.press("button", "Authorise…*")
-	dialog := s.find("dialog", "Authorise a qube")
-	dialog.Find(s, "list item", qube+", label*").Press(s)
-	dialog.Find(s, "label", "Where its key comes from")
-	return dialog
-}
-
-// shoot takes the pictures of one look, each of a fresh start.
-func (l look) shoot(bus, bin, folder string, scenes []scene) error {
-	for _, sc := range scenes {
-		name := l.name + "-" + sc.name
-		if len(os.Args) > 2 && !slices.Contains(os.Args[2:], name) {
+func (s *studio) shootAll(ctx context.Context) error {
+	for _, p := range places {
+		shots := s.shots(p)
+		if len(shots) == 0 {
 			continue
 		}
-		path := filepath.Join(folder, name+".png")
-		if err := l.picture(bus, bin, path, sc); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+		address, err := p.open(ctx, s)
+		if err != nil {
+			s.failed += len(shots)
+			fmt.Fprintf(os.Stderr, "%d pictures of the place %q: %v\n", len(shots), p.name, err)
+			continue
 		}
-		fmt.Println(path)
+		s.shoot(address, shots, p.alone)
+	}
+	switch {
+	case s.failed > 0:
+		return fmt.Errorf("%d pictures of %d could not be taken", s.failed, s.failed+s.taken)
+	case s.taken == 0:
+		return fmt.Errorf("there are no such pictures")
 	}
 	return nil
 }
 
-func (l look) picture(bus, bin, path string, sc scene) (err error) {
-	d, err := desktop.New(desktop.Options{Width: 1280, Height: 900})
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	s := &stage{desktop: d}
-	defer func() {
-		if f, ok := recover().(failure); ok {
-			err = fmt.Errorf("%s", string(f))
-		}
-	}()
-	if err := l.prepare(d); err != nil {
-		return err
-	}
-	d.Launch(s, []string{"QVM_REMOTE_BUS=" + bus}, filepath.Join(bin, "qvm-remote-admin"), "--page", sc.page)
-	s.app = d.App(s, "qvm-remote-admin")
-	if sc.ready != "" {
-		s.find("", sc.ready)
-	}
-	if sc.act != nil {
-		sc.act(s)
-	}
-	return d.Screenshot(path)
+// shot is one picture to be taken.
+type shot struct {
+	set
+	look
+	scene
 }
 
-// prepare leaves the window as a person would have left it.
-func (l look) prepare(d *desktop.Desktop) error {
-	p := prefs.Default()
-	p.Width, p.Height, p.Style, p.HighContrast = l.width, l.height, l.style, l.contrast
-	for _, v := range d.Env() {
-		if dir, ok := strings.CutPrefix(v, "XDG_CONFIG_HOME="); ok {
-			return p.Save(filepath.Join(dir, "qvm-remote", "admin.conf"))
+func (s shot) file() string { return s.look.name + "-" + s.scene.name }
+func (s shot) name() string { return s.prefix + s.file() }
+func (s shot) path() string { return filepath.Join(s.folder, s.file()+".png") }
+
+// shots are the pictures of a place that are wanted.
+func (s *studio) shots(p place) (all []shot) {
+	for _, set := range s.sets {
+		for _, l := range looks {
+			for _, sc := range p.scenes {
+				one := shot{set, l, sc}
+				if l.shows(sc) && (len(s.wanted) == 0 || slices.Contains(s.wanted, one.name())) {
+					all = append(all, one)
+				}
+			}
 		}
 	}
-	return fmt.Errorf("the desktop has no folder for settings")
+	return all
+}
+
+// workers is how many pictures are taken at a time: most of a picture's time is
+// waiting until nothing moves.
+const workers = 3
+
+// shoot takes pictures, one after the other where they would change what the
+// others show.
+func (s *studio) shoot(address string, shots []shot, alone bool) {
+	n := workers
+	if alone {
+		n = 1
+	}
+	todo := make(chan shot)
+	var done sync.WaitGroup
+	for range n {
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			for one := range todo {
+				s.tell(one, s.take(address, one))
+			}
+		}()
+	}
+	for _, one := range shots {
+		todo <- one
+	}
+	close(todo)
+	done.Wait()
+}
+
+// tell says how it went.
+func (s *studio) tell(one shot, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	why := one.path() + ".failed"
+	if err != nil {
+		s.failed++
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		fmt.Fprintf(os.Stderr, "%s: %s (more in %s)\n", one.path(), first, why)
+		if err := os.WriteFile(why, []byte(err.Error()+"\n"), 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return
+	}
+	_ = os.Remove(why) // of an earlier run
+	s.taken++
+	fmt.Println(one.path())
 }
