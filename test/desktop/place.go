@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"strings"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -181,15 +182,29 @@ func (n *Node) click() error {
 	if strings.HasPrefix(n.surface().Name, "GtkPopover") {
 		return fmt.Errorf("%v is in a popover, whose place on the screen is not known: use keys", n)
 	}
-	at, err := n.scroll()
-	if err != nil {
-		return err
-	}
-	if err := n.d.pointAt(at); err != nil {
+	if err := n.aim(); err != nil {
 		return err
 	}
 	if err := n.d.x.Click(1); err != nil {
 		return err
 	}
 	return n.d.x.Point(0, 0)
+}
+
+// aim puts the pointer on the node, which may move while a page fills.
+func (n *Node) aim() error {
+	for range wheelLimit {
+		at, err := n.scroll()
+		if err != nil {
+			return err
+		}
+		if err := n.d.pointAt(at); err != nil {
+			return err
+		}
+		time.Sleep(pause)
+		if now, err := n.scroll(); err != nil || now == at {
+			return err
+		}
+	}
+	return errors.New("it does not keep still")
 }
