@@ -48,6 +48,9 @@ func newFilters(a *activity) filters {
 	a.Kind.SetModel(gtk.NewStringList(kindWords))
 	a.Since.SetModel(gtk.NewStringList(timeWords))
 	a.Qube.SetModel(gtk.NewStringList([]string{"All qubes"}))
+	for w, name := range map[gtk.Accessibler]string{a.Pattern: "Regular expression", a.Qube: "Qube", a.Kind: "Outcome", a.Since: "Time"} {
+		ui.Name(w, name)
+	}
 	changed := func() { a.filters.changed() }
 	for _, d := range []*gtk.DropDown{a.Qube, a.Kind, a.Since} {
 		a.scope.Bind(d, d.NotifyProperty("selected", changed))

@@ -88,7 +88,7 @@ var lively = []scene{
 	}},
 	{name: "authorise-compare", page: "qubes", act: func(s *stage) {
 		dialog := s.choose("personal")
-		dialog.Find(s, "checkbox", "Fetch the one it has*").Press(s)
+		dialog.Find(s, "list item", "Fetch the one it has*").Press(s)
 		dialog.Find(s, "button", "Next*").Press(s)
 		dialog.Find(s, "checkbox", "The qube shows*")
 	}},
