@@ -26,8 +26,10 @@ func NewLabel(text string, classes ...string) *gtk.Label {
 	return l
 }
 
-// Name gives a control its accessible name: what a screen reader says.
+// Name gives a control its accessible name: what a screen reader says. Newer
+// versions of GTK say the text on the control instead, unless that is undone.
 func Name(w gtk.Accessibler, name string) {
+	w.ResetRelation(gtk.AccessibleRelationLabelledBy)
 	w.UpdateProperty(
 		[]gtk.AccessibleProperty{gtk.AccessiblePropertyLabel}, []glib.Value{*glib.NewValue(name)})
 }

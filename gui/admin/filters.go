@@ -50,6 +50,7 @@ func newFilters(a *activity) *filters {
 	f.qube = ui.NewChoice(a.scope, a.Qube, "Qube", changed)
 	f.kind = ui.NewChoice(a.scope, a.Kind, "Outcome", changed)
 	f.since = ui.NewChoice(a.scope, a.Since, "Time", changed)
+	ui.Name(a.Pattern, "Regular expression")
 	a.scope.Bind(a.Search, a.Search.ConnectSearchChanged(changed))
 	a.scope.Bind(a.Pattern, a.Pattern.ConnectToggled(changed))
 	a.scope.Bind(a.Search, a.Search.ConnectStopSearch(func() { a.Search.SetText("") }))

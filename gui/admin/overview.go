@@ -81,6 +81,7 @@ func (o *overview) close()              { o.scope.Close() }
 func (o *overview) narrow(narrow bool) { o.recent.narrow(narrow) }
 
 func (o *overview) connect() {
+	ui.Name(o.Everything, "Stop everything")
 	simple := func(b *gtk.Button, order func(*dbus.Client, context.Context) error) {
 		o.scope.Bind(b, b.ConnectClicked(func() {
 			o.do(o.scope, b, func(ctx context.Context, c *dbus.Client) error { return order(c, ctx) }, func(error) { o.showState() })

@@ -88,9 +88,9 @@ var lively = []scene{
 	}},
 	{name: "authorise-compare", page: "qubes", act: func(s *stage) {
 		dialog := s.choose("personal")
-		dialog.Find(s, "checkbox", "Fetch the one it has*").Press(s)
+		dialog.Find(s, "list item", "Fetch the one it has*").Press(s)
 		dialog.Find(s, "button", "Next*").Press(s)
-		dialog.Find(s, "checkbox", "The qube shows*")
+		dialog.Find(s, "label", "Run “qvm-remote status”*")
 	}},
 
 	{name: "activity", page: "activity", act: func(s *stage) { s.find("list item", "*work*") }},
