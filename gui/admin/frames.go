@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
@@ -127,7 +128,7 @@ func (l *frameLog) focus() string {
 	focus := gtk.BaseWidget(w)
 	if a := l.activity(); a != nil {
 		for _, b := range a.bound {
-			if around, ok := b.row.Parent().(*gtk.Widget); !ok || !b.live || around.Native() != focus.Native() {
+			if around, ok := b.row.Parent().(*gtk.Widget); !ok || !b.live || pointer(around) != pointer(focus) {
 				continue
 			}
 			position := int(b.item.Position())
@@ -137,8 +138,10 @@ func (l *frameLog) focus() string {
 			return fmt.Sprint("row", position-a.model.Len())
 		}
 	}
-	return fmt.Sprintf("%s%x", strings.ReplaceAll(focus.Name(), " ", ""), focus.Native())
+	return fmt.Sprintf("%s%x", strings.ReplaceAll(focus.Name(), " ", ""), pointer(focus))
 }
+
+func pointer(w *gtk.Widget) uintptr { return coreglib.InternObject(w).Native() }
 
 func (l *frameLog) add(format string, args ...any) {
 	l.pending = append(fmt.Appendf(l.pending, format, args...), '\n')
