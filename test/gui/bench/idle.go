@@ -14,8 +14,9 @@ import (
 
 const (
 	idleTime = 10 * time.Second
-	// quiet is how long the main thread must sleep before it is said to be idle.
-	quiet = 2 * time.Second
+	// quiet is how long the main thread must sleep before it is said to be idle:
+	// GTK takes the mark of the focus away 3 s after a key.
+	quiet = 4 * time.Second
 )
 
 // idlePages are the pages with the keys that lead there.

@@ -116,7 +116,7 @@ func (f *flooding) query(filter values, before uint64, limit uint32) (lines []st
 			lines = append(lines, f.line(before))
 		}
 	}
-	if before == low {
+	if before <= low {
 		before = 0
 	}
 	return lines, before, nil
