@@ -77,8 +77,8 @@ func (r *run) scroll() (jumped []time.Duration) {
 	r.hold("Page_Down")
 	jump("End", func() moment { return r.press("End") }, bottom)
 	r.hold("Page_Up")
+	jump("Home", func() moment { return r.press("Home") }, top)
 	r.hold("Home")
-	jump("Home", func() moment { return r.press("Home") }, anywhere)
 	r.hold("End")
 	width, height := r.Size(r)
 	for i := range jumps {
@@ -91,8 +91,7 @@ func (r *run) scroll() (jumped []time.Duration) {
 			return at
 		}, anywhere)
 	}
-	r.press("Home")
-	jump("Home", func() moment { return r.press("Down") }, top)
+	jump("Home", func() moment { return r.press("Home") }, top)
 	return jumped
 }
 
