@@ -28,7 +28,7 @@ CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test setup-gui setup-system build build-gui gotk4 resources demo demo-gui screenshots \
-	test test-core test-crash test-gui test-system floor lint vuln docs bench fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin clean
+	test test-core test-crash test-gui test-system floor lint vuln docs bench bench-gui fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,7 @@ test-core: ## run every test that needs no GTK, then the crash tests
 
 test-gui: build gotk4 resources ## run the tests of the desktop program, on a screen of their own
 	CC=clang $(GO) vet $(GTK) $(GTK_DIRS)
+	CC=clang $(GO) vet $(GTK:gtk=gtk,frames) ./gui/admin
 	CC=clang $(TEST) $(GTK) $(GTK_DIRS)
 
 test-crash: ## stop the daemon at each of its crash points and start it again
@@ -102,8 +103,11 @@ vuln: ## ask the Go vulnerability database about our dependencies (network)
 docs: ## write the reference in docs/dbus.md anew
 	$(GO) run ./test/reference
 
-bench: ## measure, print a table and write docs/benchmarks.md
+bench: ## measure service and client, print a table and write it into docs/benchmarks.md
 	$(GO) run ./test/bench
+
+bench-gui: gotk4 resources ## the same of the desktop program; fails where a limit is not kept
+	$(GO) run ./test/gui/bench
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@GO=$(GO) .ci/fuzz $(FUZZTIME)

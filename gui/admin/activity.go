@@ -69,9 +69,10 @@ type activity struct {
 
 // boundRow is a row that is on the screen, or near.
 type boundRow struct {
-	item *gtk.ListItem
-	row  *ui.TimelineRow
-	live bool // between bind and unbind
+	item  *gtk.ListItem
+	row   *ui.TimelineRow
+	live  bool // between bind and unbind
+	shown ui.Moment
 }
 
 func newActivity(w *window) (page, error) {

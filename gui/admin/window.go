@@ -102,6 +102,7 @@ func newWindow(a *App) (*window, error) {
 	}
 	w.addActions()
 	w.connect()
+	w.logFrames()
 	w.Window.SetApplication(&a.app.Application)
 	w.Window.SetDefaultSize(a.prefs.Width, a.prefs.Height)
 	if a.prefs.Maximized {

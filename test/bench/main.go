@@ -1,5 +1,5 @@
 // Command bench measures what the project promises about speed and size, on
-// the simulator, prints a table and writes docs/benchmarks.md.
+// the simulator, prints a table and writes its part of docs/benchmarks.md.
 //
 // It guarantees that every figure it writes was taken in that run, by the real
 // programs, and that times stand beside a ratio that means something on
@@ -12,11 +12,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"time"
 
 	"qvmremote/daemon/run"
+	"qvmremote/test/figures"
 )
 
 func main() {
@@ -25,7 +25,7 @@ func main() {
 		os.Exit(insideQube(os.Args[2:]))
 	}
 	only := flag.String("only", "", "measure only the groups named so, comma between")
-	out := flag.String("o", "docs/benchmarks.md", "file to write; \"-\" writes none")
+	out := flag.String("o", figures.Document, "file to write; \"-\" writes none")
 	flag.Parse()
 	if err := measure(*only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -86,7 +86,7 @@ func measure(only, out string) error {
 	if out == "-" || only != "" {
 		return nil
 	}
-	return os.WriteFile(out, []byte(document(text)), 0o644)
+	return figures.Write(out, "make bench", document(text))
 }
 
 func table(rows []row) string {
@@ -105,22 +105,9 @@ func table(rows []row) string {
 	return b.String()
 }
 
-func document(text string) string {
-	return "# Benchmarks\n\nWritten by `make bench`; each run replaces it. Taken on the simulator\n(`test/sim`), not on a Qubes OS machine: it has neither Xen nor the Python of\nthe real `qvm-run`. Compare the ratios, not the times.\n\n" +
-		"Machine: " + machine() + "\n\n" + text
-}
+const about = "Taken on the simulator (`test/sim`), not on a Qubes OS machine: it has neither\n" +
+	"Xen nor the Python of the real `qvm-run`. Compare the ratios, not the times.\n\n"
 
-func machine() string {
-	model := "unknown processor"
-	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for _, line := range strings.Split(string(b), "\n") {
-			if name, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(v)
-				break
-			}
-		}
-	}
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	return fmt.Sprintf("%s, %d cores, Linux %s, %s, %s.", model, runtime.NumCPU(),
-		strings.TrimSpace(string(kernel)), runtime.Version(), time.Now().Format("2006-01-02"))
+func document(text string) string {
+	return "## The service and the client\n\n" + about + "Machine: " + figures.Machine() + "\n\n" + text
 }
