@@ -24,6 +24,17 @@ func (s *scene) ran(t *testing.T, qube, script string) {
 	}
 }
 
+// delivered waits for the record that a qube has its result, the only one.
+func (s *scene) delivered(t *testing.T) dbus.Record {
+	t.Helper()
+	var all []dbus.Record
+	desktop.Await(t, "a result is delivered", func() bool {
+		all = s.records(t, dbus.Filter{Events: []string{"delivered"}})
+		return len(all) == 1
+	})
+	return all[0]
+}
+
 // choose takes another one of a list that drops down, by keys.
 func (s *scene) choose(t *testing.T, list, item string) {
 	t.Helper()
@@ -50,13 +61,9 @@ func TestDetailOfACommand(t *testing.T) {
 	s.app.Find(t, "list item", "*work, exit 5: echo to the one*").Press(t)
 	s.app.Find(t, "label", "to the one*")
 	s.app.Find(t, "label", "to the other*")
-	finals := s.records(t, dbus.Filter{Events: []string{"final"}})
-	delivered := s.records(t, dbus.Filter{Events: []string{"delivered"}})
-	if len(finals) != 1 || len(delivered) != 1 {
-		t.Fatalf("%d ended, %d delivered", len(finals), len(delivered))
-	}
-	s.app.Find(t, "label", finals[0].ID)
-	s.app.Find(t, "label", delivered[0].Checkpoint)
+	delivered := s.delivered(t)
+	s.app.Find(t, "label", delivered.ID)
+	s.app.Find(t, "label", delivered.Checkpoint)
 	s.app.Find(t, "label", "Steps in the record")
 
 	s.app.Find(t, "button", "Verify").Press(t)
@@ -73,7 +80,7 @@ func TestVerifyFindsWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	s := open(t, life.Options{}, "activity")
 	s.ran(t, "work", "echo one")
-	point := s.records(t, dbus.Filter{Events: []string{"delivered"}})[0].Checkpoint
+	point := s.delivered(t).Checkpoint
 	s.menu(t, "Verify the record…")
 	dialog := s.app.Find(t, "dialog", "Verify the record")
 	dialog.Find(t, "button", "Verify*").Press(t)

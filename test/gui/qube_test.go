@@ -64,6 +64,7 @@ func TestCleanTheQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.openQube(t, "work")
+	s.app.Find(t, "list item", "1 file*").Press(t)
 	s.app.Find(t, "list item", "0123456789abcdef.out*")
 	s.app.Find(t, "button", "Clean…*").Press(t)
 	s.confirm(t, "Clean the queue?", "Clean")
