@@ -113,11 +113,16 @@ func (r *TimelineRow) Narrow(narrow bool) {
 	r.lower.SetVisible(narrow)
 }
 
+// Blank shows nothing, in the room that it has: no other line moves, and what it
+// showed costs nothing where it is shown again.
+func (r *TimelineRow) Blank() { r.SetOpacity(0) }
+
 // Set shows m. What it shows already is left alone: in a long list most of it
 // is.
 func (r *TimelineRow) Set(m Moment) {
 	was := r.shown
 	r.shown = m
+	r.SetOpacity(1)
 	if m.Day != was.Day {
 		r.head.SetText(m.Day)
 		r.head.SetVisible(m.Day != "")

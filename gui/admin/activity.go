@@ -187,8 +187,11 @@ func (a *activity) fetch() {
 	if a.asks || !a.visible || a.model == nil || a.problem != "" || !a.usable() {
 		return
 	}
-	first, last := a.range_()
-	want, ok := a.model.Next(first, last)
+	// What can be seen comes first, then what GTK has rows for besides.
+	want, ok := a.model.Next(a.inSight())
+	if !ok {
+		want, ok = a.model.Next(a.range_())
+	}
 	a.showState()
 	if !ok {
 		return
@@ -206,6 +209,15 @@ func (a *activity) fetch() {
 		a.apply(a.model.Take(answer))
 		a.fetch()
 	})
+}
+
+// inSight is about from which to which row one sees, by the scroll bar: it is
+// right before GTK has given the rows their places, and rows are of one height
+// but for the first of each day.
+func (a *activity) inSight() (first, last int) {
+	v := a.Scroll.VAdjustment()
+	row := max(v.Upper(), 1) / float64(max(a.model.Len(), 1))
+	return int(v.Value() / row), int((v.Value() + v.PageSize()) / row)
 }
 
 // range_ is from which to which row something is bound; the first rows while

@@ -50,25 +50,28 @@ func (a *activity) refreshRows() {
 // showRow leaves alone a row that shows it already: all that is on the screen is
 // looked at whenever something comes, and little of it has changed.
 func (a *activity) showRow(b *boundRow) {
-	m, known := a.moment(int(b.item.Position()))
+	m, name := ui.Moment{}, "…" // its record is on its way
+	if r, ok := a.model.Row(int(b.item.Position())); ok {
+		m = a.moment(int(b.item.Position()), r)
+		name = m.Sentence()
+	}
 	if m == b.shown {
 		return
 	}
-	b.shown = m
-	b.row.Set(m)
+	if b.shown = m; m == (ui.Moment{}) {
+		b.row.Blank()
+	} else {
+		b.row.Set(m)
+	}
 	// What has the focus is the list's own widget around the row.
-	if around, ok := b.row.Parent().(*gtk.Widget); ok && known {
-		ui.Name(around, m.Sentence())
+	if around, ok := b.row.Parent().(*gtk.Widget); ok {
+		ui.Name(around, name)
 	}
 }
 
-// moment is what a row shows; known is false while its record is on its way.
-func (a *activity) moment(position int) (m ui.Moment, known bool) {
-	r, known := a.model.Row(position)
-	if !known {
-		return ui.Moment{Text: "…"}, false
-	}
-	m = moment(r, a.labels[r.Qube], words.Clock(r.Time))
+// moment is what the row of a record shows.
+func (a *activity) moment(position int, r dbus.Record) ui.Moment {
+	m := moment(r, a.labels[r.Qube], words.Clock(r.Time))
 	if r.Event == "run" && a.desk.now.Manager.State == dbus.Stopped {
 		m.Word, m.Tone, m.Icon = "not ended", string(words.Warn), "qr-interrupted-symbolic" // until the next start says how it did
 	}
@@ -76,5 +79,5 @@ func (a *activity) moment(position int) (m ui.Moment, known bool) {
 	if before, known := a.model.Row(position - 1); position == 0 || known && words.Day(before.Time) != day {
 		m.Day = day
 	}
-	return m, true
+	return m
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
@@ -23,9 +24,9 @@ import (
 //
 //	main AT                                  the program's own code began
 //	key AT KEYVAL FOCUS                      a key came to the window, where that was the focus
-//	frame AT TOOK PAGE SERVICE ROWS HELD SEEN BLANK FIRST TOP FOCUS
+//	frame AT TOOK WORK PAGE SERVICE ROWS HELD SEEN BLANK FIRST TOP FOCUS
 //
-// PAGE is the one shown; SERVICE is 1 once it shows what the service says. The
+// WORK is the part of TOOK that the main thread ran; PAGE is the one shown; SERVICE is 1 once it shows what the service says. The
 // rest is of the timeline: its rows, those in memory, those that can be seen,
 // how many of these wait for their record, the first of them, the record of row
 // 0 where that can be seen, and what has the focus, rows by their record.
@@ -42,6 +43,7 @@ type frameLog struct {
 	pending []byte
 	writes  bool
 	frame   int64 // when it began
+	worked  int64 // how long the main thread had run by then
 }
 
 func (w *window) logFrames() {
@@ -52,7 +54,7 @@ func (w *window) logFrames() {
 	l.add("main %d", began)
 	w.Window.ConnectRealize(func() {
 		clock := gdk.BaseFrameClock(w.Window.FrameClock())
-		clock.ConnectBeforePaint(func() { l.frame = glib.GetMonotonicTime() })
+		clock.ConnectBeforePaint(func() { l.frame, l.worked = glib.GetMonotonicTime(), worked() })
 		clock.ConnectAfterPaint(l.drawn)
 	})
 	keys := gtk.NewEventControllerKey()
@@ -65,7 +67,7 @@ func (w *window) logFrames() {
 }
 
 func (l *frameLog) drawn() {
-	took := glib.GetMonotonicTime() - l.frame
+	took, work := glib.GetMonotonicTime()-l.frame, worked()-l.worked
 	var service, rows, held int
 	var s sight
 	if l.w.States.VisibleChildName() == "content" {
@@ -73,9 +75,19 @@ func (l *frameLog) drawn() {
 	}
 	if a := l.activity(); a != nil {
 		rows, held = a.model.Len(), a.model.Held()
-		s = a.inSight()
+		s = a.onScreen()
 	}
-	l.add("frame %d %d %s %d %d %d %d %d %d %d %s", l.frame, took, l.w.current, service, rows, held, s.seen, s.blank, s.first, s.top, l.focus())
+	l.add("frame %d %d %d %s %d %d %d %d %d %d %d %s", l.frame, took, work, l.w.current, service, rows, held, s.seen, s.blank, s.first, s.top, l.focus())
+}
+
+// worked is how long the thread that asks has run.
+func worked() int64 {
+	const thisThread = 1
+	var u syscall.Rusage
+	if err := syscall.Getrusage(thisThread, &u); err != nil {
+		return 0
+	}
+	return (u.Utime.Nano() + u.Stime.Nano()) / 1000
 }
 
 // activity is the timeline where it is shown, else nil.
@@ -93,7 +105,7 @@ type sight struct {
 	top                uint64
 }
 
-func (a *activity) inSight() (s sight) {
+func (a *activity) onScreen() (s sight) {
 	height := float32(a.Scroll.Height())
 	for _, b := range a.bound {
 		if !b.live || !b.row.Mapped() {

@@ -64,12 +64,13 @@ func floodRows(ctx context.Context, l *lab) ([]row, error) {
 	r.press("Home") // before, what comes would move it out of sight again
 	end := r.await("the newest row", began, func(f frame) bool { return f.top == newest && f.rows == rows && rowsShown(f) })
 	answered, missing := r.answersTo(pressed)
+	longestFrame, work := longest(r.record().after(began))
 	rate := fmt.Sprintf("%d signals a second for %.0f s", int(float64(sent)/took.Seconds()), took.Seconds())
 	return []row{
 		{rate, fmt.Sprintf("%d signals", sent), fmt.Sprintf("≥ %d a second", floodRate*95/100), float64(sent) >= floodRate*0.95*took.Seconds()},
 		atMost("meanwhile: from a key to the frame that shows its answer", answerLimit, answered...),
 		none("keys without an answer, of "+fmt.Sprint(len(pressed)), missing),
-		told("longest frame meanwhile", ms(longest(r.record().after(began)))),
+		told("longest frame meanwhile, and most work of the main thread in one", ms(longestFrame)+", "+ms(work)),
 		{"rows of these commands after that, and the newest", fmt.Sprintf("%d, record %d", end.rows, end.top),
 			fmt.Sprintf("%d, record %d", rows, newest), true}, // or it was not found
 	}, nil

@@ -29,6 +29,7 @@ func (m moment) since(earlier moment) time.Duration {
 type frame struct {
 	at      moment // it began
 	took    time.Duration
+	work    time.Duration // of that its main thread ran
 	page    string
 	service bool // what the service says is shown
 
@@ -68,10 +69,10 @@ func parse(text string) (r record, err error) {
 			r.keys = append(r.keys, k)
 		case "frame":
 			var f frame
-			var took, service int
-			_, err = fmt.Sscanf(rest, "%d %d %s %d %d %d %d %d %d %d %s", &f.at, &took, &f.page, &service,
+			var took, work, service int
+			_, err = fmt.Sscanf(rest, "%d %d %d %s %d %d %d %d %d %d %d %s", &f.at, &took, &work, &f.page, &service,
 				&f.rows, &f.held, &f.seen, &f.blank, &f.first, &f.top, &f.focus)
-			f.took, f.service = time.Duration(took)*time.Microsecond, service == 1
+			f.took, f.work, f.service = time.Duration(took)*time.Microsecond, time.Duration(work)*time.Microsecond, service == 1
 			r.frames = append(r.frames, f)
 		default:
 			err = errors.New("it is of no kind that is known")
@@ -115,11 +116,11 @@ func (r record) answered(k key) (moment, bool) {
 	return 0, false
 }
 
-// longest is how long the frame took that took longest.
-func longest(frames []frame) time.Duration {
-	var most time.Duration
+// longest is how long the frame took that took longest, and how long the main
+// thread ran in the one in which it ran longest.
+func longest(frames []frame) (took, work time.Duration) {
 	for _, f := range frames {
-		most = max(most, f.took)
+		took, work = max(took, f.took), max(work, f.work)
 	}
-	return most
+	return took, work
 }

@@ -45,6 +45,7 @@ func millionRows(ctx context.Context, l *lab) ([]row, error) {
 	jumped := r.scroll()
 	got := r.record()
 	frames := got.after(began)
+	longestFrame, work := longest(frames)
 	most := 0
 	for _, f := range frames {
 		most = max(most, f.held)
@@ -53,7 +54,8 @@ func millionRows(ctx context.Context, l *lab) ([]row, error) {
 	peak := float64(statusField(r.program.Pid(), r.program.Pid(), "VmHWM")) / 1024
 	return []row{
 		atMost("Activity opens over "+log+", from the key to its rows", 300*time.Millisecond, opening...),
-		atMost(fmt.Sprintf("longest of %d frames while scrolling from end to end", len(frames)), frameLimit, longest(frames)),
+		atMost(fmt.Sprintf("longest of %d frames while scrolling from end to end", len(frames)), frameLimit, longestFrame),
+		told("most work of the main thread in one of them", ms(work)),
 		told("key held: from each press to the end of the next frame", spread(answers(got, began))),
 		told("jump to an end or by the scroll bar: until all rows are there", spread(jumped)),
 		{"rows in memory at most, of " + thousands(frames[len(frames)-1].rows), thousands(most), "≤ " + thousands(heldLimit), most <= heldLimit},
