@@ -7,6 +7,7 @@
 package prefs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -59,6 +60,9 @@ func Load(path string) (Prefs, error) {
 	if err != nil {
 		return p, fmt.Errorf("cannot read how the window was left: %w", err)
 	}
+	if len(text) == maxSize {
+		text = text[:bytes.LastIndexByte(text, '\n')+1] // a part of a line says something else
+	}
 	p.parse(string(text))
 	return p, nil
 }
@@ -109,8 +113,16 @@ func yes(b bool) string {
 	return "no"
 }
 
-// Save writes the file whole, and makes its folder where there is none.
+// Save writes the file whole, and makes its folder where there is none. A link
+// stays one, and the file's mode is left.
 func (p Prefs) Save(path string) error {
+	if to, err := filepath.EvalSymlinks(path); err == nil {
+		path = to
+	}
+	mode := fs.FileMode(0o600)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("cannot keep how the window was left: %w", err)
 	}
@@ -120,7 +132,7 @@ func (p Prefs) Save(path string) error {
 	}
 	defer os.Remove(f.Name())
 	_, err = f.WriteString(p.String())
-	err = errors.Join(err, f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
