@@ -87,8 +87,8 @@ func document(o options, text string) string {
 		"Machine: " + figures.Machine() + " Load at the end: " + load() + ".\n\n" + text
 }
 
-// load is how many processes wanted to run in the last minute, of which one here
-// is the program.
+// load is how many threads wanted to run at a time in the last minute, those of
+// this command and its programs among them.
 func load() string {
 	b, err := os.ReadFile("/proc/loadavg")
 	minute, _, found := strings.Cut(string(b), " ")
