@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -78,11 +79,23 @@ const about = "What dom0's desktop program, `qvm-remote-admin`, needs of time an
 	"that only tells of records and answers what the program asks. Assistive\n" +
 	"technology is on. Not measured: Qubes OS itself, its window manager, a graphics\n" +
 	"card, a start with cold caches, and what is between two frames but for what a\n" +
-	"key waits for.\n\n"
+	"key waits for. Whatever else the machine did is in the times; what the main\n" +
+	"thread itself worked in a frame stands beside the longest one.\n\n"
 
 func document(o options, text string) string {
 	return "## The desktop program\n\n" + fmt.Sprintf(about, o.qubes, thousands(o.records)) +
-		"Machine: " + figures.Machine() + "\n\n" + text
+		"Machine: " + figures.Machine() + " Load at the end: " + load() + ".\n\n" + text
+}
+
+// load is how many threads wanted to run at a time in the last minute, those of
+// this command and its programs among them.
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	minute, _, found := strings.Cut(string(b), " ")
+	if err != nil || !found {
+		return "unknown"
+	}
+	return minute
 }
 
 // thousands is n with a comma at every third digit.
