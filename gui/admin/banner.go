@@ -49,7 +49,7 @@ func (w *window) attention() (text, tone, icon string) {
 
 // pauseOrGoOn is the key for what the Overview's button does.
 func (w *window) pauseOrGoOn() {
-	if o, ok := w.pages["overview"].(*overview); ok && w.usable() {
+	if o, ok := w.page("overview").(*overview); ok && w.usable() {
 		o.pauseOrGoOn()
 	}
 }

@@ -144,11 +144,11 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		"a qube":     func() { s.openQube("work"); s.back() },
 		"a record":   func() { s.openRecord(record); s.back() },
 		"authorise":  func() { s.authorise(""); s.closeAll() },
-		"verify":     func() { s.pages["activity"].(*activity).verify("x"); s.closeAll() },
+		"verify":     func() { s.page("activity").(*activity).verify("x"); s.closeAll() },
 		"shortcuts":  func() { s.shortcuts(); s.closeAll() },
-		"a question": func() { s.pages["overview"].(*overview).confirmEverything(); s.closeAll() },
+		"a question": func() { s.page("overview").(*overview).confirmEverything(); s.closeAll() },
 		"typed question": func() {
-			s.pages["overview"].(*overview).bootPressed(true)
+			s.page("overview").(*overview).bootPressed(true)
 			s.closeAll()
 		},
 		"events": func() {

@@ -4,6 +4,7 @@ package admin
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
@@ -77,6 +78,8 @@ type window struct {
 	scope   *ui.Scope
 	pages   map[string]page
 	current string
+	told    bool            // what the service says is known
+	broken  error           // why a page could not be made
 	ran     map[string]bool // qubes whose commands were running at the last report
 	lasts   *lasts
 	help    *gtk.ShortcutsWindow // once it was wanted
@@ -90,14 +93,7 @@ func newWindow(a *App) (*window, error) {
 	w.desk = &desk{labels: map[string]string{}, over: w.top, toast: w.say}
 	w.desk.now = dbus.Snapshot{Availability: dbus.Connecting, Stale: true}
 	w.lasts = newLasts(w.desk, w.scope)
-	for i, create := range makers() {
-		p := pages[i]
-		made, err := create(w)
-		if err != nil {
-			return nil, err
-		}
-		w.pages[p.name] = made
-		w.Views.AddNamed(made.root(), p.name)
+	for _, p := range pages {
 		w.Pages.Append(sidebarRow(p.title, p.icon))
 	}
 	w.addActions()
@@ -109,12 +105,49 @@ func newWindow(a *App) (*window, error) {
 		w.Window.Maximize()
 	}
 	first := a.options.Page
-	if w.pages[first] == nil {
+	if !slices.Contains(Pages(), first) {
 		first = a.prefs.Page
 	}
 	w.showPage(first)
 	w.fold()
-	return w, nil
+	return w, w.broken
+}
+
+// page is one of the pages, made when it is first wanted; nil where there is
+// none of that name.
+func (w *window) page(name string) page {
+	i := slices.Index(Pages(), name)
+	if i < 0 || w.pages[name] != nil || w.broken != nil {
+		return w.pages[name]
+	}
+	made, err := makers()[i](w)
+	if err != nil {
+		w.broken = err
+		w.toast(words.Error(err))
+		return nil
+	}
+	w.pages[name] = made
+	w.Views.AddNamed(made.root(), name)
+	made.narrow(w.Leaflet.Folded())
+	if w.told {
+		made.report(true, nil)
+	}
+	return made
+}
+
+// settleTime is how long the first page is left alone, in ms, before those are
+// made that nobody has asked for yet.
+const settleTime = 200
+
+// makeRest makes the other pages, one at a time, so that they are there at once
+// when they are wanted and no key waits for more than one.
+func (w *window) makeRest() {
+	for _, name := range Pages() {
+		if w.pages[name] == nil && w.page(name) != nil {
+			ui.Soon(w.scope, w.makeRest)
+			return
+		}
+	}
 }
 
 func sidebarRow(title, icon string) *gtk.ListBoxRow {
@@ -150,7 +183,9 @@ func (w *window) addActions() {
 	add("retry", func() { w.app.link.Retry() })
 	add("search", func() {
 		w.showPage("activity")
-		w.pages["activity"].find()
+		if p := w.pages[w.current]; p != nil {
+			p.find()
+		}
 	})
 	add("attention", func() { w.showPage("overview") })
 	add("authorise", func() { w.authorise("") })
@@ -166,6 +201,7 @@ func (w *window) addActions() {
 func (w *window) connect() {
 	w.Pages.ConnectRowActivated(func(row *gtk.ListBoxRow) { w.showPage(pages[row.Index()].name) })
 	w.Leaflet.NotifyProperty("folded", w.fold)
+	w.Window.ConnectMap(func() { ui.After(w.scope, settleTime, w.makeRest) })
 	w.Window.ConnectCloseRequest(func() bool {
 		w.remember()
 		return false
@@ -183,10 +219,13 @@ func (w *window) fold() {
 }
 
 func (w *window) showPage(name string) {
-	next := w.pages[name]
+	next := w.page(name)
 	if next == nil {
 		name = pages[0].name
-		next = w.pages[name]
+		next = w.page(name)
+	}
+	if next == nil {
+		return // said already
 	}
 	if w.current != name {
 		if before := w.pages[w.current]; before != nil {
@@ -253,6 +292,7 @@ func (w *window) report(r link.Report) {
 	for _, q := range d.now.Qubes {
 		d.labels[q.Name] = q.Label
 	}
+	w.told = true
 	w.showAvailability()
 	w.lasts.report(r.Fresh, r.News)
 	for _, p := range w.pages {
@@ -302,21 +342,25 @@ func (w *window) tellRunning() {
 // openQube shows one qube on its page.
 func (w *window) openQube(name string) {
 	w.showPage("qubes")
-	w.pages["qubes"].open(name)
+	if p := w.pages[w.current]; p != nil {
+		p.open(name)
+	}
 	w.refreshBar()
 }
 
 // showActivityOf shows what one qube did.
 func (w *window) showActivityOf(name string) {
 	w.showPage("activity")
-	w.pages["activity"].open(name)
+	if p := w.pages[w.current]; p != nil {
+		p.open(name)
+	}
 	w.refreshBar()
 }
 
 // openRecord shows one record in full.
 func (w *window) openRecord(r dbus.Record) {
 	w.showPage("activity")
-	if a, ok := w.pages["activity"].(*activity); ok {
+	if a, ok := w.page("activity").(*activity); ok {
 		a.detail.begin(r)
 	}
 	w.refreshBar()
