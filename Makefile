@@ -11,7 +11,7 @@ BUILD       := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-s 
 # The one set of flags for whatever imports the bindings to GTK: another one
 # compiles all of them again, which takes minutes (docs/gotk4.md).
 GTK      := -tags gtk -trimpath -buildvcs=false
-GTK_DIRS := ./ui/... ./gui/... ./resources/... ./cmd/qvm-remote-admin/... ./test/gui/... ./test/desktop/...
+GTK_DIRS := ./ui/... ./gui/... ./resources/... ./cmd/qvm-remote-admin/... ./test/gui/... ./test/desktop/... ./test/living/... ./test/stage/...
 GRESOURCE := resources/qvm-remote.gresource
 
 # -count=1: the end-to-end tests build and run programs, of which go's cache of

@@ -54,7 +54,7 @@ func (c *Chart) Set(bars []Bar, sentence string) {
 
 func (c *Chart) draw(cr *cairo.Context, width, height float64) {
 	style := c.StyleContext()
-	most := uint32(1)
+	most := uint64(1)
 	for _, b := range c.bars {
 		most = max(most, b.total())
 	}
@@ -83,10 +83,10 @@ func (c *Chart) line(cr *cairo.Context, style *gtk.StyleContext, width, height f
 	cr.Fill()
 }
 
-func (b Bar) total() uint32 {
-	n := uint32(0)
+func (b Bar) total() uint64 {
+	n := uint64(0)
 	for _, p := range b.Parts {
-		n += p.Count
+		n += uint64(p.Count)
 	}
 	return n
 }

@@ -3,6 +3,7 @@
 package ui
 
 import (
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -16,6 +17,10 @@ const (
 	// pieceLength is how many characters one row of an Output has at most: a
 	// line of a megabyte in one label would stop the program for seconds.
 	pieceLength = 400
+	// leastWidth is in characters. Without one GTK lays each row out as a column
+	// of single characters, to know how high it may become, which takes seconds
+	// for what is in sight of text without spaces.
+	leastWidth = 20
 	// maxPieces bounds the rows.
 	maxPieces = 50_000
 )
@@ -69,6 +74,7 @@ func newOutputLabel() *gtk.Label {
 	bare := pango.NewAttrList()
 	bare.Insert(pango.NewAttrInsertHyphens(false))
 	l.SetAttributes(bare)
+	l.SetWidthChars(leastWidth)
 	return l
 }
 
@@ -93,7 +99,7 @@ func (o *Output) SetEscaped(text string, escaped bool) {
 }
 
 // Pieces cuts text into lines, long lines into more of them, and escapes what
-// cannot be seen, but for tabs, which become spaces.
+// cannot be seen, but for tabs, which become spaces. No escape is ever split.
 func Pieces(text string, escaped bool) []string {
 	show := queue.Escape
 	if escaped {
@@ -102,26 +108,37 @@ func Pieces(text string, escaped bool) []string {
 	var pieces []string
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
-		line = strings.ReplaceAll(line, "\t", "    ")
+		line = show(strings.ReplaceAll(line, "\t", "    "), 0)
 		for first := true; first || line != ""; first = false {
 			if len(pieces) == maxPieces {
 				return append(pieces, "…")
 			}
 			part := cut(line, pieceLength)
-			pieces = append(pieces, show(part, 0))
+			pieces = append(pieces, part)
 			line = line[len(part):]
 		}
 	}
 	return pieces
 }
 
-// cut is the beginning of s, so many characters at most.
+// anEscape is what [queue.Escape] makes of what cannot be seen.
+var anEscape = regexp.MustCompile(`^\\(\\|x[0-9a-f]{2}|u\{[0-9a-f]{1,6}\})`)
+
+// cut is the beginning of s, so many characters at most and whole escapes.
 func cut(s string, characters int) string {
 	n := 0
-	for n < len(s) && characters > 0 {
+	for n < len(s) {
 		_, size := utf8.DecodeRuneInString(s[n:])
+		width := 1
+		if s[n] == '\\' {
+			if e := anEscape.FindString(s[n:]); e != "" {
+				size, width = len(e), len(e)
+			}
+		}
+		if characters -= width; characters < 0 {
+			break
+		}
 		n += size
-		characters--
 	}
 	return s[:n]
 }

@@ -7,6 +7,7 @@ package ui
 import "C"
 
 import (
+	"math"
 	"unsafe"
 
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
@@ -36,7 +37,10 @@ func (r *Rows) Len() int { return int(C.qvm_rows_length(r.native())) }
 // Splice says that at that position so many rows went and so many came. Numbers
 // beyond the end are cut to it.
 func (r *Rows) Splice(position, removed, added int) {
-	C.qvm_rows_splice(r.native(), C.guint(max(position, 0)), C.guint(max(removed, 0)), C.guint(max(added, 0)))
+	C.qvm_rows_splice(r.native(), guint(position), guint(removed), guint(added))
 }
+
+// guint is n, or what is nearest to it that C has.
+func guint(n int) C.guint { return C.guint(min(max(n, 0), math.MaxUint32)) }
 
 func (r *Rows) native() C.guintptr { return C.guintptr(r.object.Native()) }

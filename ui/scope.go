@@ -53,8 +53,10 @@ func (s *Scope) Close() {
 	if s.around != nil {
 		delete(s.around.within, s)
 	}
-	for inner := range s.within {
-		inner.Close()
+	for len(s.within) > 0 { // more may begin meanwhile
+		for inner := range s.within {
+			inner.Close()
+		}
 	}
 	s.end()
 	undo := s.undo

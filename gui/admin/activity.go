@@ -289,7 +289,7 @@ func (a *activity) showState() {
 		return
 	}
 	a.Again.SetVisible(a.problem != "")
-	a.None.SetTitle(title)
+	a.None.SetTitle(escape(title))
 	a.None.SetDescription(escape(text))
 	a.States.SetVisibleChildName("none")
 }

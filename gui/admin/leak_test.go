@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -23,58 +22,25 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/link"
 	"qvmremote/gui/prefs"
-	"qvmremote/resources"
-	"qvmremote/test/desktop"
 	"qvmremote/test/living"
+	"qvmremote/test/stage"
 	"qvmremote/ui"
 )
 
 // TestMain gives the tests of this package a screen, in a process that counts
 // its objects.
-func TestMain(m *testing.M) {
-	if living.Counted() {
-		os.Exit(m.Run())
-	}
-	os.Exit(onScreen())
-}
+func TestMain(m *testing.M) { stage.Main(m) }
 
-// onScreen runs this program once more, on a desktop of its own.
-func onScreen() int {
-	d, err := desktop.New(desktop.Options{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer d.Close()
-	cmd := exec.Command(os.Args[0], os.Args[1:]...)
-	// GLib before 2.76 keeps what is freed in a cache of its own, which grows
-	// without anything being lost.
-	cmd.Env = append(d.Env(), living.Variable, "G_SLICE=always-malloc")
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	if err := cmd.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
-
-// stage is the program without its main loop.
-type stage struct {
+// program is the program without its main loop.
+type program struct {
 	*window
 	t *testing.T
 }
 
-// newStage makes the program's window, once: GTK belongs to the thread that
-// initialised it, and GLib keeps freed memory for the thread that freed it.
-func newStage(t *testing.T) *stage {
+// open makes the program's window.
+func open(t *testing.T) *program {
 	t.Helper()
-	runtime.LockOSThread()
-	if !gtk.InitCheck() {
-		t.Fatal("there is no screen")
-	}
-	if err := resources.Register(); err != nil {
-		t.Fatal(err)
-	}
+	stage.Enter(t)
 	a := &App{app: adw.NewApplication(ID, gio.ApplicationNonUnique), scope: ui.NewScope(nil), prefs: prefs.Default(), link: link.New("", nil)}
 	if err := a.app.Register(context.Background()); err != nil {
 		t.Fatal(err)
@@ -95,11 +61,11 @@ func newStage(t *testing.T) *stage {
 		Manager:      dbus.Manager{Version: "2.0.0", State: dbus.Running, Since: time.Now(), Pid: 1},
 		Qubes:        []dbus.Qube{{Name: "work", Label: "red", PowerState: "Running", Connection: "connected", KeyState: "good", Fingerprint: "0bde", Configured: true}},
 	}})
-	return &stage{w, t}
+	return &program{w, t}
 }
 
 // settle lets everything that is due happen, and what is not used go.
-func (s *stage) settle() {
+func (s *program) settle() {
 	for range 20 {
 		for end := time.Now().Add(10 * time.Millisecond); time.Now().Before(end); {
 			glib.MainContextDefault().Iteration(false)
@@ -125,7 +91,7 @@ func resident(t *testing.T) int {
 }
 
 // closeAll closes every window but the program's own.
-func (s *stage) closeAll() {
+func (s *program) closeAll() {
 	for _, w := range gtk.WindowListToplevels() {
 		if top, ok := w.(interface{ Close() }); ok && !strings.Contains(fmt.Sprintf("%T", w), "ApplicationWindow") {
 			top.Close()
@@ -136,7 +102,7 @@ func (s *stage) closeAll() {
 // TestNothingIsLeftOpen: pages and dialogs that were opened and closed a
 // hundred times, and ten thousand events, leave no object behind.
 func TestNothingIsLeftOpen(t *testing.T) {
-	s := newStage(t)
+	s := open(t)
 	record := dbus.Record{Seq: 1, Time: time.Now(), Event: "final", Qube: "work", Number: 1, State: "exit", Command: "hostname", OutHead: "dom0\n"}
 	seq := uint64(0)
 	steps := map[string]func(){
@@ -172,7 +138,7 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		before, types, memory := living.Objects(), living.Types(), resident(t)
 		for range 100 {
 			step()
-			s.settleBriefly()
+			stage.Settle()
 		}
 		s.settle()
 		if after := living.Objects(); after > before {
@@ -181,12 +147,6 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		if grown := resident(t) - memory; grown > 4<<20 {
 			t.Errorf("%s: %d KiB of memory are left", name, grown>>10)
 		}
-	}
-}
-
-// settleBriefly lets what is due happen.
-func (s *stage) settleBriefly() {
-	for glib.MainContextDefault().Iteration(false) {
 	}
 }
 

@@ -171,7 +171,7 @@ func (o *overview) showBoot() {
 	o.Boot.SetState(on)
 	o.Boot.SetSensitive(!o.bootPending && o.usable())
 	o.BootWaiting.SetSpinning(o.bootPending)
-	o.BootRow.SetSubtitle(words.Boot(o.now.Manager))
+	o.BootRow.SetSubtitle(escape(words.Boot(o.now.Manager)))
 }
 
 func (o *overview) shown() {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/ui"
 )
 
 // shownRow is one row of a list that shows a T. set changes it to another one;
@@ -37,7 +39,7 @@ type rows[T any] struct {
 	empty string // what is said where there is none; "" for nothing
 
 	have []shownRow[T]
-	none *adw.ActionRow
+	none *ui.Row
 }
 
 func (r *rows[T]) len() int { return len(r.have) }
@@ -66,8 +68,9 @@ func (r *rows[T]) show(items []T) {
 func (r *rows[T]) showNone(none bool) {
 	switch {
 	case none && r.none == nil && r.empty != "":
-		r.none = adw.NewActionRow()
-		r.none.SetTitle(r.empty)
+		row := ui.NewRow()
+		row.Set(r.empty, "")
+		r.none = &row
 		r.none.AddCSSClass("dim-label")
 		r.group.Add(r.none)
 	case !none && r.none != nil:

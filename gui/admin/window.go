@@ -316,7 +316,7 @@ func (w *window) showAvailability() {
 	}
 	why := words.Availability(s)
 	w.Reason.SetIconName(why.Icon)
-	w.Reason.SetTitle(why.Title)
+	w.Reason.SetTitle(escape(why.Title))
 	w.Reason.SetDescription(glib.MarkupEscapeText(why.Text, -1))
 	w.Retry.SetLabel(why.Button)
 	w.Retry.SetVisible(why.Button != "")

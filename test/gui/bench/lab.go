@@ -119,7 +119,7 @@ func caught(f func() ([]row, error)) (rows []row, err error) {
 // newStage is a desktop as a new user has it: what moves by itself and blinks
 // does so, other than in tests.
 func newStage() (stage, error) {
-	d, err := desktop.New(desktop.Options{})
+	d, err := desktop.New(desktop.Options{Env: []string{"GDK_DEBUG=gl-disable"}})
 	if err != nil {
 		return stage{}, fmt.Errorf("start a desktop: %w", err)
 	}
