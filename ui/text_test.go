@@ -86,6 +86,7 @@ func TestHostileTextInRows(t *testing.T) {
 			t.Errorf("%s: a line of the timeline shows %q", name, shown)
 		}
 		stage.Name(t, row, queue.Plain(text, 200))
+		stage.Description(t, row, queue.Plain(text, 400))
 		shows(t, name, texts(list))
 		shows(t, name, []string{Moment{Time: "12:00", Qube: text, Word: "failed", Text: text}.Sentence()})
 		if said := stage.Warned(); said != "" {
