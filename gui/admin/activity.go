@@ -59,6 +59,7 @@ type activity struct {
 	model   *timeline.Model
 	rows    *ui.Rows
 	bound   map[uintptr]*boundRow // by list item
+	lates   bool                  // some rows are late
 	small   bool
 	asks    bool   // a fetch is under way
 	problem string // why nothing can be shown
@@ -72,7 +73,9 @@ type boundRow struct {
 	item  *gtk.ListItem
 	row   *ui.TimelineRow
 	live  bool // between bind and unbind
+	late  bool // it is filled in one of the next frames
 	shown ui.Moment
+	named string
 }
 
 func newActivity(w *window) (page, error) {

@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
@@ -31,7 +32,7 @@ func (a *activity) factory() *gtk.SignalListItemFactory {
 	}))
 	a.scope.Bind(f, f.ConnectUnbind(func(item *gtk.ListItem) {
 		if b := a.bound[item.Native()]; b != nil {
-			b.live = false
+			b.live, b.late = false, false
 		}
 	}))
 	a.scope.Bind(f, f.ConnectTeardown(func(item *gtk.ListItem) { delete(a.bound, item.Native()) }))
@@ -47,26 +48,95 @@ func (a *activity) refreshRows() {
 	}
 }
 
-// showRow leaves alone a row that shows it already: all that is on the screen is
-// looked at whenever something comes, and little of it has changed.
+// nearby is how many rows beyond those in sight are filled with them.
+const nearby = 8
+
+// showRow fills a row that can be seen, or soon, at once. GTK binds two hundred,
+// and laying all of them out takes longer than a frame may: others are blank
+// until [activity.showLate] comes to them.
 func (a *activity) showRow(b *boundRow) {
-	m, name := ui.Moment{}, "…" // its record is on its way
-	if r, ok := a.model.Row(int(b.item.Position())); ok {
-		m = a.moment(int(b.item.Position()), r)
-		name = m.Sentence()
-	}
-	if m == b.shown {
+	first, last := a.inSight()
+	if p := int(b.item.Position()); p >= first-nearby && p <= last+nearby {
+		a.fillRow(b)
 		return
 	}
-	if b.shown = m; m == (ui.Moment{}) {
-		b.row.Blank()
-	} else {
+	m, _ := a.momentAt(int(b.item.Position()))
+	if b.late = m != b.shown; !b.late {
+		return
+	}
+	b.blank()
+	if !a.lates {
+		a.lates = true
+		a.List.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool {
+			a.lates = a.showLate()
+			return a.lates
+		})
+	}
+}
+
+// lateAtOnce is how many rows are filled in one frame.
+const lateAtOnce = 16
+
+// showLate fills some of the rows that were put off, those in sight in any case,
+// and reports whether there are more.
+func (a *activity) showLate() (more bool) {
+	first, last := a.inSight()
+	some := 0
+	for _, b := range a.bound {
+		if !b.late {
+			continue
+		}
+		p := int(b.item.Position())
+		if seen := p >= first && p <= last; !seen && some >= lateAtOnce {
+			more = true
+			continue
+		}
+		some++
+		a.fillRow(b)
+	}
+	return more
+}
+
+// fillRow leaves alone a row that shows it already: all that is on the screen is
+// looked at whenever something comes, and little of it has changed.
+func (a *activity) fillRow(b *boundRow) {
+	b.late = false
+	m, known := a.momentAt(int(b.item.Position()))
+	switch {
+	case !known:
+		b.blank()
+		b.name("…")
+	case m != b.shown:
+		b.shown = m
 		b.row.Set(m)
+		b.name(m.Sentence())
 	}
-	// What has the focus is the list's own widget around the row.
-	if around, ok := b.row.Parent().(*gtk.Widget); ok {
-		ui.Name(around, name)
+}
+
+// blank shows nothing in a row whose record is on its way.
+func (b *boundRow) blank() {
+	if b.shown != (ui.Moment{}) {
+		b.shown = ui.Moment{}
+		b.row.Blank()
 	}
+}
+
+// name tells a screen reader what is in the row, which costs a message each time.
+// What has the focus is the list's own widget around it.
+func (b *boundRow) name(text string) {
+	if around, ok := b.row.Parent().(*gtk.Widget); ok && text != b.named {
+		b.named = text
+		ui.Name(around, text)
+	}
+}
+
+// momentAt is what the row at a position shows, if its record is there.
+func (a *activity) momentAt(position int) (m ui.Moment, known bool) {
+	r, ok := a.model.Row(position)
+	if !ok {
+		return ui.Moment{}, false
+	}
+	return a.moment(position, r), true
 }
 
 // moment is what the row of a record shows.

@@ -46,15 +46,19 @@ func millionRows(ctx context.Context, l *lab) ([]row, error) {
 	got := r.record()
 	frames := got.after(began)
 	longestFrame, work := longest(frames)
-	most := 0
+	most, over := 0, 0
 	for _, f := range frames {
 		most = max(most, f.held)
+		if f.took > frameLimit {
+			over++
+		}
 	}
 	rss := float64(statusField(r.program.Pid(), r.program.Pid(), "VmRSS")) / 1024
 	peak := float64(statusField(r.program.Pid(), r.program.Pid(), "VmHWM")) / 1024
 	return []row{
 		atMost("Activity opens over "+log+", from the key to its rows", 300*time.Millisecond, opening...),
 		atMost(fmt.Sprintf("longest of %d frames while scrolling from end to end", len(frames)), frameLimit, longestFrame),
+		told("of these, longer than that", fmt.Sprint(over)),
 		told("most work of the main thread in one of them", ms(work)),
 		told("key held: from each press to the end of the next frame", spread(answers(got, began))),
 		told("jump to an end or by the scroll bar: until all rows are there", spread(jumped)),
