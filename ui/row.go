@@ -33,6 +33,21 @@ func (r Row) Set(title, subtitle string) {
 	Describe(r, queue.Plain(subtitle, 400))
 }
 
+// Fold is a row that unfolds others below it. Its title is text, as a Row's is.
+type Fold struct {
+	*adw.ExpanderRow
+}
+
+// NewFold makes an empty one.
+func NewFold() Fold {
+	f := Fold{adw.NewExpanderRow()}
+	f.SetObjectProperty("use-markup", false)
+	return f
+}
+
+// Set changes the title.
+func (f Fold) Set(title string) { f.SetTitle(queue.Plain(title, 200)) }
+
 // NewIconButton makes a flat button with an icon alone, whose name is its
 // tooltip and what a screen reader says.
 func NewIconButton(icon, name string) *gtk.Button {

@@ -252,7 +252,10 @@ func (a *activity) apply(changes []timeline.Splice) {
 			continue // other contents in the same rows
 		}
 		same = false
-		a.rows.Splice(c.At, c.Removed, c.Added)
+		// Rows that stay only change what they show: GTK makes anew what comes
+		// and goes, and two hundred of that take longer than a frame may.
+		stay := min(c.Removed, c.Added)
+		a.rows.Splice(c.At+stay, c.Removed-stay, c.Added-stay)
 	}
 	a.refreshRows()
 	if top && !same {

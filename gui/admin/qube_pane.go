@@ -5,7 +5,6 @@ package admin
 import (
 	"context"
 
-	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
@@ -24,7 +23,7 @@ type qubePane struct {
 	pill                             ui.Pill
 	fingerprint, next, since, looked ui.Row
 	last, counts, power, found       ui.Row
-	files                            *adw.ExpanderRow // of the queue
+	files                            ui.Fold // of the queue
 	copy, activity, start, shut      *gtk.Button
 	entries                          rows[dbus.QueueEntry]
 	asking                           bool
@@ -49,9 +48,9 @@ func newQubePane(q *qubes) *qubePane {
 	p.power, p.found = ui.NewRow(), ui.NewRow()
 	p.Power.Add(p.power)
 	p.Queue.Add(p.found)
-	p.files = adw.NewExpanderRow()
+	p.files = ui.NewFold()
 	p.Queue.Add(p.files)
-	p.entries = rows[dbus.QueueEntry]{group: unfolding{p.files}, make: newEntryRow}
+	p.entries = rows[dbus.QueueEntry]{group: unfolding{p.files.ExpanderRow}, make: newEntryRow}
 	p.copy = ui.NewIconButton("qr-copy-symbolic", "Copy the fingerprint")
 	p.fingerprint.AddSuffix(p.copy)
 	p.activity = gtk.NewButtonWithLabel("Show all")
@@ -176,7 +175,7 @@ func (p *qubePane) look() {
 // showFiles shows the queue's files, folded: it is the numbers that one reads.
 func (p *qubePane) showFiles(f queueFound) {
 	p.entries.show(f.entries)
-	p.files.SetTitle(words.Files(len(f.entries), f.more))
+	p.files.Set(words.Files(len(f.entries), f.more))
 	p.files.SetVisible(len(f.entries) > 0)
 	if len(f.entries) == 0 {
 		p.files.SetExpanded(false)
