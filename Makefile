@@ -93,6 +93,7 @@ test-system: setup-system ## boot Debian in a container, as root, and test what 
 floor: ## vet and test with the oldest Go that must do, and check the coverage
 	GOTOOLCHAIN=$(FLOOR) $(GO) vet ./...
 	@GOTOOLCHAIN=$(FLOOR) GO=$(GO) .ci/cover 85 queue daemon dbus
+	GOTOOLCHAIN=$(FLOOR) $(TEST) ./test/...
 
 lint: ## gofmt, vet, staticcheck, and shellcheck where it is installed
 	@GO=$(GO) STATICCHECK=$(STATICCHECK) .ci/lint
