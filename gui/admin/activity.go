@@ -191,9 +191,11 @@ func (a *activity) fetch() {
 		return
 	}
 	// What can be seen comes first, then what GTK has rows for besides.
-	want, ok := a.model.Next(a.inSight())
+	seen := a.inSight()
+	want, ok := a.model.Next(seen.first, seen.last)
 	if !ok {
-		want, ok = a.model.Next(a.range_())
+		bound := a.range_()
+		want, ok = a.model.Next(bound.first, bound.last)
 	}
 	a.showState()
 	if !ok {
@@ -214,30 +216,36 @@ func (a *activity) fetch() {
 	})
 }
 
+// span is some rows, from the first to the last.
+type span struct{ first, last int }
+
+func (s span) has(position int) bool { return position >= s.first && position <= s.last }
+
 // inSight is about from which to which row one sees, by the scroll bar: it is
 // right before GTK has given the rows their places, and rows are of one height
 // but for the first of each day.
-func (a *activity) inSight() (first, last int) {
+func (a *activity) inSight() span {
 	v := a.Scroll.VAdjustment()
 	row := max(v.Upper(), 1) / float64(max(a.model.Len(), 1))
-	return int(v.Value() / row), int((v.Value() + v.PageSize()) / row)
+	return span{int(v.Value() / row), int((v.Value() + v.PageSize()) / row)}
 }
 
 // range_ is from which to which row something is bound; the first rows while
 // that is none.
-func (a *activity) range_() (first, last int) {
-	first, last = -1, 0
+func (a *activity) range_() span {
+	s := span{first: -1}
 	for _, b := range a.bound {
 		if !b.live {
 			continue
 		}
 		p := int(b.item.Position())
-		if first < 0 || p < first {
-			first = p
+		if s.first < 0 || p < s.first {
+			s.first = p
 		}
-		last = max(last, p)
+		s.last = max(s.last, p)
 	}
-	return max(first, 0), last
+	s.first = max(s.first, 0)
+	return s
 }
 
 // apply has the list follow the model.

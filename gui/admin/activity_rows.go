@@ -27,7 +27,7 @@ func (a *activity) factory() *gtk.SignalListItemFactory {
 	a.scope.Bind(f, f.ConnectBind(func(item *gtk.ListItem) {
 		if b := a.bound[item.Native()]; b != nil {
 			b.live = true
-			a.showRow(b)
+			a.showRow(b, a.inSight())
 		}
 	}))
 	a.scope.Bind(f, f.ConnectUnbind(func(item *gtk.ListItem) {
@@ -41,9 +41,10 @@ func (a *activity) factory() *gtk.SignalListItemFactory {
 
 // refreshRows shows what is known now in the rows that are there.
 func (a *activity) refreshRows() {
+	seen := a.inSight()
 	for _, b := range a.bound {
 		if b.live {
-			a.showRow(b)
+			a.showRow(b, seen)
 		}
 	}
 }
@@ -54,14 +55,14 @@ const nearby = 8
 // showRow fills a row that can be seen, or soon, at once. GTK binds two hundred,
 // and laying all of them out takes longer than a frame may: others are blank
 // until [activity.showLate] comes to them.
-func (a *activity) showRow(b *boundRow) {
-	first, last := a.inSight()
-	if p := int(b.item.Position()); p >= first-nearby && p <= last+nearby {
-		a.fillRow(b)
+func (a *activity) showRow(b *boundRow, seen span) {
+	position := int(b.item.Position())
+	if (span{seen.first - nearby, seen.last + nearby}).has(position) {
+		a.fillRow(b, position)
 		return
 	}
-	m, _ := a.momentAt(int(b.item.Position()))
-	if b.late = m != b.shown; !b.late {
+	m, known := a.momentAt(position)
+	if b.late = m != b.shown || !known && b.named != unknown; !b.late {
 		return
 	}
 	b.blank()
@@ -80,38 +81,41 @@ const lateAtOnce = 16
 // showLate fills some of the rows that were put off, those in sight in any case,
 // and reports whether there are more.
 func (a *activity) showLate() (more bool) {
-	first, last := a.inSight()
+	inSight := a.inSight()
 	some := 0
 	for _, b := range a.bound {
 		if !b.late {
 			continue
 		}
-		p := int(b.item.Position())
-		if seen := p >= first && p <= last; !seen && some >= lateAtOnce {
+		position := int(b.item.Position())
+		if !inSight.has(position) && some >= lateAtOnce {
 			more = true
 			continue
 		}
 		some++
-		a.fillRow(b)
+		a.fillRow(b, position)
 	}
 	return more
 }
 
 // fillRow leaves alone a row that shows it already: all that is on the screen is
 // looked at whenever something comes, and little of it has changed.
-func (a *activity) fillRow(b *boundRow) {
+func (a *activity) fillRow(b *boundRow, position int) {
 	b.late = false
-	m, known := a.momentAt(int(b.item.Position()))
+	m, known := a.momentAt(position)
 	switch {
 	case !known:
 		b.blank()
-		b.name("…")
+		b.name(unknown)
 	case m != b.shown:
 		b.shown = m
 		b.row.Set(m)
 		b.name(m.Sentence())
 	}
 }
+
+// unknown is what a screen reader says of a row whose record is on its way.
+const unknown = "…"
 
 // blank shows nothing in a row whose record is on its way.
 func (b *boundRow) blank() {

@@ -85,7 +85,6 @@ func (w *window) authorise(qube string) {
 	a.step("qube")
 	a.load(qube)
 	a.Dialog.Present()
-	a.Search.GrabFocus()
 }
 
 func (a *authorise) connect() {

@@ -26,10 +26,11 @@ import (
 //	key AT KEYVAL FOCUS                      a key came to the window, where that was the focus
 //	frame AT TOOK WORK PAGE SERVICE ROWS HELD SEEN BLANK FIRST TOP FOCUS
 //
-// WORK is the part of TOOK that the main thread ran; PAGE is the one shown; SERVICE is 1 once it shows what the service says. The
-// rest is of the timeline: its rows, those in memory, those that can be seen,
-// how many of these wait for their record, the first of them, the record of row
-// 0 where that can be seen, and what has the focus, rows by their record.
+// WORK is the part of TOOK that the main thread ran; PAGE is the one shown;
+// SERVICE is 1 once it shows what the service says. The rest is of the timeline:
+// its rows, those in memory, those that can be seen, how many of these wait for
+// their record, the first of them, the record of row 0 where that can be seen,
+// and what has the focus, rows by their record.
 const framesVar = "QVM_REMOTE_FRAMES"
 
 // began is when main did: it follows the variables of the packages it imports.

@@ -79,9 +79,7 @@ func (r *recent) ask() {
 	}, func(records []dbus.Record, err error) {
 		r.fetch.done()
 		if err != nil {
-			r.list.empty = words.Error(err)
-			r.list.show(nil)
-			return
+			r.list.empty, records = words.Error(err), nil
 		}
 		r.now = newest(records, recentShown)
 		r.list.show(r.now)
