@@ -194,6 +194,9 @@ func (d *Desktop) openRegistry() error {
 	return errors.New("there is no at-spi2-registryd; `make setup-test` installs it")
 }
 
+// Config is the folder in which programs on this desktop keep their settings.
+func (d *Desktop) Config() string { return d.file("config") }
+
 // Display is the name of the screen.
 func (d *Desktop) Display() string { return ":" + strconv.Itoa(d.screen.number) }
 
@@ -203,7 +206,7 @@ func (d *Desktop) Env() []string {
 	env := []string{
 		"DISPLAY=" + d.Display(), "XAUTHORITY=" + d.screen.authority,
 		"DBUS_SESSION_BUS_ADDRESS=" + d.Session.Address, "AT_SPI_BUS_ADDRESS=" + d.access.Address,
-		"HOME=" + d.file("home"), "XDG_RUNTIME_DIR=" + d.file("run"), "XDG_CONFIG_HOME=" + d.file("config"),
+		"HOME=" + d.file("home"), "XDG_RUNTIME_DIR=" + d.file("run"), "XDG_CONFIG_HOME=" + d.Config(),
 		"XDG_DATA_HOME=" + d.file("data"), "XDG_CACHE_HOME=" + d.file("cache"), "XDG_STATE_HOME=" + d.file("state"),
 		"GDK_BACKEND=x11", "GSK_RENDERER=cairo", "GTK_A11Y=atspi", "GSETTINGS_BACKEND=memory",
 		// A desktop's portals would be asked, and waited for.

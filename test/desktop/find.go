@@ -123,13 +123,7 @@ func (n *Node) such(ctx context.Context, so func(*Node) bool, limit int) ([]*Nod
 // a name is whatever stands there.
 func (n *Node) FindAll(t T, role, name string) []*Node {
 	t.Helper()
-	ctx, cancel := callTime()
-	defer cancel()
-	found, err := n.all(ctx, role, name, maxNodes)
-	if err != nil {
-		t.Fatalf("look for %s: %v", described(role, name), err)
-	}
-	return found
+	return n.Such(t, func(c *Node) bool { return c.is(role, name) })
 }
 
 // Such is what is visible below n, now, and is so.

@@ -80,14 +80,9 @@ func TestWithoutADisplay(t *testing.T) {
 	}
 }
 
-// configFolder is where the program on this desktop keeps its settings.
-func (s *scene) configFolder(t *testing.T) string {
-	t.Helper()
-	i := slices.IndexFunc(s.Env(), func(v string) bool { return strings.HasPrefix(v, "XDG_CONFIG_HOME=") })
-	if i < 0 {
-		t.Fatal("the desktop has no folder for settings")
-	}
-	return filepath.Join(strings.TrimPrefix(s.Env()[i], "XDG_CONFIG_HOME="), "qvm-remote")
+// settingsFile is where the program on this desktop keeps its settings.
+func (s *scene) settingsFile() string {
+	return filepath.Join(s.Config(), "qvm-remote", "admin.conf")
 }
 
 func TestSizeAndPageAreKept(t *testing.T) {
@@ -105,7 +100,7 @@ func TestSizeAndPageAreKept(t *testing.T) {
 	if err := s.run.Wait(t); err != nil {
 		t.Fatalf("it ended: %v", err)
 	}
-	kept, err := os.ReadFile(filepath.Join(s.configFolder(t), "admin.conf"))
+	kept, err := os.ReadFile(s.settingsFile())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,32 +3,23 @@
 package gui
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/prefs"
 	"qvmremote/test/desktop"
 	"qvmremote/test/life"
 )
-
-// left writes what the program would have kept of its last run.
-func (s *scene) left(t *testing.T, text string) {
-	t.Helper()
-	dir := s.configFolder(t)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "admin.conf"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // TestNarrow: at 360 pixels everything is reached, one page at a time.
 func TestNarrow(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, 0, life.Options{Stopped: true})
-	s.left(t, "width 360\nheight 720\n")
+	p := prefs.Default()
+	p.Width, p.Height = 360, 720
+	if err := p.Save(s.settingsFile()); err != nil {
+		t.Fatal(err)
+	}
 	s.connect(t)
 	s.launch(t, "overview")
 	if w, _ := s.Size(t); w != 360 {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"qvmremote/test/desktop"
@@ -123,12 +122,7 @@ func newStage() (stage, error) {
 	if err != nil {
 		return stage{}, fmt.Errorf("start a desktop: %w", err)
 	}
-	for _, v := range d.Env() {
-		if dir, ok := strings.CutPrefix(v, "XDG_CONFIG_HOME="); ok {
-			err = os.WriteFile(filepath.Join(dir, "gtk-4.0", "settings.ini"), []byte("[Settings]\n"), 0o600)
-		}
-	}
-	if err != nil {
+	if err := os.WriteFile(filepath.Join(d.Config(), "gtk-4.0", "settings.ini"), []byte("[Settings]\n"), 0o600); err != nil {
 		d.Close()
 		return stage{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"qvmremote/gui/prefs"
 	"qvmremote/test/desktop"
@@ -128,10 +127,5 @@ func (s *studio) take(address string, one shot) (err error) {
 func (l look) prepare(d *desktop.Desktop) error {
 	p := prefs.Default()
 	p.Width, p.Height, p.Style, p.HighContrast = l.width, l.height, l.style, l.contrast
-	for _, v := range d.Env() {
-		if dir, ok := strings.CutPrefix(v, "XDG_CONFIG_HOME="); ok {
-			return p.Save(filepath.Join(dir, "qvm-remote", "admin.conf"))
-		}
-	}
-	return errors.New("the desktop has no folder for settings")
+	return p.Save(filepath.Join(d.Config(), "qvm-remote", "admin.conf"))
 }
