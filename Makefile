@@ -96,7 +96,7 @@ floor: ## vet and test with the oldest Go that must do, and check the coverage
 	GOTOOLCHAIN=$(FLOOR) $(TEST) ./test/...
 
 lint: ## gofmt, vet, staticcheck, and shellcheck where it is installed
-	@GO=$(GO) STATICCHECK=$(STATICCHECK) .ci/lint
+	@GO=$(GO) STATICCHECK=$(STATICCHECK) GTK_DIRS='$(GTK_DIRS)' .ci/lint
 
 vuln: ## ask the Go vulnerability database about our dependencies (network)
 	$(GO) run $(GOVULNCHECK) ./...
