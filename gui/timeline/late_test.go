@@ -145,3 +145,20 @@ func TestKindsAskForNothingElse(t *testing.T) {
 		}
 	}
 }
+
+// TestEndsWhileItsRowIsFetched: the row of a request that ended is there, when
+// all that was known of the log before is that it began.
+func TestEndsWhileItsRowIsFetched(t *testing.T) {
+	l := newLog(func() int { return 1000 })
+	l.happening(6)
+	m := New(Filter{}, uint64(len(l.records)))
+	before, _ := m.Next(0, 0)
+	m.Add(l.happening(32 + 2))
+	take(t, m, before, l)
+	for w, ok := m.Next(0, 9); ok; w, ok = m.Next(0, 9) {
+		take(t, m, w, l)
+	}
+	if r, ok := m.Row(0); !ok || r.Event != "final" || m.Len() != 1 {
+		t.Errorf("of %d rows the first is %+v (%v)", m.Len(), r, ok)
+	}
+}

@@ -90,9 +90,12 @@ func (t *top) add(n dbus.Notice) {
 	t.added++
 }
 
-// newest is the block of the record that comes next.
+// newest is the block of the record that comes next. One whose rows are not held
+// has nowhere to put it: how many rows it has is found when it is fetched, and
+// that may have been asked before.
 func (m *Model) newest(seq uint64) *block {
-	if len(m.blocks) > 0 && m.blocks[0].low/span == seq/span {
+	if len(m.blocks) > 0 && m.blocks[0].held != nil && m.blocks[0].low/span == seq/span {
+		m.touch(m.blocks[0])
 		return m.blocks[0]
 	}
 	b := &block{low: seq, high: seq, known: true, held: []dbus.Record{}}

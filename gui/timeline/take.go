@@ -35,6 +35,9 @@ func (m *Model) Take(a Answer) (changes []Splice) {
 func (m *Model) fill(k int, a Answer) []Splice {
 	m.count()
 	b, at, before := m.blocks[k], m.starts[k], m.blocks[k].rows
+	if b.held == nil && b.high > a.want.high {
+		return nil // what came after the question was forgotten
+	}
 	sure := m.ends.drop(&a)
 	// What came after the question stays, until it is asked for as well.
 	later := 0
