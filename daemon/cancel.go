@@ -14,7 +14,7 @@ import (
 
 // takeBack deals with a cancel. One that fails a check is removed and counted,
 // never answered. The error is the connection's.
-func (q *qube) takeBack(ctx context.Context, conn *transport.Conn, id string, held keys.Held, denial *queue.Denial) (useful bool, err error) {
+func (q *qube) takeBack(ctx context.Context, conn transport.Conn, id string, held keys.Held, denial *queue.Denial) (useful bool, err error) {
 	b, err := conn.ReadHeader(ctx, id, queue.PartCancel)
 	var failure *queue.Failure
 	switch {
@@ -38,13 +38,13 @@ func (q *qube) takeBack(ctx context.Context, conn *transport.Conn, id string, he
 	return q.cancelIt(ctx, conn, c, key, held)
 }
 
-func (q *qube) dropCancel(ctx context.Context, conn *transport.Conn, id string, why queue.Reason) error {
+func (q *qube) dropCancel(ctx context.Context, conn transport.Conn, id string, why queue.Reason) error {
 	q.refused.count(q, audit.Record{Event: audit.Dropped, Qube: q.name, ID: id, Reason: string(why)})
 	return q.clear(ctx, conn, id)
 }
 
 // clear removes a cancel's file.
-func (q *qube) clear(ctx context.Context, conn *transport.Conn, id string) error {
+func (q *qube) clear(ctx context.Context, conn transport.Conn, id string) error {
 	err := conn.Clean(ctx, queue.FolderCancel, id)
 	var failure *queue.Failure
 	if errors.As(err, &failure) {
@@ -55,7 +55,7 @@ func (q *qube) clear(ctx context.Context, conn *transport.Conn, id string) error
 
 // cancelIt ends a request, or claims an id that has none yet, so that the
 // request it names can never begin. useful is set where that changed anything.
-func (q *qube) cancelIt(ctx context.Context, conn *transport.Conn, c queue.Cancel, key queue.Key, held keys.Held) (useful bool, err error) {
+func (q *qube) cancelIt(ctx context.Context, conn transport.Conn, c queue.Cancel, key queue.Key, held keys.Held) (useful bool, err error) {
 	switch q.x.book.Lookup(q.name, c.ID) {
 	case claim.Open:
 		if r := q.request(c.ID); r != nil {

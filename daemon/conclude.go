@@ -167,11 +167,12 @@ func (r *request) deliver(a answer) {
 		return
 	}
 	err = x.retry(ctx, func() error {
-		return r.q.withConn(ctx, r.claim.UUID, func(c *transport.Conn) error {
-			err := errors.Join(r.courier.rest(ctx, c), r.release())
+		return r.q.withConn(ctx, r.claim.UUID, func(c transport.Conn) error {
+			err := r.courier.rest(ctx, c)
 			if err == nil {
-				err = c.Finish(ctx, &finish)
+				err = c.Finish(ctx, &finish, r.out, r.err)
 			}
+			err = errors.Join(err, r.release())
 			if err != nil {
 				r.courier.startOver() // what the qube had of the output may be gone
 				return err

@@ -10,7 +10,6 @@ import (
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/qubes"
 	"qvmremote/daemon/settings"
-	"qvmremote/daemon/transport"
 )
 
 // follow serves the configured qubes and follows every change of settings and
@@ -35,12 +34,14 @@ func (x *Executor) follow(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case u, ok := <-updates:
+		case _, ok := <-updates:
 			if !ok {
 				updates = nil // it ends with ctx
 				continue
 			}
-			x.reload(ctx, u)
+			// What the file said when the kernel told may be older than what a
+			// Reload has read since.
+			_ = x.reread(ctx)
 		case answer := <-x.reloads:
 			answer <- x.rereadNow(ctx)
 		case name, ok := <-changedKeys:
@@ -83,13 +84,19 @@ func (x *Executor) Reload(ctx context.Context) error {
 }
 
 func (x *Executor) rereadNow(ctx context.Context) error {
-	set, warnings, err := x.source().Load()
-	x.reload(ctx, settings.Update{Settings: set, Warnings: warnings, Err: err})
+	err := x.reread(ctx)
 	x.keyChanged("")
 	if err != nil {
 		return fmt.Errorf("the settings are not used; the last good ones stay in force: %w", err)
 	}
 	return nil
+}
+
+// reread takes over what the settings are now.
+func (x *Executor) reread(ctx context.Context) error {
+	set, warnings, err := x.source().Load()
+	x.reload(ctx, settings.Update{Settings: set, Warnings: warnings, Err: err})
+	return err
 }
 
 // reload takes new settings over, if they are good.
@@ -180,12 +187,6 @@ func (x *Executor) qubeOf(name string) *qube {
 		x.qubes[name] = q
 	}
 	return q
-}
-
-func (x *Executor) dial(ctx context.Context, name string) (*transport.Conn, error) {
-	stream := x.stream
-	stream.Account = x.settings().VMUser
-	return stream.Dial(ctx, name)
 }
 
 // power is the qube's state, from a look at all qubes that may be so old.

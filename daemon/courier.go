@@ -25,11 +25,11 @@ type courier struct {
 	done  chan struct{}
 
 	mu     sync.Mutex
-	word   queue.Word      // the latest one
-	told   *transport.Conn // whose agent last removed the request's files; nil before that
-	atLook int64           // the look that was the latest then
+	word   queue.Word     // the latest one
+	told   transport.Conn // whose agent last removed the request's files; nil before that
+	atLook int64          // the look that was the latest then
 
-	conn             *transport.Conn // for which the offsets hold
+	conn             transport.Conn // for which the offsets hold
 	sentOut, sentErr int64
 }
 
@@ -59,11 +59,11 @@ func (c *courier) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case w := <-c.words:
-			err = c.q.withConn(ctx, c.uuid, func(conn *transport.Conn) error { return c.state(ctx, conn, w) })
+			err = c.q.withConn(ctx, c.uuid, func(conn transport.Conn) error { return c.state(ctx, conn, w) })
 		case <-c.out.Grown():
-			err = c.q.withConn(ctx, c.uuid, func(conn *transport.Conn) error { return c.rest(ctx, conn) })
+			err = c.q.withConn(ctx, c.uuid, func(conn transport.Conn) error { return c.rest(ctx, conn) })
 		case <-c.err.Grown():
-			err = c.q.withConn(ctx, c.uuid, func(conn *transport.Conn) error { return c.rest(ctx, conn) })
+			err = c.q.withConn(ctx, c.uuid, func(conn transport.Conn) error { return c.rest(ctx, conn) })
 		}
 		var failure *queue.Failure
 		if errors.As(err, &failure) {
@@ -75,7 +75,7 @@ func (c *courier) run(ctx context.Context) {
 	}
 }
 
-func (c *courier) state(ctx context.Context, conn *transport.Conn, w queue.Word) error {
+func (c *courier) state(ctx context.Context, conn transport.Conn, w queue.Word) error {
 	err := conn.State(ctx, c.id, w)
 	if err == nil {
 		c.removed(conn)
@@ -83,21 +83,20 @@ func (c *courier) state(ctx context.Context, conn *transport.Conn, w queue.Word)
 	return err
 }
 
-// repeat shows the latest word on a connection whose qube came back as it was
+// again shows the latest word once more, for a qube that came back as it was
 // before the claim, as from a snapshot.
-func (c *courier) repeat(ctx context.Context, conn *transport.Conn) error {
+func (c *courier) again() {
 	c.mu.Lock()
 	w := c.word
 	c.mu.Unlock()
-	if w == "" {
-		return nil
+	if w != "" {
+		c.show(w)
 	}
-	return c.state(ctx, conn, w)
 }
 
 // removed notes that the agent has removed the request's original: it does so
 // at the first word, and at the delivery for a request that an earlier run took.
-func (c *courier) removed(conn *transport.Conn) {
+func (c *courier) removed(conn transport.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.told != conn {
@@ -107,7 +106,7 @@ func (c *courier) removed(conn *transport.Conn) {
 
 // removedBy is the connection whose agent last removed the request's original,
 // nil if none has, and the look that was the latest then.
-func (c *courier) removedBy() (*transport.Conn, int64) {
+func (c *courier) removedBy() (transport.Conn, int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.told, c.atLook
@@ -119,7 +118,10 @@ func (c *courier) startOver() { c.conn = nil }
 // rest sends the output that the qube does not have yet. On a new connection
 // it begins anew: what the qube had may be gone, and writing it again does no
 // harm.
-func (c *courier) rest(ctx context.Context, conn *transport.Conn) error {
+func (c *courier) rest(ctx context.Context, conn transport.Conn) error {
+	if !conn.Live() {
+		return nil // the delivery brings it
+	}
 	if c.conn != conn {
 		c.conn, c.sentOut, c.sentErr = conn, 0, 0
 	}
@@ -129,7 +131,7 @@ func (c *courier) rest(ctx context.Context, conn *transport.Conn) error {
 	return c.send(ctx, conn, queue.Stderr, c.err, &c.sentErr)
 }
 
-func (c *courier) send(ctx context.Context, conn *transport.Conn, s queue.Stream, o *spool.Output, sent *int64) error {
+func (c *courier) send(ctx context.Context, conn transport.Conn, s queue.Stream, o *spool.Output, sent *int64) error {
 	for size := o.Size(); *sent < size; {
 		p := make([]byte, min(size-*sent, queue.Chunk))
 		n, err := o.ReadAt(p, *sent)

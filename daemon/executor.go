@@ -33,6 +33,7 @@ import (
 	"qvmremote/daemon/slots"
 	"qvmremote/daemon/spool"
 	"qvmremote/daemon/transport"
+	"qvmremote/daemon/transport/poll"
 	"qvmremote/queue"
 )
 
@@ -48,8 +49,8 @@ type Executor struct {
 	tools   *qubes.Tools
 	mirror  *mirror.Mirror
 	runner  *run.Runner
-	copies  *copies          // of the log, for people
-	stream  transport.Stream // but for the account, which may change: see dial
+	copies  *copies // of the log, for people
+	calls   callers
 	status  *status
 	number  atomic.Int64           // highest number given to a request
 	loudest atomic.Pointer[string] // the qube that is denied because it filled the audit log, "" for none
@@ -144,8 +145,11 @@ func (x *Executor) openTools() error {
 	if err != nil {
 		return fmt.Errorf("cannot call qubes: %w", err)
 	}
-	x.stream = transport.Stream{QvmRun: qvmRun, Times: x.o.Times.Transport,
-		Budget: transport.NewBudget(16<<20, queue.MaxPayload), Now: x.now, Version: queue.Version}
+	x.calls = callers{
+		qvmRun: transport.Caller{Path: qvmRun},
+		budget: transport.NewBudget(16<<20, queue.MaxPayload),
+		looks:  poll.NewLooks(8),
+	}
 	return nil
 }
 

@@ -258,12 +258,12 @@ func TestAnOldCancelIsNoAnswer(t *testing.T) {
 	}
 	defer x.close()
 	x.accepting, x.hard, x.lasting = t.Context(), t.Context(), t.Context()
-	conn, err := x.dial(t.Context(), q.name)
+	dom0 := x.qubeOf(q.name)
+	conn, err := x.dial(t.Context(), dom0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	dom0 := x.qubeOf(q.name)
 	dom0.setConn(conn)
 	h := q.submit("a", "true\n")
 	r, err := queue.ReadOwnRequest(h)

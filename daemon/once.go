@@ -38,7 +38,7 @@ func (x *Executor) lookOnce(ctx context.Context, q *qube) error {
 	if state != running {
 		return fmt.Errorf("is not running (%s)", state)
 	}
-	conn, err := x.dial(ctx, q.name)
+	conn, err := x.dial(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -55,18 +55,39 @@ func (x *Executor) lookOnce(ctx context.Context, q *qube) error {
 	return err
 }
 
+// maxRounds is how often a qube that is polled is looked at for --once: each
+// look brings a few requests.
+const maxRounds = 100
+
 // seeThrough deals with what one look at the qube brings until all of it is
-// delivered. A qube that takes no result is given up for this time after
-// MaxRetry: its results are kept, the next run delivers them.
-func (x *Executor) seeThrough(ctx context.Context, q *qube, conn *transport.Conn) error {
-	look := q.looks.Add(1)
-	names, err := conn.Wait(ctx, 0, 0)
-	if err != nil {
-		return err
+// delivered; by single calls, with what as many looks bring as it takes.
+func (x *Executor) seeThrough(ctx context.Context, q *qube, conn transport.Conn) error {
+	last := int64(-1)
+	for range maxRounds {
+		look := q.looks.Add(1)
+		names, err := conn.Wait(ctx, 0, 0)
+		if err != nil {
+			return err
+		}
+		if names.Number == last {
+			return nil // nothing came since
+		}
+		last = names.Number
+		_, err = q.look(ctx, conn, names, look)
+		if err == nil {
+			err = x.drain(ctx, q, conn)
+		}
+		if err != nil || conn.Live() {
+			return err
+		}
 	}
-	if _, err := q.look(ctx, conn, names, look); err != nil {
-		return err
-	}
+	return nil
+}
+
+// drain waits until all that was claimed is delivered. A qube that takes no
+// result is given up for this time after MaxRetry: its results are kept, the
+// next run delivers them.
+func (x *Executor) drain(ctx context.Context, q *qube, conn transport.Conn) error {
 	patience := time.NewTimer(x.o.Times.MaxRetry)
 	defer patience.Stop()
 	for q.open() > 0 {

@@ -6,6 +6,7 @@ import (
 
 	"qvmremote/daemon/paths"
 	"qvmremote/daemon/transport"
+	"qvmremote/daemon/transport/poll"
 )
 
 // Options are what the command line decides; the rest is in remote.conf.
@@ -26,12 +27,13 @@ type Options struct {
 // Times are the executor's waits, all in one place so that tests shorten them.
 type Times struct {
 	Transport transport.Times
+	Poll      poll.Times
 	Wait      time.Duration // longest question for new names, at most a minute
 	Power     time.Duration // between looks at the power states while a qube is not connected
 	Quiet     time.Duration // a qube is left alone after a stream that had spoken ended
 	Backoff   time.Duration // first pause after a failure, doubling
 	MaxPause  time.Duration // longest pause after failures
-	NoAgent   time.Duration // until a qube without our client is tried again
+	NoAgent   time.Duration // until our client is looked for again in a qube without it
 	Skip      time.Duration // a refused id is not looked at again
 	Paused    time.Duration // longest question for new names while nothing new is taken
 	Calm      time.Duration // between questions to a qube that answers in a hurry for nothing
@@ -46,6 +48,7 @@ type Times struct {
 func DefaultTimes() Times {
 	return Times{
 		Transport: transport.DefaultTimes(),
+		Poll:      poll.DefaultTimes(),
 		Wait:      time.Minute,
 		Power:     15 * time.Second,
 		Quiet:     10 * time.Second,

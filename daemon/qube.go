@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"qvmremote/daemon/keys"
+	"qvmremote/daemon/settings"
 	"qvmremote/daemon/transport"
 	"qvmremote/queue"
 )
@@ -28,12 +29,16 @@ type qube struct {
 
 	told told // what the qube does not take
 
+	dials int  // the loop's own: connections tried so far
+	avoid bool // the loop's own: qrexec-client did not work the last time
+	way   way  // the loop's own: how the connection was made
+
 	left   bool // the loop's own: names may have been left in the qube because nothing new was taken
 	unsure bool // the loop's own: a name of the last answer may be on its way out, so it is asked for once more
 	idle   int  // the loop's own: names that this look asked about for nothing
 
 	mu       sync.Mutex
-	conn     *transport.Conn        // nil while there is none to the qube that was authorised
+	conn     transport.Conn         // nil while there is none to the qube that was authorised
 	changed  chan struct{}          // closed, and replaced, when conn changes
 	active   map[string]*request    // by id: claimed, and not delivered yet
 	answered map[string]int64       // ids delivered lately, with the look that was the latest then
@@ -72,10 +77,13 @@ func (q *qube) loop(ctx context.Context) {
 			return
 		}
 		started := time.Now()
-		conn, err := q.x.dial(ctx, q.name)
+		conn, err := q.x.dial(ctx, q)
 		switch {
 		case err == nil:
 			err = q.serveConn(ctx, conn)
+			if errors.Is(err, errRenew) {
+				continue
+			}
 			if time.Since(started) > t.MaxPause {
 				pause = t.Backoff
 			}
@@ -101,12 +109,15 @@ func (q *qube) loop(ctx context.Context) {
 
 // serveConn serves one connection to its end. When the daemon stops, the
 // connection stays open for the last deliveries.
-func (q *qube) serveConn(ctx context.Context, conn *transport.Conn) error {
+func (q *qube) serveConn(ctx context.Context, conn transport.Conn) error {
 	q.uuid.Store(q.x.uuid(ctx, q.name))
+	q.forgetSkipped()
 	held, _ := q.holding()
 	q.admit(conn, held)
-	q.note(StateConnected, nil)
-	err := q.serve(ctx, conn)
+	q.note(StateConnected, q.way.why)
+	asking, stop := q.untilRenewal(ctx)
+	err := q.serve(ctx, asking, conn)
+	stop()
 	if q.x.accepting.Err() != nil {
 		select {
 		case <-q.x.lasting.Done():
@@ -116,6 +127,29 @@ func (q *qube) serveConn(ctx context.Context, conn *transport.Conn) error {
 	q.setConn(nil)
 	conn.Close()
 	return err
+}
+
+// errRenew ends a connection by single calls, for there may be an agent now.
+var errRenew = errors.New("the qube may have an agent by now")
+
+// untilRenewal ends when a qube that is polled is to be tried for an agent: at
+// a kick, or when it was polled for long.
+func (q *qube) untilRenewal(ctx context.Context) (context.Context, func()) {
+	asking, cancel := context.WithCancelCause(ctx)
+	if !q.way.polls || q.x.settings().Transport == settings.Poll {
+		return asking, func() { cancel(nil) }
+	}
+	go func() {
+		timer := time.NewTimer(q.x.o.Times.NoAgent)
+		defer timer.Stop()
+		select {
+		case <-q.kick:
+		case <-timer.C:
+		case <-asking.Done():
+		}
+		cancel(errRenew)
+	}()
+	return asking, func() { cancel(nil) }
 }
 
 // awaitRunning waits until the qube is in state Running: any other state must
@@ -204,7 +238,7 @@ func (q *qube) note(state string, err error) {
 // admit makes conn the one that scripts, output and answers go over, unless the
 // qube behind it is not the one that was authorised: what ran for a qube that
 // was removed is not for another that was given its name.
-func (q *qube) admit(conn *transport.Conn, held keys.Held) {
+func (q *qube) admit(conn transport.Conn, held keys.Held) {
 	own := held.Meta.UUID == "" || held.Meta.UUID == q.currentUUID()
 	q.mu.Lock()
 	admitted := q.conn == conn
@@ -217,7 +251,7 @@ func (q *qube) admit(conn *transport.Conn, held keys.Held) {
 	}
 }
 
-func (q *qube) setConn(c *transport.Conn) {
+func (q *qube) setConn(c transport.Conn) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.conn = c
@@ -230,7 +264,7 @@ func (q *qube) setConn(c *transport.Conn) {
 // connection ended under it: what was claimed for a qube that is gone is not
 // for another that was given its name, also when its key is gone by then. fn
 // must be harmless to repeat.
-func (q *qube) withConn(ctx context.Context, uuid string, fn func(*transport.Conn) error) error {
+func (q *qube) withConn(ctx context.Context, uuid string, fn func(transport.Conn) error) error {
 	for {
 		conn, err := q.await(ctx, uuid)
 		if err != nil {
@@ -252,7 +286,7 @@ func (q *qube) withConn(ctx context.Context, uuid string, fn func(*transport.Con
 
 // await returns a connection that has not ended. While the daemon stops there
 // will be no new one.
-func (q *qube) await(ctx context.Context, uuid string) (*transport.Conn, error) {
+func (q *qube) await(ctx context.Context, uuid string) (transport.Conn, error) {
 	for {
 		q.mu.Lock()
 		conn, changed := q.conn, q.changed

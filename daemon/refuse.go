@@ -19,7 +19,7 @@ const (
 // refuse answers what is no claimed request and was not made one, signed with
 // key where there is one. The answer goes first, the record must not delay it.
 // The error is the connection's.
-func (q *qube) refuse(ctx context.Context, conn *transport.Conn, id string, header []byte, key queue.Key, d *queue.Denial) error {
+func (q *qube) refuse(ctx context.Context, conn transport.Conn, id string, header []byte, key queue.Key, d *queue.Denial) error {
 	file := d.File()
 	res := queue.Result{ID: id, Qube: q.name, Request: queue.DigestOf(header), State: queue.StateDenied,
 		Reason: d.Reason, Exit: queue.NoExit, Err: queue.SumOf(file)}
@@ -84,6 +84,14 @@ func (q *qube) skipped(id string) bool {
 		return false
 	}
 	return ok
+}
+
+// forgetSkipped is for a new connection: refusals that the last one was to bring
+// may not have reached the qube.
+func (q *qube) forgetSkipped() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	clear(q.skip)
 }
 
 // burn remembers a header whose MAC was good but which dom0 did not claim: its

@@ -121,7 +121,7 @@ func (r *request) fetch(ctx context.Context) (text string, err error) {
 		}
 		return "", nil
 	}
-	err = r.q.withConn(ctx, r.claim.UUID, func(c *transport.Conn) error {
+	err = r.q.withConn(ctx, r.claim.UUID, func(c transport.Conn) error {
 		err := r.entry.Script(r.header.Body, r.part(ctx, c, queue.PartBody, r.header.Body.Size))
 		if err == nil && r.header.Stdin.Present {
 			err = r.entry.Stdin(r.header.Stdin, r.part(ctx, c, queue.PartStdin, r.header.Stdin.Size))
@@ -162,7 +162,7 @@ func (r *request) read(ctx context.Context) (text string, err error) {
 	return preview(script), nil
 }
 
-func (r *request) part(ctx context.Context, c *transport.Conn, p queue.Part, size int64) func(io.Writer) error {
+func (r *request) part(ctx context.Context, c transport.Conn, p queue.Part, size int64) func(io.Writer) error {
 	return func(w io.Writer) error { return c.Copy(ctx, w, r.header.ID, p, size) }
 }
 

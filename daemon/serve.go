@@ -15,8 +15,8 @@ import (
 )
 
 // serve asks a connected qube for names and deals with them, until the
-// connection or ctx ends.
-func (q *qube) serve(ctx context.Context, conn *transport.Conn) error {
+// connection ends, or ctx, or asking: the last one leaves what was begun alone.
+func (q *qube) serve(ctx, asking context.Context, conn transport.Conn) error {
 	var haste haste
 	for seen := int64(0); ; {
 		wait := q.x.o.Times.Wait
@@ -30,7 +30,7 @@ func (q *qube) serve(ctx context.Context, conn *transport.Conn) error {
 		if q.unsure {
 			seen, q.unsure = 0, false // ask for the same names once more
 		}
-		names, err := conn.Wait(ctx, seen, wait)
+		names, err := conn.Wait(asking, seen, wait)
 		if err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (h *haste) note(now time.Time, useful bool) bool {
 
 // look deals with one answer's names, cancels first. The error is the
 // connection's.
-func (q *qube) look(ctx context.Context, conn *transport.Conn, names queue.Names, look int64) (useful bool, err error) {
+func (q *qube) look(ctx context.Context, conn transport.Conn, names queue.Names, look int64) (useful bool, err error) {
 	held, denial := q.holding()
 	q.admit(conn, held)
 	q.forgetAnswered(look)
@@ -104,7 +104,7 @@ func (q *qube) brought(took bool) bool {
 }
 
 // take looks at one name: it claims the request, refuses it, or leaves it.
-func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look int64, held keys.Held, denial *queue.Denial) (useful bool, err error) {
+func (q *qube) take(ctx context.Context, conn transport.Conn, id string, look int64, held keys.Held, denial *queue.Denial) (useful bool, err error) {
 	if status := q.x.book.Lookup(q.name, id); status != claim.Unknown {
 		return false, q.claimed(ctx, conn, id, look, held, status)
 	}
@@ -135,7 +135,7 @@ func (q *qube) take(ctx context.Context, conn *transport.Conn, id string, look i
 // claimed deals with a name whose id is claimed: the original, still lying
 // there, a copy put beside it, or the original of a qube that came back as it
 // was before the claim.
-func (q *qube) claimed(ctx context.Context, conn *transport.Conn, id string, look int64, held keys.Held, status claim.Status) error {
+func (q *qube) claimed(ctx context.Context, conn transport.Conn, id string, look int64, held keys.Held, status claim.Status) error {
 	q.mu.Lock()
 	removed, r := q.answered[id], q.active[id]
 	q.mu.Unlock()
@@ -146,7 +146,8 @@ func (q *qube) claimed(ctx context.Context, conn *transport.Conn, id string, loo
 			return nil // its parts are still being read
 		case told != conn && status == claim.Open:
 			q.idle++
-			return withoutFailure(r.courier.repeat(ctx, conn))
+			r.courier.again()
+			return nil
 		case told != conn:
 			return nil // its delivery removes it
 		}
@@ -159,21 +160,11 @@ func (q *qube) claimed(ctx context.Context, conn *transport.Conn, id string, loo
 	return q.replayed(ctx, conn, id, held, status)
 }
 
-// withoutFailure drops an error of the agent's files: only one of the
-// connection ends the conversation.
-func withoutFailure(err error) error {
-	var failure *queue.Failure
-	if errors.As(err, &failure) {
-		return nil
-	}
-	return err
-}
-
 // replayed refuses a copy of a claimed request. Of one that was answered the
 // header is read, so that the refusal names it and a client that lost the
 // answer can believe the refusal; while the answer is still to come no client
 // may believe another.
-func (q *qube) replayed(ctx context.Context, conn *transport.Conn, id string, held keys.Held, status claim.Status) error {
+func (q *qube) replayed(ctx context.Context, conn transport.Conn, id string, held keys.Held, status claim.Status) error {
 	q.idle++
 	var header []byte
 	if status == claim.Delivered {
@@ -219,7 +210,7 @@ func (q *qube) holdingOf(uuid func() string) (keys.Held, *queue.Denial) {
 }
 
 // decide checks a header that nothing is known of yet.
-func (q *qube) decide(ctx context.Context, conn *transport.Conn, id string, header []byte, held keys.Held) (useful bool, err error) {
+func (q *qube) decide(ctx context.Context, conn transport.Conn, id string, header []byte, held keys.Held) (useful bool, err error) {
 	adopted := q.x.adoptHeld(ctx, q.name, held)
 	limits := q.x.settings()
 	check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), MaxTimeout: limits.MaxTimeout, MaxBody: limits.MaxScript, MaxStdin: limits.MaxStdin, Floor: q.floor}

@@ -139,12 +139,12 @@ func TestARepeatedCancelIsNoWork(t *testing.T) {
 	}
 	defer x.close()
 	x.accepting, x.hard, x.lasting = t.Context(), t.Context(), t.Context()
-	conn, err := x.dial(t.Context(), q.name)
+	c := x.qubeOf(q.name)
+	conn, err := x.dial(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	c := x.qubeOf(q.name)
 	c.setConn(conn)
 	h := q.header("a", "true\n", nil)
 	q.stubborn = true

@@ -15,6 +15,7 @@ import (
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/paths"
 	"qvmremote/daemon/transport"
+	"qvmremote/daemon/transport/poll"
 )
 
 // world is a dom0 in a folder of its own.
@@ -58,9 +59,17 @@ func newWorld(t *testing.T, qubes ...*testQube) *world {
 	return w
 }
 
+// quickPoll are the waits of polling as tests want them.
+func quickPoll() poll.Times {
+	t := poll.DefaultTimes()
+	t.Fast, t.Again, t.Call = 20*time.Millisecond, 20*time.Millisecond, 10*time.Second
+	return t
+}
+
 func quick() Times {
 	return Times{
 		Transport: transport.Times{Magic: 15 * time.Second, Frame: 10 * time.Second, Answer: 10 * time.Second, Shutdown: 200 * time.Millisecond},
+		Poll:      quickPoll(),
 		Wait:      20 * time.Second, Power: 50 * time.Millisecond, Quiet: 10 * time.Millisecond, Backoff: 10 * time.Millisecond,
 		MaxPause: 100 * time.Millisecond, NoAgent: time.Second, Skip: time.Minute, Paused: 20 * time.Millisecond, Calm: 50 * time.Millisecond,
 		Retry: 10 * time.Millisecond, MaxRetry: 200 * time.Millisecond, Farewell: time.Second, GiveUp: time.Hour, Tidy: time.Hour,

@@ -11,7 +11,9 @@ import (
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/claim"
 	"qvmremote/daemon/qubes"
+	"qvmremote/daemon/settings"
 	"qvmremote/daemon/transport"
+	"qvmremote/daemon/transport/poll"
 	"qvmremote/queue"
 )
 
@@ -64,13 +66,13 @@ func (a *Admin) Targets(ctx context.Context, names []string) ([]string, error) {
 
 // Queues asks what is in the queues of the qubes that run.
 func (a *Admin) Queues(ctx context.Context, vms []string) []QueueReport {
-	return a.each(ctx, vms, func(context.Context, *transport.Conn, *QueueReport) error { return nil })
+	return a.each(ctx, vms, func(context.Context, transport.Conn, *QueueReport) error { return nil })
 }
 
 // Clean removes what is older than [Stale] from the queues, or with all
 // everything, except what belongs to a request that dom0 still works on.
 func (a *Admin) Clean(ctx context.Context, vms []string, all bool) []QueueReport {
-	return a.each(ctx, vms, func(ctx context.Context, conn *transport.Conn, q *QueueReport) error {
+	return a.each(ctx, vms, func(ctx context.Context, conn transport.Conn, q *QueueReport) error {
 		book, err := a.book(ctx)
 		if err != nil {
 			return err
@@ -96,7 +98,7 @@ func (a *Admin) Clean(ctx context.Context, vms []string, all bool) []QueueReport
 	})
 }
 
-func remove(ctx context.Context, conn *transport.Conn, e queue.Entry) error {
+func remove(ctx context.Context, conn transport.Conn, e queue.Entry) error {
 	err := conn.Clean(ctx, e.Folder, e.Name)
 	var failure *queue.Failure
 	if errors.As(err, &failure) && failure.Code == queue.CodeGone {
@@ -117,7 +119,7 @@ func idOf(e queue.Entry) string {
 }
 
 // each opens each qube that runs, lists its queue, and does what is asked.
-func (a *Admin) each(ctx context.Context, vms []string, do func(context.Context, *transport.Conn, *QueueReport) error) []QueueReport {
+func (a *Admin) each(ctx context.Context, vms []string, do func(context.Context, transport.Conn, *QueueReport) error) []QueueReport {
 	reports := make([]QueueReport, len(vms))
 	qubes.Each(len(vms), func(i int) {
 		reports[i].VM = vms[i]
@@ -128,17 +130,14 @@ func (a *Admin) each(ctx context.Context, vms []string, do func(context.Context,
 	return reports
 }
 
-func (a *Admin) open(ctx context.Context, q *QueueReport, do func(context.Context, *transport.Conn, *QueueReport) error) error {
+func (a *Admin) open(ctx context.Context, q *QueueReport, do func(context.Context, transport.Conn, *QueueReport) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	state, err := a.Tools.State(ctx, q.VM, 5*time.Second)
-	switch {
+	switch err := a.running(ctx, q.VM); {
 	case errors.Is(err, qubes.ErrNoQube):
 		return errors.New("no such qube")
 	case err != nil:
 		return err
-	case state != qubes.Running:
-		return errors.New(NotRunning)
 	}
 	conn, err := a.dial(ctx, q.VM)
 	if err != nil {
@@ -153,14 +152,38 @@ func (a *Admin) open(ctx context.Context, q *QueueReport, do func(context.Contex
 	return do(ctx, conn, q)
 }
 
-func (a *Admin) dial(ctx context.Context, vm string) (*transport.Conn, error) {
+// dial reaches a qube as the executor would first; a call or two is all there is
+// to make.
+func (a *Admin) dial(ctx context.Context, vm string) (transport.Conn, error) {
 	path, err := qubes.Tool(a.Root, "qvm-run")
 	if err != nil {
 		return nil, err
 	}
-	stream := transport.Stream{QvmRun: path, Account: a.usable().VMUser, Times: a.Times,
-		Budget: transport.NewBudget(queue.MaxPayload, queue.MaxPayload), Now: a.Now, Version: queue.Version}
-	return stream.Dial(ctx, vm)
+	set, caller := a.usable(), transport.Caller{Path: path}
+	if set.Transport == settings.Qrexec {
+		if caller.Path, err = qubes.Tool(a.Root, "qrexec-client"); err != nil {
+			return nil, err
+		}
+		caller.Qrexec = true
+	}
+	if set.Transport != settings.Poll {
+		stream := transport.Stream{Caller: caller, Account: set.VMUser, Times: a.Times,
+			Budget: transport.NewBudget(queue.MaxPayload, queue.MaxPayload), Now: a.Now, Version: queue.Version}
+		conn, err := stream.Dial(ctx, vm)
+		if !errors.Is(err, transport.ErrNoAgent) {
+			return conn, err
+		}
+	}
+	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: poll.DefaultTimes(), AtOnce: true, Running: a.running}
+	return d.Dial(ctx, vm)
+}
+
+func (a *Admin) running(ctx context.Context, vm string) error {
+	state, err := a.Tools.State(ctx, vm, 5*time.Second)
+	if err == nil && state != qubes.Running {
+		err = errors.New(NotRunning)
+	}
+	return err
 }
 
 // take counts requests, not files.

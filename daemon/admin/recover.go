@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/claim"
@@ -19,7 +20,7 @@ import (
 // claim and its key, and one that dom0 never took is answered with 130 as the
 // first version did. A request that is open in dom0 is never touched.
 func (a *Admin) Recover(ctx context.Context, vms []string) []QueueReport {
-	return a.each(ctx, vms, func(ctx context.Context, conn *transport.Conn, q *QueueReport) error {
+	return a.each(ctx, vms, func(ctx context.Context, conn transport.Conn, q *QueueReport) error {
 		var stale []queue.Entry
 		// Read after the list: what was taken before it was made is known.
 		book, err := a.book(ctx)
@@ -104,7 +105,7 @@ func (q *QueueReport) answered(id string) bool {
 const recovered = "qvm-remote-dom0: command recovered (manual queue recover)\n"
 
 // settle answers one request, or takes its mark away, and says so for the log.
-func (a *Admin) settle(ctx context.Context, conn *transport.Conn, vm string, e queue.Entry, f fate) (audit.Record, error) {
+func (a *Admin) settle(ctx context.Context, conn transport.Conn, vm string, e queue.Entry, f fate) (audit.Record, error) {
 	r := audit.Record{Event: audit.Recovered, Qube: vm, ID: e.Name, Number: f.claim.Number}
 	if f.delivered {
 		r.Detail = "it had its answer; only the mark in the qube was removed"
@@ -115,10 +116,12 @@ func (a *Admin) settle(ctx context.Context, conn *transport.Conn, vm string, e q
 	if len(m.Auth) == 0 {
 		r.Detail += ", not signed"
 	}
-	if err := conn.Write(ctx, e.Name, queue.Stderr, 0, []byte(recovered)); err != nil {
-		return r, err
+	if conn.Live() {
+		if err := conn.Write(ctx, e.Name, queue.Stderr, 0, []byte(recovered)); err != nil {
+			return r, err
+		}
 	}
-	return r, conn.Finish(ctx, m)
+	return r, conn.Finish(ctx, m, strings.NewReader(""), strings.NewReader(recovered))
 }
 
 // interruption is the answer to a request whose own is lost.

@@ -34,6 +34,8 @@ type Settings struct {
 	VMs    []string // qubes to look at, in the order given, each once
 	VMUser string   // account in the qubes whose home holds the queue
 
+	Transport string // Auto, Stream, Qrexec or Poll
+
 	MaxTimeout int64 // seconds a request may ask for
 	MaxScript  int64 // bytes
 	MaxStdin   int64 // bytes

@@ -31,6 +31,7 @@ func TestDefaultsAreTheProtocols(t *testing.T) {
 	t.Parallel()
 	want := Settings{
 		VMUser:     "user",
+		Transport:  "auto",
 		MaxTimeout: 86400, MaxScript: 1 << 20, MaxStdin: 64 << 20, MaxOutput: 10 << 20, MaxPending: 1000,
 		Concurrent: 8, PerQube: 4, MaxRunning: 50, StopWait: 30,
 		SpoolQube: 256 << 20, SpoolTotal: 1 << 30, SpoolFree: 512 << 20,
@@ -106,9 +107,7 @@ func TestABadLineIsNamedWithItsCause(t *testing.T) {
 		"QVM_REMOTE_VMS=work dom0":                         {":1", `"dom0"`},
 		"QVM_REMOTE_VMS=../x":                              {":1", `"../x"`},
 		"QVM_REMOTE_VM_USER=root; id":                      {":1", "QVM_REMOTE_VM_USER", "account"},
-		"QVM_REMOTE_TRANSPORT=http":                        {"QVM_REMOTE_TRANSPORT", "stream"},
-		"QVM_REMOTE_TRANSPORT=poll":                        {":1", "QVM_REMOTE_TRANSPORT", `"poll"`, "stream"},
-		"QVM_REMOTE_TRANSPORT=qrexec":                      {":1", "QVM_REMOTE_TRANSPORT", `"qrexec"`, "stream"},
+		"QVM_REMOTE_TRANSPORT=http":                        {":1", "QVM_REMOTE_TRANSPORT", `"http"`, "auto, stream, qrexec, poll"},
 		"QVM_REMOTE_MAX_OUTPUT=11M":                        {":1", "QVM_REMOTE_MAX_OUTPUT", "10485760"},
 		"QVM_REMOTE_STOP_WAIT=30s":                         {"QVM_REMOTE_STOP_WAIT", "whole number"},
 		"QVM_REMOTE_STOP_WAIT=030":                         {"whole number"},

@@ -37,8 +37,15 @@ func (d Setting) About() string {
 	return fmt.Sprintf("%s (%s%s)", d.Doc, d.Unit, when)
 }
 
-// stream is the transport of docs/protocol.md §7.
-const stream = "stream"
+// The ways to reach a qube (docs/protocol.md §7).
+const (
+	Auto   = "auto"   // a stream, or polling where the qube has no agent; by either program
+	Stream = "stream" // the same, by qvm-run only
+	Qrexec = "qrexec" // the same, by qrexec-client only
+	Poll   = "poll"   // polling, by qvm-run
+)
+
+var transports = []string{Auto, Stream, Qrexec, Poll}
 
 // Table lists all settings, in the order of the template.
 func Table() []Setting {
@@ -48,9 +55,9 @@ func Table() []Setting {
 			text: func(s Settings) string { return strings.Join(s.VMs, " ") }},
 		{Name: "QVM_REMOTE_VM_USER", Default: "user", Unit: "account", Doc: "Account in the qubes whose home holds the queue.", set: setUser,
 			text: func(s Settings) string { return s.VMUser }},
-		{Name: "QVM_REMOTE_TRANSPORT", Default: stream, Unit: stream,
-			Doc: "How dom0 reaches a qube: one long qvm-run. There is no other way in this version.", set: setTransport,
-			text: func(Settings) string { return stream }},
+		{Name: "QVM_REMOTE_TRANSPORT", Default: Auto, Unit: strings.Join(transports, ", "),
+			Doc: "How dom0 reaches a qube: one long qvm-run, or with qrexec one long qrexec-client; where our program is not in the qube, single calls of it, and with poll those only. With auto it is qvm-run first, qrexec-client, where that is in PATH, for connecting again and for more than 10 qubes.",
+			set: setTransport, text: func(s Settings) string { return s.Transport }},
 
 		number("MAX_TIMEOUT", "86400", "seconds", 1, queue.MaxTimeout, "Longest timeout a request may ask for.", func(s *Settings) *int64 { return &s.MaxTimeout }),
 		size("MAX_SCRIPT", "1M", 1, queue.MaxScript, "Largest script.", func(s *Settings) *int64 { return &s.MaxScript }),
@@ -195,12 +202,11 @@ func setUser(s *Settings, value string) error {
 	return nil
 }
 
-// setTransport keeps nothing, for there is nothing to choose; it makes sure
-// that nobody believes to have chosen something.
-func setTransport(_ *Settings, value string) error {
-	if value != stream {
-		return fmt.Errorf("%s is not %s, the only transport of this version", queue.Quote(value, 40), stream)
+func setTransport(s *Settings, value string) error {
+	if !slices.Contains(transports, value) {
+		return fmt.Errorf("%s is none of %s", queue.Quote(value, 40), strings.Join(transports, ", "))
 	}
+	s.Transport = value
 	return nil
 }
 

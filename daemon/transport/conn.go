@@ -1,355 +1,51 @@
-// Package transport carries the questions of dom0 to a qube's agent and brings
-// the answers back. It guarantees:
-//
-//   - dom0 speaks first: nothing is sent before the magic line, what comes
-//     before that line is dropped, and an answer nobody asked for ends the
-//     connection.
-//   - Every read is bounded before it is made: an answer may be no longer than
-//     its question allows, at most [queue.MaxQuestion] questions are open, and
-//     all connections together hold no more than a [Budget] of answers.
-//   - Every wait has a deadline, and no process started here outlives its
-//     connection in dom0.
-//
-// It believes nothing of what a qube says; that is the business of its callers.
 package transport
 
 import (
-	"bufio"
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"os"
-	"sync"
 	"time"
 
 	"qvmremote/queue"
 )
 
-// Times are the waits of a conversation; tests shorten them.
-type Times struct {
-	Magic    time.Duration // for the magic line; real qvm-run may hold the first data back for 10 s
-	Frame    time.Duration // for the rest of a frame, once it has begun
-	Answer   time.Duration // for an answer, beyond the question's own wait
-	Shutdown time.Duration // for the transport's process to go by itself
-}
+// Conn is an open way to one qube's queue. Its methods may be used from several
+// goroutines. What a qube cannot do with one of its files is a [*queue.Failure];
+// any other error of a method is the way's own, which then is at its end.
+type Conn interface {
+	// Wait asks for the names in the queue once their number differs from
+	// seen, at the latest after max.
+	Wait(ctx context.Context, seen int64, max time.Duration) (queue.Names, error)
+	// ReadHeader reads a small part, a header or a cancel, whole. One that is
+	// longer than a header may be is [queue.ErrTooLarge].
+	ReadHeader(ctx context.Context, id string, part queue.Part) ([]byte, error)
+	// Copy reads exactly size bytes of a part into w: not one byte more is
+	// asked for, and a part that is shorter or longer is [ErrChanged].
+	Copy(ctx context.Context, w io.Writer, id string, part queue.Part, size int64) error
 
-// DefaultTimes are those of docs/protocol.md §7.
-func DefaultTimes() Times {
-	return Times{Magic: 20 * time.Second, Frame: 30 * time.Second, Answer: 30 * time.Second, Shutdown: 2 * time.Second}
-}
+	// State tells the qube how far a claimed request is. When the first one
+	// returned, the request's files are gone from its queue.
+	State(ctx context.Context, id string, word queue.Word) error
+	// Live reports whether output can be brought while it grows: all else
+	// about output is then for Write. Where it cannot, Finish brings it.
+	Live() bool
+	// Write puts output at its offset.
+	Write(ctx context.Context, id string, s queue.Stream, offset int64, p []byte) error
+	// Finish delivers a final state, and the output that no Write brought.
+	Finish(ctx context.Context, f *queue.Finish, out, err io.ReaderAt) error
+	// Deny refuses what is no claimed request. It may return before the qube
+	// has the refusal; it is then repeated until it does, or the way ends.
+	Deny(ctx context.Context, d *queue.Deny) error
 
-// ErrNoAgent says that what answered in the qube is not our agent, or nothing
-// answered.
-var ErrNoAgent = errors.New("no agent in the qube")
+	// List asks what is in the queue.
+	List(ctx context.Context) (queue.Entries, error)
+	// Clean removes one file from the queue. It may return before that is
+	// done, as Deny may.
+	Clean(ctx context.Context, folder queue.Folder, name string) error
 
-// ErrProtocol says that the qube broke the protocol; the connection is over.
-var ErrProtocol = errors.New("the qube broke the protocol")
-
-// errClosed is the cause of a connection that this side ended.
-var errClosed = errors.New("connection closed")
-
-// maxNoise is how many bytes may come before the magic line.
-const maxNoise = 64 << 10
-
-// Conn is an open conversation with one qube's agent. Its methods may be used
-// from several goroutines.
-type Conn struct {
-	Peer queue.Hello // what the agent said of itself; not to be believed
-
-	times  Times
-	budget *Budget
-	in     *bufio.Reader
-	inFile deadliner
-	out    io.WriteCloser
-	end    func() // ends the process behind the streams; idempotent
-	await  func() // waits for what end began; nil where there is nothing to wait for
-
-	slots chan struct{} // open questions
-	fetch chan struct{} // one large answer at a time
-	write chan queue.Frame
-
-	done chan struct{}
-	mu   sync.Mutex
-	err  error
-	tag  uint32
-	open map[uint32]question
-}
-
-// deadliner is what a pipe of the os package can do.
-type deadliner interface {
-	io.Reader
-	SetReadDeadline(time.Time) error
-}
-
-type question struct {
-	kind   queue.FrameType
-	max    int
-	answer chan queue.Frame
-}
-
-// answerLimit is how long a payload may answer the question t. Only the few
-// answers that carry data may be large.
-func answerLimit(t queue.FrameType) int {
-	switch t {
-	case queue.FrameFetch:
-		return queue.MaxPayload
-	case queue.FrameWait, queue.FrameList:
-		return queue.MaxPayload - queue.MaxHeader
-	default:
-		return 2 * queue.MaxHeader
-	}
-}
-
-// newConn waits for the magic line and greets the agent. end is called once
-// the conversation is over, also when newConn fails.
-func newConn(ctx context.Context, in deadliner, out io.WriteCloser, end func(), hello queue.Hello, times Times, budget *Budget) (*Conn, error) {
-	c := &Conn{
-		times: times, budget: budget, in: bufio.NewReaderSize(in, 4<<10), inFile: in, out: out, end: end,
-		slots: make(chan struct{}, queue.MaxQuestion), fetch: make(chan struct{}, 1), write: make(chan queue.Frame),
-		done: make(chan struct{}), open: map[uint32]question{},
-	}
-	stop := context.AfterFunc(ctx, func() { c.fail(context.Cause(ctx)) })
-	defer stop()
-	if err := c.awaitMagic(); err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		c.fail(err)
-		return nil, err
-	}
-	go c.readLoop()
-	go c.writeLoop()
-	if err := c.ask(ctx, times.Answer, queue.FrameHello, &hello, &c.Peer); err != nil {
-		c.fail(err)
-		return nil, fmt.Errorf("the agent did not answer the greeting: %w", err)
-	}
-	return c, nil
-}
-
-// awaitMagic drops a login shell's noise up to the line that only an agent
-// prints.
-func (c *Conn) awaitMagic() error {
-	if err := c.inFile.SetReadDeadline(time.Now().Add(c.times.Magic)); err != nil {
-		return err
-	}
-	matched := 0
-	for read := 0; read < maxNoise+len(queue.Magic); read++ {
-		b, err := c.in.ReadByte()
-		if err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				return fmt.Errorf("%w: nothing of it within %s", ErrNoAgent, c.times.Magic)
-			}
-			return fmt.Errorf("%w: the stream ended", ErrNoAgent)
-		}
-		// The magic's first byte appears in it only once, so a failed match
-		// can begin anew only with the byte at hand.
-		if b == queue.Magic[matched] {
-			matched++
-		} else if matched = 0; b == queue.Magic[0] {
-			matched = 1
-		}
-		if matched == len(queue.Magic) {
-			return c.inFile.SetReadDeadline(time.Time{})
-		}
-	}
-	return fmt.Errorf("%w: %d bytes of something else", ErrNoAgent, maxNoise)
-}
-
-// Done is closed when the conversation is over; Err then says why.
-func (c *Conn) Done() <-chan struct{} { return c.done }
-
-// Err is why the conversation ended, nil while it lasts.
-func (c *Conn) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
-}
-
-// Close ends the conversation and waits, within Times.Shutdown and a second,
-// for the process behind it.
-func (c *Conn) Close() {
-	c.fail(errClosed)
-	if c.await != nil {
-		c.await()
-	}
-}
-
-func (c *Conn) fail(err error) {
-	c.mu.Lock()
-	first := c.err == nil
-	if first {
-		c.err = err
-		close(c.done)
-	}
-	c.mu.Unlock()
-	if first {
-		_ = c.out.Close()
-		c.end()
-	}
-}
-
-func (c *Conn) readLoop() {
-	for {
-		f, err := c.readFrame()
-		if err == nil {
-			err = c.deliver(f)
-		}
-		if err != nil {
-			c.fail(err)
-			return
-		}
-	}
-}
-
-// readFrame waits without a deadline for a frame to begin (a question's own
-// deadline guards that), then at most Times.Frame for the rest of it.
-func (c *Conn) readFrame() (queue.Frame, error) {
-	if _, err := c.in.Peek(1); err != nil {
-		return queue.Frame{}, fmt.Errorf("the stream ended: %w", err)
-	}
-	if err := c.inFile.SetReadDeadline(time.Now().Add(c.times.Frame)); err != nil {
-		return queue.Frame{}, err
-	}
-	head, err := c.in.Peek(queue.FrameHeadLen)
-	if err != nil {
-		return queue.Frame{}, fmt.Errorf("%w: half a frame: %w", ErrProtocol, err)
-	}
-	size, kind, tag := queue.FrameHead(head)
-	c.mu.Lock()
-	q, asked := c.open[tag]
-	c.mu.Unlock()
-	if !asked || kind != q.kind|queue.AnswerBit && kind != queue.FrameError {
-		return queue.Frame{}, fmt.Errorf("%w: an answer to no question", ErrProtocol)
-	}
-	if size > int64(q.max) || kind == queue.FrameError && size > 2*queue.MaxHeader {
-		return queue.Frame{}, fmt.Errorf("%w: an answer of %d bytes", ErrProtocol, size)
-	}
-	f, err := queue.ReadFrame(c.in)
-	if err != nil {
-		return f, fmt.Errorf("%w: %w", ErrProtocol, err)
-	}
-	return f, c.inFile.SetReadDeadline(time.Time{})
-}
-
-func (c *Conn) deliver(f queue.Frame) error {
-	c.mu.Lock()
-	q, asked := c.open[f.Tag]
-	delete(c.open, f.Tag)
-	c.mu.Unlock()
-	if !asked {
-		return fmt.Errorf("%w: a second answer", ErrProtocol)
-	}
-	q.answer <- f // buffered for one, and a tag is answered once
-	return nil
-}
-
-func (c *Conn) writeLoop() {
-	for {
-		select {
-		case <-c.done:
-			return
-		case f := <-c.write:
-			timer := time.AfterFunc(c.times.Frame, func() {
-				c.fail(fmt.Errorf("%w: it took no frame for %s", ErrProtocol, c.times.Frame))
-			})
-			err := queue.WriteFrame(c.out, f)
-			timer.Stop()
-			if err != nil {
-				c.fail(fmt.Errorf("cannot send to the qube: %w", err))
-				return
-			}
-		}
-	}
-}
-
-// ask puts one question and waits for its answer: at most patience, or until
-// ctx ends. Running out of patience ends the conversation; an ended ctx only
-// forgets the answer when there was one to come.
-func (c *Conn) ask(ctx context.Context, patience time.Duration, t queue.FrameType, q, a queue.Message) error {
-	select {
-	case c.slots <- struct{}{}:
-	case <-c.done:
-		return c.Err()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	answer := make(chan queue.Frame, 1)
-	tag := c.register(question{kind: t, max: answerLimit(t), answer: answer})
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case c.write <- queue.Frame{Type: t, Tag: tag, Payload: queue.Marshal(q)}:
-	case <-c.done:
-		<-c.slots
-		return c.Err()
-	case <-ctx.Done(): // it was never asked
-		c.unregister(tag)
-		<-c.slots
-		return context.Cause(ctx)
-	}
-	select {
-	case f := <-answer:
-		<-c.slots
-		return c.read(f, a)
-	case <-c.done:
-		<-c.slots
-		return c.Err()
-	case <-timer.C:
-		err := fmt.Errorf("%w: no answer within %s", ErrProtocol, patience)
-		c.fail(err)
-		<-c.slots
-		return err
-	case <-ctx.Done():
-		go c.forget(answer, patience)
-		return context.Cause(ctx)
-	}
-}
-
-// forget frees the slot of a question whose asker went away once the answer
-// came, so that the number of open questions stays true.
-func (c *Conn) forget(answer <-chan queue.Frame, patience time.Duration) {
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-answer:
-	case <-c.done:
-	case <-timer.C:
-		c.fail(fmt.Errorf("%w: no answer within %s", ErrProtocol, patience))
-	}
-	<-c.slots
-}
-
-func (c *Conn) register(q question) uint32 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tag++
-	c.open[c.tag] = q
-	return c.tag
-}
-
-func (c *Conn) unregister(tag uint32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.open, tag)
-}
-
-// read reads the answer's payload. A broken one ends the conversation; an
-// error frame does not.
-func (c *Conn) read(f queue.Frame, a queue.Message) error {
-	if f.Type == queue.FrameError {
-		var failure queue.Failure
-		if err := queue.Unmarshal(f.Payload, &failure); err != nil {
-			err = fmt.Errorf("%w: %w", ErrProtocol, err)
-			c.fail(err)
-			return err
-		}
-		return &failure
-	}
-	if err := queue.Unmarshal(f.Payload, a); err != nil {
-		err = fmt.Errorf("%w: %w", ErrProtocol, err)
-		c.fail(err)
-		return err
-	}
-	return nil
+	// Done is closed when the way is at its end; Err then says why.
+	Done() <-chan struct{}
+	// Err is why the way ended, nil while it lasts.
+	Err() error
+	// Close ends it, and waits for the processes behind it.
+	Close()
 }

@@ -24,7 +24,7 @@ type fakeAgent struct {
 }
 
 type opened struct {
-	conn *Conn
+	conn *conversation
 	err  error
 }
 
@@ -57,7 +57,7 @@ func dialWith(t *testing.T, ctx context.Context, times Times, budget *Budget) (*
 }
 
 // connect is a conversation after the greeting.
-func connect(t *testing.T, times Times) (*fakeAgent, *Conn) {
+func connect(t *testing.T, times Times) (*fakeAgent, *conversation) {
 	t.Helper()
 	a, result := dial(t, times)
 	a.say(queue.Magic)
@@ -96,7 +96,7 @@ func (a *fakeAgent) answer(f queue.Frame, m queue.Message) {
 func (a *fakeAgent) send(f queue.Frame) { _ = queue.WriteFrame(a.out, f) }
 
 // over waits for the end of the conversation and checks why it came.
-func over(t *testing.T, c *Conn, want error) {
+func over(t *testing.T, c *conversation, want error) {
 	t.Helper()
 	select {
 	case <-c.Done():

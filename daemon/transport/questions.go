@@ -10,18 +10,14 @@ import (
 	"qvmremote/queue"
 )
 
-// Wait asks for the names in the queue once their number differs from seen,
-// at the latest after max.
-func (c *Conn) Wait(ctx context.Context, seen int64, max time.Duration) (queue.Names, error) {
+func (c *conversation) Wait(ctx context.Context, seen int64, max time.Duration) (queue.Names, error) {
 	var n queue.Names
 	q := queue.Wait{Seen: seen, MaxMS: min(max, queue.MaxWait).Milliseconds()}
 	err := c.ask(ctx, max+c.times.Answer, queue.FrameWait, &q, &n)
 	return n, err
 }
 
-// ReadHeader reads a small part, a header or a cancel, whole. One that is
-// longer than a header may be is [queue.ErrTooLarge].
-func (c *Conn) ReadHeader(ctx context.Context, id string, part queue.Part) ([]byte, error) {
+func (c *conversation) ReadHeader(ctx context.Context, id string, part queue.Part) ([]byte, error) {
 	var d queue.Data
 	err := c.fetchChunk(ctx, &queue.Fetch{ID: id, Part: part}, &d, func() error {
 		if d.Size > queue.MaxHeader || int64(len(d.Bytes)) > queue.MaxHeader {
@@ -36,9 +32,7 @@ func (c *Conn) ReadHeader(ctx context.Context, id string, part queue.Part) ([]by
 // ErrChanged says that a part is not as long as its header says.
 var ErrChanged = fmt.Errorf("the file is not of the size its header says")
 
-// Copy reads exactly size bytes of a part into w: not one byte more is asked
-// for, and a part that is shorter or longer is [ErrChanged].
-func (c *Conn) Copy(ctx context.Context, w io.Writer, id string, part queue.Part, size int64) error {
+func (c *conversation) Copy(ctx context.Context, w io.Writer, id string, part queue.Part, size int64) error {
 	for offset := int64(0); ; {
 		var d queue.Data
 		err := c.fetchChunk(ctx, &queue.Fetch{ID: id, Part: part, Offset: offset}, &d, func() error {
@@ -63,7 +57,7 @@ func (c *Conn) Copy(ctx context.Context, w io.Writer, id string, part queue.Part
 
 // fetchChunk asks for one piece and hands it to use while it counts against
 // the budget.
-func (c *Conn) fetchChunk(ctx context.Context, q *queue.Fetch, d *queue.Data, use func() error) error {
+func (c *conversation) fetchChunk(ctx context.Context, q *queue.Fetch, d *queue.Data, use func() error) error {
 	select {
 	case c.fetch <- struct{}{}:
 		defer func() { <-c.fetch }()
@@ -85,53 +79,49 @@ func (c *Conn) fetchChunk(ctx context.Context, q *queue.Fetch, d *queue.Data, us
 // The questions below change what is in the qube, which no record in dom0 may
 // be ahead of or behind for good: a crash on either side of each is tested.
 
-// State tells the agent how far a claimed request is.
-func (c *Conn) State(ctx context.Context, id string, word queue.Word) error {
+func (c *conversation) State(ctx context.Context, id string, word queue.Word) error {
 	disk.Point("transport.state:before-ask")
 	err := c.do(ctx, queue.FrameState, &queue.SetState{ID: id, Word: word})
 	disk.Point("transport.state:after-ask")
 	return err
 }
 
-// Write puts output at its offset.
-func (c *Conn) Write(ctx context.Context, id string, s queue.Stream, offset int64, p []byte) error {
+func (c *conversation) Live() bool { return true }
+
+func (c *conversation) Write(ctx context.Context, id string, s queue.Stream, offset int64, p []byte) error {
 	disk.Point("transport.write:before-ask")
 	err := c.do(ctx, queue.FrameWrite, &queue.Write{ID: id, Stream: s, Offset: offset, Bytes: p})
 	disk.Point("transport.write:after-ask")
 	return err
 }
 
-// Finish delivers a final state.
-func (c *Conn) Finish(ctx context.Context, f *queue.Finish) error {
+func (c *conversation) Finish(ctx context.Context, f *queue.Finish, _, _ io.ReaderAt) error {
 	disk.Point("transport.finish:before-ask")
 	err := c.do(ctx, queue.FrameFinish, f)
 	disk.Point("transport.finish:after-ask")
 	return err
 }
 
-// Deny refuses what is no claimed request.
-func (c *Conn) Deny(ctx context.Context, d *queue.Deny) error {
+func (c *conversation) Deny(ctx context.Context, d *queue.Deny) error {
 	disk.Point("transport.deny:before-ask")
 	err := c.do(ctx, queue.FrameDeny, d)
 	disk.Point("transport.deny:after-ask")
 	return err
 }
 
-// List asks what is in the queue.
-func (c *Conn) List(ctx context.Context) (queue.Entries, error) {
+func (c *conversation) List(ctx context.Context) (queue.Entries, error) {
 	var e queue.Entries
 	err := c.ask(ctx, c.times.Answer, queue.FrameList, &queue.List{}, &e)
 	return e, err
 }
 
-// Clean removes one file from the queue.
-func (c *Conn) Clean(ctx context.Context, folder queue.Folder, name string) error {
+func (c *conversation) Clean(ctx context.Context, folder queue.Folder, name string) error {
 	disk.Point("transport.clean:before-ask")
 	err := c.do(ctx, queue.FrameClean, &queue.Clean{Folder: folder, Name: name})
 	disk.Point("transport.clean:after-ask")
 	return err
 }
 
-func (c *Conn) do(ctx context.Context, t queue.FrameType, q queue.Message) error {
+func (c *conversation) do(ctx context.Context, t queue.FrameType, q queue.Message) error {
 	return c.ask(ctx, c.times.Answer, t, q, &queue.Done{})
 }

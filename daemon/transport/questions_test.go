@@ -185,7 +185,7 @@ func TestEachQuestionSaysWhatItMeans(t *testing.T) {
 	}{
 		{func() error { return c.Clean(ctx, queue.FolderCancel, "a") }, queue.FrameClean},
 		{func() error { return c.Deny(ctx, &queue.Deny{ID: "a", Denied: []byte("x")}) }, queue.FrameDeny},
-		{func() error { return c.Finish(ctx, &queue.Finish{ID: "a", Exit: "0"}) }, queue.FrameFinish},
+		{func() error { return c.Finish(ctx, &queue.Finish{ID: "a", Exit: "0"}, nil, nil) }, queue.FrameFinish},
 		{func() error { return c.Write(ctx, "a", queue.Stderr, 4, []byte("x")) }, queue.FrameWrite},
 		{func() error { return c.State(ctx, "a", queue.WordRunning) }, queue.FrameState},
 	} {

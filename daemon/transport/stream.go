@@ -15,9 +15,9 @@ import (
 	"qvmremote/queue"
 )
 
-// Stream opens conversations over one long-lived qvm-run a qube.
+// Stream opens conversations over one long-lived call a qube.
 type Stream struct {
-	QvmRun  string // path of qvm-run
+	Caller  Caller
 	Account string // the account in the qube; a valid one (queue.ValidAccount)
 	Times   Times
 	Budget  *Budget
@@ -32,23 +32,23 @@ func (s *Stream) command() string {
 	return "exec qvm-remote --agent=/home/" + s.Account + "/" + queue.FolderName
 }
 
-// Dial starts qvm-run for a running qube, waits for its agent and greets it.
-// The context bounds the dialling only. qvm-run's exit code is never looked
-// at: a killed one reports success.
-func (s *Stream) Dial(ctx context.Context, qube string) (*Conn, error) {
+// Dial calls a running qube, waits for its agent and greets it. The context
+// bounds the dialling only. The caller's exit code is never looked at: a killed
+// qvm-run reports success.
+func (s *Stream) Dial(ctx context.Context, qube string) (Conn, error) {
 	if !queue.ValidQube(qube) || !queue.ValidAccount(s.Account) {
 		return nil, fmt.Errorf("cannot call qube %q as %q: not a valid name", qube, s.Account)
 	}
-	p, err := start(s.QvmRun, s.Times.Shutdown, "--no-gui", "--no-autostart", "--pass-io", qube, s.command())
+	p, err := start(s.Caller.Path, s.Times.Shutdown, s.Caller.Args(qube, s.command())...)
 	if err != nil {
-		return nil, fmt.Errorf("cannot start qvm-run: %w", err)
+		return nil, fmt.Errorf("cannot start %s: %w", s.Caller.Name(), err)
 	}
 	hello := queue.Hello{Version: s.Version, Qube: qube, Time: s.Now().Unix()}
 	c, err := newConn(ctx, p.out, p.in, p.end, hello, s.Times, s.Budget)
 	if err != nil {
 		p.await()
 		if said := p.stderr(); said != "" {
-			err = fmt.Errorf("%w (qvm-run said: %s)", err, said)
+			err = fmt.Errorf("%w (%s said: %s)", err, s.Caller.Name(), said)
 		}
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (s *Stream) Dial(ctx context.Context, qube string) (*Conn, error) {
 type process struct {
 	cmd      *exec.Cmd
 	in, out  *os.File
-	errs     *tail
+	errs     *Stderr
 	patience time.Duration
 	once     sync.Once
 	gone     chan struct{} // closed when it was waited for
@@ -79,7 +79,7 @@ func start(path string, patience time.Duration, args ...string) (*process, error
 		_, _ = inR.Close(), inW.Close()
 		return nil, err
 	}
-	p := &process{cmd: exec.Command(path, args...), in: inW, out: outR, errs: &tail{}, patience: patience, gone: make(chan struct{}), ended: make(chan struct{})}
+	p := &process{cmd: exec.Command(path, args...), in: inW, out: outR, errs: &Stderr{}, patience: patience, gone: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = inR, outW, p.errs
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.WaitDelay = patience
@@ -131,13 +131,13 @@ func (p *process) await() {
 }
 
 func (p *process) stderr() string {
-	return p.errs.quoted()
+	return p.errs.Last()
 }
 
-// tail keeps the last part of what is written to it, and takes no more than
-// stderrRate a second: a qube that floods stderr waits instead of costing dom0
-// a processor.
-type tail struct {
+// Stderr keeps the last part of what is written to it, and takes no more than
+// 64 KiB a second: a qube that floods stderr waits instead of costing dom0 a
+// processor.
+type Stderr struct {
 	mu    sync.Mutex
 	b     []byte
 	quota int
@@ -149,7 +149,8 @@ const (
 	stderrRate = 64 << 10 // bytes a second
 )
 
-func (t *tail) Write(p []byte) (int, error) {
+// Write keeps what fits, and waits where it comes too fast.
+func (t *Stderr) Write(p []byte) (int, error) {
 	if now := time.Now(); now.Sub(t.since) >= time.Second {
 		t.since, t.quota = now, stderrRate
 	}
@@ -166,8 +167,8 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// quoted is the last line, safe for a log.
-func (t *tail) quoted() string {
+// Last is the last line, safe for a log.
+func (t *Stderr) Last() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := bytes.TrimSpace(t.b)

@@ -25,7 +25,7 @@ func stream(t *testing.T, script string) (*Stream, string) {
 	}
 	times := patient
 	times.Shutdown = 100 * time.Millisecond
-	return &Stream{QvmRun: path, Account: "user", Times: times, Budget: NewBudget(1<<20, queue.MaxPayload), Now: time.Now, Version: "2"}, dir
+	return &Stream{Caller: Caller{Path: path}, Account: "user", Times: times, Budget: NewBudget(1<<20, queue.MaxPayload), Now: time.Now, Version: "2"}, dir
 }
 
 // greet is shell that answers the greeting as an agent would; the tag of the
@@ -77,8 +77,8 @@ func TestDialCallsQvmRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if c.Peer.Time != 7 {
-		t.Errorf("%+v", c.Peer)
+	if c.(*conversation).Peer.Time != 7 {
+		t.Errorf("%+v", c.(*conversation).Peer)
 	}
 	args, err := os.ReadFile(filepath.Join(dir, "args"))
 	want := "--no-gui\n--no-autostart\n--pass-io\nwork\nexec qvm-remote --agent=/home/user/.qvm-remote\n"
@@ -111,7 +111,7 @@ func TestDialSaysWhatQvmRunSaid(t *testing.T) {
 	if !errors.Is(err, ErrNoAgent) || !strings.Contains(err.Error(), `no such \x1b[31mdomain`) || strings.Contains(err.Error(), "first") {
 		t.Errorf("%v", err)
 	}
-	s.QvmRun = "/nonexistent/qvm-run"
+	s.Caller.Path = "/nonexistent/qvm-run"
 	if _, err := s.Dial(t.Context(), "work"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
@@ -176,19 +176,19 @@ func TestAFloodOfStderrIsSlowedDown(t *testing.T) {
 
 func TestTailKeepsTheLastLine(t *testing.T) {
 	t.Parallel()
-	var tl tail
+	var tl Stderr
 	for _, s := range []string{strings.Repeat("x", 3*tailSize), "\nfirst\n", "sec", "ond\x1b\n\n"} {
 		if n, err := tl.Write([]byte(s)); n != len(s) || err != nil {
 			t.Fatal(n, err)
 		}
 	}
-	if got := tl.quoted(); got != `"second\x1b"` {
+	if got := tl.Last(); got != `"second\x1b"` {
 		t.Errorf("%s", got)
 	}
 	if len(tl.b) > tailSize {
 		t.Errorf("%d bytes are kept", len(tl.b))
 	}
-	if got := (&tail{}).quoted(); got != "" {
+	if got := (&Stderr{}).Last(); got != "" {
 		t.Errorf("nothing is %s", got)
 	}
 }

@@ -41,7 +41,7 @@ func TestSettingsInForce(t *testing.T) {
 		}
 	}
 	manager := w.manage()
-	check("", map[string]string{"QVM_REMOTE_VMS": "", "QVM_REMOTE_STOP_WAIT": "30", "QVM_REMOTE_SPOOL_FREE": "512M", "QVM_REMOTE_TRANSPORT": "stream"})
+	check("", map[string]string{"QVM_REMOTE_VMS": "", "QVM_REMOTE_STOP_WAIT": "30", "QVM_REMOTE_SPOOL_FREE": "512M", "QVM_REMOTE_TRANSPORT": "auto"})
 	write("QVM_REMOTE_VMS='b a'\nQVM_REMOTE_STOP_WAIT=7\nQVM_REMOTE_SPOOL_FREE=1024\n")
 	check("", map[string]string{"QVM_REMOTE_VMS": "b a", "QVM_REMOTE_STOP_WAIT": "7", "QVM_REMOTE_SPOOL_FREE": "1K"})
 	write("QVM_REMOTE_STOP_WAIT=many\n")

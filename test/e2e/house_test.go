@@ -77,6 +77,7 @@ func newHouse(t *testing.T, names ...string) *house {
 // configure replaces remote.conf.
 func (h *house) configure(lines ...string) {
 	h.t.Helper()
+	lines = append(lines, "QVM_REMOTE_TRANSPORT="+by)
 	fresh := string(h.root.Config()) + ".new"
 	write(h.t, fresh, strings.Join(lines, "\n")+"\n")
 	must(h.t, os.Rename(fresh, h.root.Config()))

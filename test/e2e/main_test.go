@@ -8,6 +8,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,9 @@ import (
 // The programs under test, and this one: it also plays a daemon with short
 // waits and a clock that tests set, and agents that lie.
 var programs struct{ client, dom0, self string }
+
+// by is the transport of this run, as QVM_REMOTE_TRANSPORT has it.
+var by = cmp.Or(os.Getenv("E2E_TRANSPORT"), "stream")
 
 // canMount says that this process has a mount namespace of its own, in which
 // tests may mount small disks.
@@ -123,6 +127,8 @@ func quickDaemon() int {
 	defer stop()
 	times := daemon.DefaultTimes()
 	times.Transport.Frame, times.Transport.Answer = 2*time.Second, 5*time.Second
+	times.Poll.Fast, times.Poll.Again, times.Poll.Skip = 50*time.Millisecond, 50*time.Millisecond, time.Millisecond
+	times.Poll.Power, times.Poll.Call = 200*time.Millisecond, 5*time.Second
 	times.Power, times.Quiet, times.Backoff, times.MaxPause = 200*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond, time.Second
 	times.NoAgent, times.Skip, times.Tidy = 2*time.Second, time.Millisecond, 10*time.Millisecond
 	times.Retry, times.MaxRetry = 50*time.Millisecond, 200*time.Millisecond

@@ -84,7 +84,7 @@ func TestAFailureIsAnAnswer(t *testing.T) {
 	if err := c.Write(t.Context(), "a", queue.Stdout, 0, []byte("x")); !errors.As(err, &failure) || failure.Code != queue.CodeFull {
 		t.Errorf("%v", err)
 	}
-	if err := c.Finish(t.Context(), &queue.Finish{ID: "a", Exit: "0"}); err != nil {
+	if err := c.Finish(t.Context(), &queue.Finish{ID: "a", Exit: "0"}, nil, nil); err != nil {
 		t.Errorf("after a failure: %v", err)
 	}
 }

@@ -1,0 +1,91 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"qvmremote/daemon/qubes"
+	"qvmremote/daemon/settings"
+	"qvmremote/daemon/transport"
+	"qvmremote/daemon/transport/poll"
+	"qvmremote/queue"
+)
+
+// callers are the programs by which this executor reaches qubes, and what all
+// connections share.
+type callers struct {
+	qvmRun transport.Caller
+	budget *transport.Budget
+	looks  poll.Looks
+}
+
+// manyQubes is how many qubes make the cheaper program the first choice.
+const manyQubes = 10
+
+// caller chooses the program for the next connection to q (docs/protocol.md §7).
+func (x *Executor) caller(q *qube, how string) (transport.Caller, error) {
+	if how != settings.Qrexec && (how != settings.Auto || q.dials == 0 && len(x.names()) <= manyQubes || q.avoid) {
+		return x.calls.qvmRun, nil
+	}
+	path, err := qubes.Tool(x.o.Root, "qrexec-client")
+	switch {
+	case err == nil:
+		return transport.Caller{Path: path, Qrexec: true}, nil
+	case how == settings.Qrexec:
+		return transport.Caller{}, fmt.Errorf("cannot reach a qube as QVM_REMOTE_TRANSPORT says: %w", err)
+	}
+	return x.calls.qvmRun, nil
+}
+
+// dial opens a connection to a qube that runs: to the agent, or by polling
+// where there is none.
+func (x *Executor) dial(ctx context.Context, q *qube) (transport.Conn, error) {
+	set := x.settings()
+	caller, err := x.caller(q, set.Transport)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := x.dialBy(ctx, q, caller, set)
+	q.dials++
+	// What does not work by one program is tried by the other next.
+	q.avoid = err != nil && caller.Qrexec
+	return conn, err
+}
+
+func (x *Executor) dialBy(ctx context.Context, q *qube, caller transport.Caller, set settings.Settings) (transport.Conn, error) {
+	noAgent := errors.New("QVM_REMOTE_TRANSPORT=poll")
+	if set.Transport != settings.Poll {
+		stream := transport.Stream{Caller: caller, Account: set.VMUser, Times: x.o.Times.Transport, Budget: x.calls.budget, Now: x.now, Version: queue.Version}
+		conn, err := stream.Dial(ctx, q.name)
+		if !errors.Is(err, transport.ErrNoAgent) {
+			q.way = way{text: "one call of " + caller.Name()}
+			return conn, err
+		}
+		noAgent = err
+	}
+	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: x.o.Times.Poll, Looks: x.calls.looks, Running: x.mayCall}
+	conn, err := d.Dial(ctx, q.name)
+	if err != nil {
+		return nil, fmt.Errorf("%w; nor by single calls: %w", noAgent, err)
+	}
+	q.way = way{text: "single calls of " + caller.Name(), polls: true, why: noAgent}
+	return conn, nil
+}
+
+// way is how a qube is reached.
+type way struct {
+	text  string // for people
+	polls bool
+	why   error // it is polled
+}
+
+// mayCall says why the qube must not be called now: only one that runs may be,
+// for even --no-autostart can restart a qube that halts.
+func (x *Executor) mayCall(ctx context.Context, name string) error {
+	state, err := x.power(ctx, name, x.o.Times.Poll.Power)
+	if err == nil && state != running {
+		err = errors.New(state)
+	}
+	return err
+}

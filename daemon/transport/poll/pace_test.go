@@ -1,0 +1,31 @@
+package poll
+
+import (
+	"testing"
+	"time"
+)
+
+// TestPace: fast while something happens, then slower, and at most two calls a
+// minute when nothing does, the looks after an agent included.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	times := DefaultTimes()
+	c := &conn{d: Dialer{Times: times}, known: map[string]bool{}, open: map[string]bool{}}
+	now := time.Now()
+	last := time.Duration(0)
+	for quiet := time.Duration(0); quiet < 20*time.Minute; quiet += 10 * time.Second {
+		c.active = now.Add(-quiet)
+		pace := c.pace(now)
+		if pace < last || quiet < times.Recent && pace != times.Fast || quiet < times.Idle && pace > times.Slow {
+			t.Errorf("after %s the pace is %s", quiet, pace)
+		}
+		last = pace
+	}
+	if perHour := time.Hour/last + time.Hour/(10*time.Minute); perHour > 120 {
+		t.Errorf("%d calls an hour at rest", perHour)
+	}
+	c.open["a"] = true
+	if pace := c.pace(now); pace != times.Slow {
+		t.Errorf("while a command runs the pace is %s", pace)
+	}
+}
