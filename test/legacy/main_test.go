@@ -177,27 +177,71 @@ func (g gate) open(point string) {
 	must(g.t, os.WriteFile(filepath.Join(g.dir, point+".go"), nil, 0o644))
 }
 
-// machine is a simulated one with the qube work and an old daemon.
+// machine is a qube called work and an old daemon: a simulated one, or mocks
+// where nothing but the programs themselves is looked at.
 type machine struct {
-	*sim.World
-	t    *testing.T
-	q    *sim.Qube
-	key  string
-	gate gate // of the daemon
+	*sim.World // nil with mocks
+	t          *testing.T
+	q          *sim.Qube
+	home       string // of the qube, as the test sees it
+	root       string // of dom0
+	mocks      string // folder of the mocks
+	program    string // the client, with mocks
+	key        string
+	gate       gate // of the daemon
 }
 
 // newMachine has program as the client in the qube, with a key that dom0 knows.
 func newMachine(t *testing.T, program string) *machine {
 	t.Helper()
 	w := sim.New(t)
-	m := &machine{World: w, t: t, q: w.Qube("work", sim.Halted)}
+	m := &machine{World: w, t: t, q: w.Qube("work", sim.Halted), root: w.Dom0()}
+	m.home = m.q.Home()
 	m.q.Install(program, "qvm-remote")
 	m.q.SetState(sim.Running)
-	dir := t.TempDir()
-	m.gate = gate{t, dir, dir}
-	m.key = strings.TrimSpace(m.client("key", "gen").wants(t, 0).out)
-	m.dom0("authorize", "work", m.key).wants(t, 0, "Authorized VM 'work'")
+	m.introduce()
 	return m
+}
+
+func (m *machine) introduce() {
+	m.t.Helper()
+	dir := m.t.TempDir()
+	m.gate = gate{m.t, dir, dir}
+	m.key = strings.TrimSpace(m.client("key", "gen").wants(m.t, 0).out)
+	m.dom0("authorize", "work", m.key).wants(m.t, 0, "Authorized VM 'work'")
+}
+
+// newMocked is a machine whose qvm-run runs its command right here.
+func newMocked(t *testing.T, program string) *machine {
+	t.Helper()
+	dir := t.TempDir()
+	m := &machine{t: t, home: filepath.Join(dir, "home"), root: filepath.Join(dir, "dom0"), mocks: mock(t), program: program}
+	must(t, os.Mkdir(m.home, 0o700))
+	m.introduce()
+	return m
+}
+
+// mock makes a folder with the tools of the first implementation's own test
+// harness: qvm-run drops every word that begins with -, takes the first other
+// one for the VM and the last one for the command, and runs that by bash here;
+// qvm-check says yes.
+func mock(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"qvm-run": `#!/bin/bash
+words=()
+for word; do [[ $word == -* ]] || words+=("$word"); done
+((${#words[@]} > 1)) || exit 1
+exec bash -c "${words[-1]}"
+`,
+		"qvm-check": "#!/bin/sh\nexit 0\n",
+		"hostname":  "#!/bin/sh\necho dom0\n",
+		"systemctl": "#!/bin/sh\nexit 0\n",
+	} {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755))
+	}
+	return dir
 }
 
 func (m *machine) client(args ...string) ended {
@@ -206,16 +250,27 @@ func (m *machine) client(args ...string) ended {
 }
 
 func (m *machine) clientCommand(env []string, args ...string) *exec.Cmd {
+	if m.World == nil {
+		cmd := exec.CommandContext(limited(m.t), m.program, args...)
+		cmd.Env = append(append(os.Environ(), "HOME="+m.home), env...)
+		return cmd
+	}
 	cmd := m.q.Command(limited(m.t), append([]string{"qvm-remote"}, args...)...)
 	cmd.Env = append(cmd.Env, env...)
 	return cmd
 }
 
 func (m *machine) dom0Command(env []string, args ...string) *exec.Cmd {
-	cmd := m.Dom0Command(limited(m.t), old.Dom0, args...)
-	cmd.Env = append(cmd.Env, legacy.KnobRoot+"="+m.Dom0(), legacy.KnobPoll+"=20ms")
-	if m.q.Isolation() == "plain" { // no /home/user of its own
-		cmd.Env = append(cmd.Env, legacy.KnobHome+"="+m.q.Home())
+	var cmd *exec.Cmd
+	if m.World == nil {
+		cmd = exec.CommandContext(limited(m.t), old.Dom0, args...)
+		cmd.Env = append(os.Environ(), "PATH="+m.mocks+":"+os.Getenv("PATH"))
+	} else {
+		cmd = m.Dom0Command(limited(m.t), old.Dom0, args...)
+	}
+	cmd.Env = append(cmd.Env, legacy.KnobRoot+"="+m.root, legacy.KnobPoll+"=20ms")
+	if m.World == nil || m.q.Isolation() == "plain" { // no /home/user of its own
+		cmd.Env = append(cmd.Env, legacy.KnobHome+"="+m.home)
 	}
 	cmd.Env = append(cmd.Env, env...)
 	return cmd
@@ -240,12 +295,12 @@ func (m *machine) serve(env ...string) {
 }
 
 func (m *machine) at(p ...string) string {
-	return filepath.Join(append([]string{m.q.Home(), ".qvm-remote"}, p...)...)
+	return filepath.Join(append([]string{m.home, ".qvm-remote"}, p...)...)
 }
 
 func (m *machine) queue(folder, name string) string { return m.at("queue", folder, name) }
 
 func (m *machine) log() string {
-	b, _ := os.ReadFile(filepath.Join(m.Dom0(), "var/log/qubes/qvm-remote.log"))
+	b, _ := os.ReadFile(filepath.Join(m.root, "var/log/qubes/qvm-remote.log"))
 	return string(b)
 }
