@@ -32,16 +32,21 @@ type harness struct {
 // nobody is an account without a home on the machine that runs the test.
 const nobody = "qvm-remote-harness"
 
-// TestDaemonAsTheFirstOneWasTested needs the daemon's legacy mode. Where that is
-// not there it is skipped; the setting that turns it on says that it is.
-func TestDaemonAsTheFirstOneWasTested(t *testing.T) {
-	t.Parallel()
+// needsLegacyMode skips a test where the daemon has no legacy mode. The setting
+// that turns it on says that it is there, so nothing has to be done here then.
+func needsLegacyMode(t *testing.T) {
+	t.Helper()
 	if !slices.ContainsFunc(settings.Table(), func(s settings.Setting) bool { return s.Name == "QVM_REMOTE_LEGACY" }) {
 		t.Skip("this daemon has no legacy mode")
 	}
 	if exists("/home/" + nobody) {
 		t.Fatalf("/home/%s exists", nobody)
 	}
+}
+
+func TestDaemonAsTheFirstOneWasTested(t *testing.T) {
+	t.Parallel()
+	needsLegacyMode(t)
 	for name, v := range map[string]struct{ flag, agent bool }{
 		"every qube, nothing installed in it": {false, false},
 		"this qube, nothing installed in it":  {true, false},
