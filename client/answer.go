@@ -22,6 +22,7 @@ type Outcome struct {
 	Reason     queue.Reason // when denied
 	Sentence   string       // when denied: dom0's words
 	Signed     bool         // by dom0; only a denial can be believed without
+	Legacy     bool         // by version 1, which signs nothing: believed as it is
 	Started    time.Time    // on dom0's clock; zero if the shell never began
 	Duration   time.Duration
 	Checkpoint string // commitment to dom0's audit log, to keep
@@ -71,12 +72,20 @@ func (c *Client) read(t *Ticket, ending string, max int64) ([]byte, error) {
 
 // ended reports whether the mark of the end is there.
 func (c *Client) ended(t *Ticket) bool {
-	for _, ending := range []string{queue.Exit, queue.Denied} {
-		if _, err := os.Lstat(c.Layout.Result(t.ID, ending)); err == nil {
-			return true
+	return c.has(t, queue.Exit) || c.has(t, queue.Denied)
+}
+
+// has reports whether one of a result's files is there, wherever it is now.
+func (c *Client) has(t *Ticket, ending string) bool {
+	if exists(c.Layout.Result(t.ID, ending)) {
+		return true
+	}
+	for _, n := range filed {
+		if n.ending == ending {
+			return t.folder != "" && exists(filepath.Join(t.folder, n.name))
 		}
 	}
-	return t.folder != "" && (exists(filepath.Join(t.folder, "exit")) || exists(filepath.Join(t.folder, "denied")))
+	return false
 }
 
 func exists(path string) bool {
@@ -88,6 +97,9 @@ func exists(path string) bool {
 // the request. out and err have shown what they could so far; they read the
 // rest and are held against the signed hashes.
 func (c *Client) verify(t *Ticket, out, err *tail) (Outcome, error) {
+	if t.legacy {
+		return c.legacyOutcome(t, out, err)
+	}
 	header, rerr := c.read(t, queue.Auth, queue.MaxHeader)
 	if errors.Is(rerr, fs.ErrNotExist) {
 		return c.unsigned(t)

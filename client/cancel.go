@@ -15,9 +15,15 @@ var ErrNotConfirmed = errors.New("cancel not confirmed")
 
 // Cancel takes a request back and waits at most Waits.Cancel for its final
 // state, which may be another than cancelled: it may have ended before. The
-// error is [ErrNotConfirmed] without one. The answer is filed in the history,
+// error is [ErrNotConfirmed] without one, and [ErrLegacyCancel] for a request of
+// version 1, which cannot wait for anything. The answer is filed in the history,
 // where others who wait for it find it.
 func (c *Client) Cancel(ctx context.Context, t *Ticket) (Outcome, error) {
+	if t.legacy {
+		c.retract(t)
+		c.note("WITHDRAW id=" + t.ID)
+		return Outcome{}, ErrLegacyCancel
+	}
 	if !c.ended(t) {
 		c.retract(t)
 		if err := c.publishCancel(t); err != nil {
@@ -53,14 +59,19 @@ func (c *Client) publishCancel(t *Ticket) error {
 }
 
 // Ping asks dom0 for a sign of life within Waits.Ping; it checks the key as a
-// command would and starts nothing. It leaves no trace in queue or history.
+// command would and starts nothing, except that version 1 knows no ping and
+// runs true. It leaves no trace in queue or history.
 func (c *Client) Ping(ctx context.Context) (Outcome, error) {
 	within := max(c.Waits.Ping.Round(time.Second), time.Second)
-	t, err := c.ticket(ctx, queue.KindPing, Request{Within: within, Timeout: time.Second})
+	r := Request{Within: within, Timeout: time.Second}
+	if c.Legacy {
+		r = Request{Script: []byte("true\n"), Timeout: within}
+	}
+	t, err := c.ticket(ctx, queue.KindPing, r)
 	if err != nil {
 		return Outcome{}, err
 	}
-	if err := c.publish(ctx, t, Request{}); err != nil {
+	if err := c.publish(ctx, t, r); err != nil {
 		c.retract(t)
 		return Outcome{}, explain(err)
 	}
@@ -71,7 +82,7 @@ func (c *Client) Ping(ctx context.Context) (Outcome, error) {
 	o, err := w.run(ctx)
 	c.retract(t)
 	c.file(t)
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrLegacyTimeout) {
 		return Outcome{}, ErrNotTaken
 	}
 	return o, err

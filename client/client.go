@@ -5,7 +5,8 @@
 //     failed leaves nothing behind.
 //   - Of an answer only what dom0 signed for exactly this request is believed:
 //     the state, the exit code, and the hashes of the outputs. All else is an
-//     error that says so.
+//     error that says so. Version 1 (see [Client.Legacy]) has no signatures: its
+//     answers are believed as they are, and marked.
 //   - Every wait ends: with the answer, with its deadline, or with its context.
 //   - Nothing that belongs to a request that may still be answered is removed,
 //     unless the caller asks for everything to go.
@@ -40,6 +41,8 @@ type Waits struct {
 	Name   time.Duration // for qubesdb-read
 	Brief  time.Duration // from the beginning of a wait, before it sets up a watch
 	Settle time.Duration // after the queue vanished, before it is made again
+	Meta   time.Duration // version 1: after .exit, for .meta to come too; before a request that vanished counts as refused
+	Status time.Duration // version 1: for the sign of life that a status needs
 	Pace   time.Duration // between looks where the system has no inotify left
 }
 
@@ -47,7 +50,7 @@ type Waits struct {
 func DefaultWaits() Waits {
 	return Waits{Take: time.Minute, Answer: time.Minute, Cancel: 2 * time.Second, Ping: 10 * time.Second,
 		Tick: 30 * time.Second, Early: 3 * time.Second, Name: 2 * time.Second, Brief: 100 * time.Millisecond,
-		Settle: 250 * time.Millisecond, Pace: 50 * time.Millisecond}
+		Settle: 250 * time.Millisecond, Meta: 2 * time.Second, Status: 5 * time.Second, Pace: 50 * time.Millisecond}
 }
 
 // Keeping says how long the history is kept. Whatever is over one of the
@@ -69,6 +72,8 @@ type Client struct {
 	Layout  queue.Layout
 	Waits   Waits
 	Keeping Keeping
+	// Legacy makes the client speak version 1 to dom0: see [LegacyRisk].
+	Legacy bool
 
 	// Now is the qube's clock.
 	Now func() time.Time

@@ -47,8 +47,8 @@ func (c *Client) Doctor(ctx context.Context) []Finding {
 	if account.Severity == Problem {
 		return list // another account's queue is not this one's to look at or make
 	}
-	if os.Getenv("QVM_REMOTE_LEGACY") == "1" {
-		add(Finding{"mode", Warning, "QVM_REMOTE_LEGACY is set, but this client speaks version 2 only", "unset QVM_REMOTE_LEGACY"})
+	if c.Legacy {
+		add(c.checkLegacyMode())
 	}
 	add(c.checkFolder())
 	add(c.checkDisk())
@@ -57,6 +57,9 @@ func (c *Client) Doctor(ctx context.Context) []Finding {
 	add(c.checkPersistence(ctx))
 	add(c.checkQueue())
 	connection := c.checkConnection()
+	if c.Legacy && connection.Severity != OK {
+		connection = Finding{Check: "connection", Severity: OK, Cause: "not to be seen with version 1: only an answer shows that dom0 looks"}
+	}
 	add(connection)
 	if _, err := c.Key(); err == nil && connection.Severity == OK {
 		add(c.checkPing(ctx))
@@ -81,6 +84,16 @@ func (c *Client) checkAccount() Finding {
 	if uid == 0 {
 		f.Severity, f.Cause = Warning, "qvm-remote runs as root; dom0 looks into the queue of the account user unless it was told otherwise"
 		f.Next = "run qvm-remote as user, or set QVM_REMOTE_VM_USER in dom0's remote.conf"
+	}
+	return f
+}
+
+// checkLegacyMode is about [Client.Legacy]. An agent serves only a dom0 that
+// speaks version 2.
+func (c *Client) checkLegacyMode() Finding {
+	f := Finding{Check: "mode", Severity: Warning, Cause: LegacyRisk, Next: "install version 2 in dom0, then unset " + LegacyVariable}
+	if c.served() {
+		f.Cause, f.Next = LegacyRisk+"; and dom0 speaks version 2 here", "unset "+LegacyVariable
 	}
 	return f
 }
@@ -209,6 +222,9 @@ func (c *Client) checkPing(ctx context.Context) Finding {
 	switch o, err := c.Ping(ctx); {
 	case errors.Is(err, ErrNotTaken), errors.Is(err, ErrNoAnswer):
 		f.Cause, f.Next = "dom0 is connected but does not answer", "in dom0: qvm-remote-dom0 status (is it paused?)"
+		if c.Legacy {
+			f.Cause, f.Next = "dom0 does not answer", "in dom0: does qvm-remote-dom0 run, and is NAME in QVM_REMOTE_VMS of /etc/qubes/remote.conf?"
+		}
 	case err != nil:
 		f.Cause, f.Next = err.Error(), "compare the keys: qvm-remote status, and in dom0 qvm-remote-dom0 keys"
 	case o.State == queue.StateDenied:

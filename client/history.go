@@ -32,7 +32,7 @@ func (c *Client) Ticket(id string) (*Ticket, error) {
 		if err != nil || r.ID != id {
 			return nil, fmt.Errorf("the history of %s is damaged: %w", id, ErrUnknownID)
 		}
-		t := &Ticket{Request: r, Digest: queue.DigestOf(header), folder: folder}
+		t := &Ticket{Request: r, Digest: queue.DigestOf(header), folder: folder, legacy: exists(filepath.Join(folder, legacyMark))}
 		_, t.key, _ = queue.Check{ID: id, Qube: r.Qube, Now: time.Unix(r.Issued, 0)}.Request(header, c.keys()...)
 		// The time that passed is the wall clock's; a jump of it may shorten or
 		// lengthen the waits, but not beyond a fresh request's.
@@ -149,7 +149,7 @@ func (p *Past) unsigned(folder string) {
 	if err != nil {
 		return
 	}
-	if n, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && n >= 0 && n <= 255 {
+	if n, number := exitNumber(b); number {
 		p.State, p.Exit = queue.StateExit, n
 	}
 	if b, err := queue.ReadSmall(filepath.Join(folder, "meta"), queue.MaxHeader); err == nil {

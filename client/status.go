@@ -14,13 +14,15 @@ import (
 // lookFresh is how old the mark of a poll may be while dom0 counts as looking.
 const lookFresh = time.Minute
 
-// Status is what can be seen from the qube without asking dom0.
+// Status is what can be seen from the qube without asking dom0. With version 1
+// nothing shows whether dom0 looks, so there it is asked, by a command.
 type Status struct {
 	Qube        string // its name, or "-"
 	Root        string
 	Fingerprint string // of the key; "" without one
 	KeyProblem  string // why the key cannot be used; "" if it can or there is none
 	Connected   bool   // dom0 looks into the queue
+	Legacy      bool   // this client speaks version 1: see [LegacyRisk]
 	LastLook    time.Time
 
 	Pending, Running, Results, Cancels int // requests, not files
@@ -36,7 +38,7 @@ func (s *Status) Good() bool { return s.Fingerprint != "" && s.Connected && s.Cl
 
 // Status looks at the queue.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
-	s := &Status{Qube: c.QubeName(ctx), Root: c.Layout.Root}
+	s := &Status{Qube: c.QubeName(ctx), Root: c.Layout.Root, Legacy: c.Legacy}
 	switch k, err := c.Key(); {
 	case err == nil:
 		s.Fingerprint = k.Fingerprint()
@@ -44,6 +46,9 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 		s.KeyProblem = err.Error()
 	}
 	s.Connected, s.LastLook = c.Connected()
+	if c.Legacy && !s.Connected && s.Fingerprint != "" {
+		s.Connected = c.legacyAnswers(ctx)
+	}
 	files, _, err := c.Files(math.MaxInt)
 	if err != nil {
 		return nil, err

@@ -30,6 +30,9 @@ type Ticket struct {
 	key    queue.Key // signed with it; zero when read from the history
 	folder string    // in the history; "" for a ping
 	since  time.Time // when the waits began; monotonic
+
+	legacy   bool          // it goes, or went, to dom0 as version 1 has it
+	patience time.Duration // version 1: the longest wait for its end; 0 = the protocol's
 }
 
 // ErrTooLarge says that a script or its input is over the protocol's limit.
@@ -56,6 +59,9 @@ func (c *Client) Submit(ctx context.Context, r Request) (*Ticket, error) {
 	if err := CheckScript(r.Script); err != nil {
 		return nil, err
 	}
+	if err := c.checkLegacy(r); err != nil {
+		return nil, err
+	}
 	t, err := c.ticket(ctx, queue.KindScript, r)
 	if err != nil {
 		return nil, err
@@ -76,6 +82,7 @@ func (c *Client) ticket(ctx context.Context, kind string, r Request) (*Ticket, e
 	if err != nil {
 		return nil, err
 	}
+	asked := r
 	if r.Timeout == 0 {
 		r.Timeout = queue.DefaultTimeout * time.Second
 	}
@@ -101,6 +108,9 @@ func (c *Client) ticket(ctx context.Context, kind string, r Request) (*Ticket, e
 	if kind == queue.KindPing {
 		t.ID = queue.NewPingID(now, os.Getpid())
 	}
+	if c.Legacy {
+		legacyTicket(t, asked)
+	}
 	return t, nil
 }
 
@@ -120,13 +130,21 @@ func (c *Client) publish(ctx context.Context, t *Ticket, r Request) error {
 			return err
 		}
 	}
-	if err := queue.Publish(c.Layout.Body(t.ID), r.Script); err != nil {
+	type file struct {
+		path string
+		data []byte
+	}
+	first, last := file{c.Layout.Body(t.ID), r.Script}, file{c.Layout.Header(t.ID), header}
+	if t.legacy { // an old dom0 takes the script for the request, and deletes one without a token
+		first, last = file{last.path, []byte(queue.LegacyToken(t.key, t.ID))}, first
+	}
+	if err := queue.Publish(first.path, first.data); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return queue.Publish(c.Layout.Header(t.ID), header)
+	return queue.Publish(last.path, last.data)
 }
 
 // record begins the request's entry in the history.
@@ -139,6 +157,9 @@ func (c *Client) record(t *Ticket, header, script []byte) error {
 	}
 	if err := queue.Publish(filepath.Join(t.folder, "command"), script); err != nil {
 		return err
+	}
+	if t.legacy {
+		return queue.Publish(filepath.Join(t.folder, legacyMark), nil)
 	}
 	if !t.Stdin.Present {
 		return nil

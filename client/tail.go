@@ -110,6 +110,29 @@ func (t *tail) finish(sum queue.Sum) error {
 	return nil
 }
 
+// rest hands on the rest of an output that nobody signed.
+func (t *tail) rest() error {
+	f, err := t.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // as good as empty
+	}
+	if err == nil {
+		t.close()
+		t.f = f
+		err = t.copy(outputMax)
+	}
+	if out := (*OutputError)(nil); errors.As(err, &out) {
+		return err
+	}
+	if err == nil && t.n == outputMax {
+		err = fmt.Errorf("an output of over %d bytes", outputMax)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBadResult, err)
+	}
+	return nil
+}
+
 // cut says after how many bytes dom0 cut the output: its note is there, right
 // behind as many. It is 0 for a whole one.
 func (t *tail) cut() int64 {

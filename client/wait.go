@@ -41,7 +41,8 @@ var (
 // Wait waits for the end of a request and then files its answer in the
 // history. The error is [ErrBadResult], [ErrNotTaken], [ErrNoAnswer], an
 // [OutputError], or the context's; then the request may still run, except
-// after ErrNotTaken.
+// after ErrNotTaken. With version 1 also [ErrLegacyTimeout], where it may run,
+// or [ErrLegacyGone], where it will not.
 func (c *Client) Wait(ctx context.Context, t *Ticket, e Events) (Outcome, error) {
 	w := c.newWaiter(t, e)
 	defer w.close()
@@ -58,7 +59,10 @@ func (c *Client) settle(t *Ticket, o Outcome, err error) (Outcome, error) {
 		}
 	case errors.Is(err, ErrBadResult): // stays, for a good one may yet replace it
 		c.note(fmt.Sprintf("DONE id=%s exit=%d unbelieved", t.ID, queue.ExitInternal))
-	case errors.Is(err, ErrNotTaken), errors.Is(err, ErrNoAnswer):
+	case errors.Is(err, ErrLegacyGone):
+		c.retract(t) // an old dom0 leaves the token
+		c.note("DENIED id=" + t.ID)
+	case errors.Is(err, ErrNotTaken), errors.Is(err, ErrNoAnswer), errors.Is(err, ErrLegacyTimeout):
 		c.note(fmt.Sprintf("TIMEOUT id=%s after=%ds", t.ID, int(time.Since(t.since)/time.Second)))
 	}
 	return o, err
@@ -85,6 +89,7 @@ type waiter struct {
 	watcher  *watch.Watcher
 	taken    bool
 	word     queue.Word
+	end      legacyEnd // of a version-1 request
 }
 
 func (c *Client) newWaiter(t *Ticket, e Events) *waiter {
@@ -118,6 +123,7 @@ func (w *waiter) run(ctx context.Context) (Outcome, error) {
 			}
 			return w.c.verify(w.t, w.out, w.err)
 		}
+		pause = min(pause, w.end.pause(w.c))
 		left := w.limit() - time.Since(w.t.since)
 		if left <= 0 {
 			if err := w.overdue(); err != nil {
@@ -133,7 +139,7 @@ func (w *waiter) run(ctx context.Context) (Outcome, error) {
 		case <-w.changed():
 		case <-deadline.C:
 		case <-early.C:
-			if connected, _ := w.c.Connected(); !connected {
+			if connected, _ := w.c.Connected(); !connected && !w.t.legacy {
 				w.tell()
 			}
 		case <-tick.C: // looks once more, should a change have gone unseen
@@ -160,6 +166,9 @@ func (w *waiter) changed() <-chan struct{} {
 
 // limit is how long the wait may take, from its beginning.
 func (w *waiter) limit() time.Duration {
+	if w.t.patience != 0 {
+		return w.t.patience
+	}
 	within := time.Duration(w.t.Expires-w.t.Issued) * time.Second
 	if !w.taken {
 		return within + w.c.Waits.Take
@@ -213,12 +222,17 @@ func (w *waiter) begin() error {
 	watcher := watch.New(w.c.Waits.Pace)
 	mine := func(name string) bool { return strings.HasPrefix(name, w.t.ID) }
 	comes := uint32(unix.IN_CREATE | unix.IN_MOVED_TO)
-	for dir, mask := range map[string]uint32{
+	folders := map[string]uint32{
 		w.c.Layout.ResultsDir():               comes | unix.IN_MOVED_FROM,
 		w.c.Layout.RunningDir():               comes,
 		filepath.Dir(w.c.Layout.RunningDir()): 0,
 		w.c.Layout.Root:                       0,
-	} {
+	}
+	if w.t.legacy { // files are filled in place, and a refusal is that the request is gone
+		folders[w.c.Layout.ResultsDir()] |= unix.IN_CLOSE_WRITE
+		folders[w.c.Layout.PendingDir()] = unix.IN_DELETE | unix.IN_MOVED_FROM
+	}
+	for dir, mask := range folders {
 		if err := watcher.Folder(dir, mask, mine); err != nil {
 			watcher.Close()
 			return err
@@ -237,8 +251,11 @@ func (w *waiter) outputs() []output { return []output{{w.out, queue.Out}, {w.err
 
 // look hands on what is new and reports whether the request has ended.
 func (w *waiter) look() (over bool, err error) {
-	over = w.c.ended(w.t) // before the output, so that none is left behind it
-	if b, err := queue.ReadSmall(w.c.Layout.Running(w.t.ID), 64); err == nil {
+	over, err = w.ended() // before the output, so that none is left behind it
+	if err != nil {
+		return false, err
+	}
+	if b, err := queue.ReadSmall(w.c.Layout.Running(w.t.ID), 64); err == nil && !w.t.legacy {
 		w.taken = true
 		if word := queue.Word(b); word != w.word && !over {
 			w.word = word
@@ -264,9 +281,22 @@ func (w *waiter) look() (over bool, err error) {
 	return over, nil
 }
 
+// ended reports whether the answer is there, and notes of a version-1 request,
+// whose file in running is its script and no word, whether dom0 took it.
+func (w *waiter) ended() (over bool, err error) {
+	if !w.t.legacy {
+		return w.c.ended(w.t), nil
+	}
+	over, w.taken, err = w.end.look(w.c, w.t)
+	return over, err
+}
+
 // overdue ends a wait whose time is over. It returns nil when dom0 turned out
 // to have taken the request just now.
 func (w *waiter) overdue() error {
+	if w.t.legacy {
+		return w.legacyOverdue()
+	}
 	if w.taken {
 		return fmt.Errorf("%w; later: qvm-remote wait %s", ErrNoAnswer, w.t.ID)
 	}

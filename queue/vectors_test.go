@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 )
 
@@ -16,9 +17,10 @@ import (
 // must make of these bytes. They were written once and are changed with the
 // protocol only. testdata/vectors.sh checks the same with openssl alone.
 type vectors struct {
-	Keys    []vectorKey
-	Headers []vectorHeader
-	Frames  []vectorFrame
+	Keys         []vectorKey
+	Headers      []vectorHeader
+	Frames       []vectorFrame
+	LegacyTokens []vectorLegacyToken `json:"legacy_tokens"`
 }
 
 type vectorKey struct {
@@ -46,6 +48,14 @@ type vectorFrame struct {
 	Verdict string `json:"verdict"` // good, broken or cut
 }
 
+type vectorLegacyToken struct {
+	Name    string `json:"name"`
+	Key     string `json:"key"`
+	ID      string `json:"id"`
+	Token   string `json:"token"`   // the .auth file
+	Verdict string `json:"verdict"` // good, short or wrong
+}
+
 func readVectors(t *testing.T) (v vectors) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/vectors.json")
@@ -54,7 +64,7 @@ func readVectors(t *testing.T) (v vectors) {
 		d.DisallowUnknownFields()
 		err = d.Decode(&v)
 	}
-	if err != nil || len(v.Keys) == 0 || len(v.Headers) == 0 || len(v.Frames) == 0 {
+	if err != nil || len(v.Keys) == 0 || len(v.Headers) == 0 || len(v.Frames) == 0 || len(v.LegacyTokens) == 0 {
 		t.Fatalf("read the vectors: %+v, %v", v, err)
 	}
 	return v
@@ -151,6 +161,24 @@ func TestVectorsOfFrames(t *testing.T) {
 		var again bytes.Buffer
 		if err := WriteFrame(&again, f); err != nil || hex.EncodeToString(again.Bytes()) != v.Frame {
 			t.Errorf("%q written again: %x, %v", v.Name, again.Bytes(), err)
+		}
+	}
+}
+
+func TestVectorsOfLegacyTokens(t *testing.T) {
+	t.Parallel()
+	verdicts := map[string]error{"good": nil, "short": ErrLegacyShort, "wrong": ErrLegacyToken}
+	for _, v := range readVectors(t).LegacyTokens {
+		k, err := ParseKey([]byte(v.Key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, known := verdicts[v.Verdict]
+		if got := CheckLegacyToken(k, v.ID, []byte(v.Token)); !known || !errors.Is(got, want) {
+			t.Errorf("%q: %v, want %q", v.Name, got, v.Verdict)
+		}
+		if v.Verdict == "good" && LegacyToken(k, v.ID) != strings.TrimSuffix(v.Token, "\n") {
+			t.Errorf("%q: the token is %s", v.Name, LegacyToken(k, v.ID))
 		}
 	}
 }

@@ -40,6 +40,9 @@ func (p *program) execute() (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if p.c.Legacy {
+		p.progress("%s", client.LegacyRisk)
+	}
 	if p.verbose {
 		p.progress("submitted id=%s", t.ID)
 	}
@@ -153,6 +156,10 @@ func (p *program) report(o client.Outcome, t *client.Ticket) {
 
 func ending(o client.Outcome, timeout int64) string {
 	switch o.State {
+	case queue.StateExit:
+		if o.Legacy && o.Exit == queue.ExitCancelled {
+			return "exit 130: dom0 stopped in the middle, unless the command itself says so; version 1 does not tell which"
+		}
 	case queue.StateTimeout:
 		return fmt.Sprintf("timed out after %ds", timeout)
 	case queue.StateCancelled:
@@ -164,7 +171,10 @@ func ending(o client.Outcome, timeout int64) string {
 		return "interrupted: dom0 stopped it, or stopped, while it ran; it will not run again"
 	case queue.StateDenied:
 		text := fmt.Sprintf("denied(%s): %s", plain(string(o.Reason)), plain(o.Sentence))
-		if !o.Signed {
+		switch {
+		case o.Legacy:
+			text += "; not confirmed by dom0: version 1 has no signatures"
+		case !o.Signed:
 			text += "; not confirmed by dom0: the answer has no signature, so the request was taken back"
 		}
 		return text
@@ -183,7 +193,7 @@ func (p *program) word(w queue.Word) {
 
 func (p *program) tick(waited, limit time.Duration) {
 	hint := ""
-	if connected, _ := p.c.Connected(); !connected {
+	if connected, _ := p.c.Connected(); !connected && !p.c.Legacy {
 		hint = " (dom0 does not look into this queue now; qvm-remote doctor says why)"
 	}
 	p.progress("waiting... %ds/%ds%s", int(waited.Seconds()), int(limit.Seconds()), hint)

@@ -73,6 +73,9 @@ func run(args []string) int {
 		return p.fail(err)
 	}
 	p.c = client.New(root)
+	if p.c.Legacy, err = client.LegacyMode(); err != nil {
+		return p.fail(usageError{err.Error()})
+	}
 	if err := p.c.Migrate(); err != nil {
 		return p.fail(err)
 	}
@@ -122,8 +125,12 @@ func (p *program) fail(err error) int {
 	switch {
 	case errors.As(err, &exit):
 		code = exit.code
-	case errors.As(err, new(usageError)):
+	case errors.As(err, new(usageError)), errors.Is(err, client.ErrLegacyCannot):
 		code = queue.ExitUsage
+	case errors.Is(err, client.ErrLegacyGone):
+		code = queue.ExitDenied
+	case errors.Is(err, client.ErrLegacyTimeout):
+		code = queue.ExitTimeout
 	case errors.Is(err, syscall.EPIPE):
 		return queue.ExitBrokenPipe
 	case p.caught.Load() != 0:

@@ -152,6 +152,11 @@ Commands of its own:
   cancel ID          take a request back
   doctor             find out why commands do not run
 
+QVM_REMOTE_LEGACY=1 in the environment: speak version 1, to a dom0 that has
+nothing newer. This is insecure: it authenticates a command's id and not the
+command, and no answer is signed. Without -i, --detach, --within and cancel; -t
+bounds the wait only, dom0 stops a command after 300 s.
+
 Exit code: the command's own; 1 usage, 124 timed out, 125 qvm-remote itself
 failed or the command was interrupted, 126 denied, 130 cancelled, 141 broken pipe.
 `

@@ -28,6 +28,7 @@ type jsonStatus struct {
 	Cancels     int        `json:"cancels"`
 	Orphans     int        `json:"orphans"`
 	Stale       int        `json:"stale"`
+	Legacy      bool       `json:"legacy"` // this client speaks version 1
 }
 
 type jsonFile struct {
@@ -88,7 +89,7 @@ func (p *program) status(args []string) (int, error) {
 	}
 	if p.json {
 		out := p.encode(jsonStatus{s.Qube, s.Root, s.Fingerprint, s.KeyProblem, s.Connected, moment(s.LastLook), s.Good(),
-			s.Pending, s.Running, s.Results, s.Cancels, s.Orphans, s.Stale})
+			s.Pending, s.Running, s.Results, s.Cancels, s.Orphans, s.Stale, s.Legacy})
 		return max(out, code), nil
 	}
 	return max(p.print(statusText(s)), code), nil
@@ -108,6 +109,9 @@ func statusText(s *client.Status) string {
 		line("Auth key", "NOT CONFIGURED. Run: qvm-remote key gen")
 	default:
 		line("Auth key", "%s (configured)", s.Fingerprint)
+	}
+	if s.Legacy {
+		line("Protocol", "1: %s", client.LegacyRisk)
 	}
 	if s.Clean() {
 		line("Queue", "clean")

@@ -179,7 +179,11 @@ func (p *program) ping(args []string) (int, error) {
 		p.say("qvm-remote: qvm-remote-dom0 is responding, but: %s", ending(o, 1))
 		return o.Exit, nil
 	}
-	return p.print("qvm-remote-dom0 is responding.\n"), nil
+	text := "qvm-remote-dom0 is responding.\n"
+	if o.Legacy {
+		text += client.LegacyRisk + "\n"
+	}
+	return p.print(text), nil
 }
 
 // ticket reads the id that wait and cancel need.

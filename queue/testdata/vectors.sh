@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks vectors.json with openssl and nothing of this project: the keys derived
-# from each key, the fingerprints, each header's digest, and which headers carry
-# the MAC that their key gives. The file has one vector a line, for this.
+# from each key, the fingerprints, each header's digest, which headers carry the
+# MAC that their key gives, and which version-1 tokens are their id's. The file
+# has one vector a line, for this.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -36,10 +37,20 @@ check_header() {
 	same "MAC of $name" "$good" "$([[ $verdict == good ]] && echo yes || echo no)"
 }
 
+check_legacy_token() {
+	local name verdict id token want good=no
+	name=$(field name "$1") verdict=$(field verdict "$1") id=$(field id "$1") token=$(field token "$1")
+	want=$(printf %s "$id" | hmac "key:$(field key "$1")")
+	[[ $token != "$want" && $token != "$want\\n" || ! $id =~ ^[A-Za-z0-9._-]+$ ]] || good=yes
+	same "token: $name" "$good" "$([[ $verdict == good ]] && echo yes || echo no)"
+	[[ $verdict != short ]] || same "length of the token: $name" yes "$([[ ${#token} -lt 64 ]] && echo yes || echo no)"
+}
+
 while IFS= read -r line; do
 	case $line in
 	*'"request_key"'*) check_key "$line" ;;
 	*'"header"'*) check_header "$line" ;;
+	*'"token"'*) check_legacy_token "$line" ;;
 	esac
 done <vectors.json
 
