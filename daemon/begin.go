@@ -39,6 +39,11 @@ func (x *Executor) begin(r *request) {
 	x.status.touch()
 	go func() {
 		defer x.loops.Done()
+		if !r.burnID() {
+			r.courier.stop()
+			x.ended(r, "")
+			return
+		}
 		if r.ready != nil {
 			r.enter(CommandDelivering)
 			r.courier.stop()
@@ -66,6 +71,7 @@ func (x *Executor) ended(r *request, state audit.State) {
 // state is interrupted, never run again; one with it is delivered.
 func (x *Executor) takeUp() error {
 	known := map[int64]bool{}
+	x.burnAgain()
 	for _, open := range x.book.All() {
 		known[open.Claim.Number] = true
 		q := x.qubeOf(open.Claim.Qube)
@@ -104,6 +110,7 @@ func (x *Executor) reopen(q *qube, c audit.Record) (*request, error) {
 		return nil, err
 	}
 	r := x.newRequest(q, c, queue.Request{ID: c.ID, Kind: c.Kind}, entry)
+	r.burnt = true // by burnAgain
 	return r, errors.Join(r.out.Recover(), r.err.Recover())
 }
 

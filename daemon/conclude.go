@@ -72,6 +72,9 @@ func (r *request) final(e end) audit.Record {
 		}
 		return f
 	}
+	if r.claim.Version == 1 && e.state == audit.Interrupted {
+		e.exit = queue.ExitCancelled // as the first implementation had it
+	}
 	f.Exit = &e.exit
 	if err := errors.Join(r.out.Sync(), r.err.Sync()); err != nil && f.Detail == "" {
 		f.Detail = err.Error()
@@ -232,6 +235,9 @@ func (r *request) finish(a answer) (queue.Finish, error) {
 		meta += "exit_code=" + f.Exit + "\n"
 	}
 	f.Meta = []byte(meta)
+	if r.claim.Version == 1 {
+		f.Auth = nil
+	}
 	return f, nil
 }
 

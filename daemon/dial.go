@@ -64,7 +64,7 @@ func (x *Executor) dialBy(ctx context.Context, q *qube, caller transport.Caller,
 		}
 		noAgent = err
 	}
-	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: x.o.Times.Poll, Looks: x.calls.looks, Running: x.mayCall}
+	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: x.o.Times.Poll, Looks: x.calls.looks, Running: x.mayCall, Legacy: x.legacyOf}
 	conn, err := d.Dial(ctx, q.name)
 	if err != nil {
 		return nil, fmt.Errorf("%w; nor by single calls: %w", noAgent, err)

@@ -23,6 +23,7 @@ const (
 	HealthPaused   = "paused"
 	HealthSettings = "settings"
 
+	healthBurn    = "burn-" // and the qube's name
 	healthLoudest = "loudest"
 	healthMirror  = "mirror"
 	healthPause   = "pause"
@@ -36,6 +37,7 @@ var registered = map[string]struct {
 	title    string
 }{
 	HealthKey:      {audit.Warning, "A qube's key cannot be read"},
+	healthBurn:     {audit.Error, "A qube's used version-1 ids are lost"},
 	healthLoudest:  {audit.Warning, "A qube has filled the audit log"},
 	healthMirror:   {audit.Warning, "The log for people cannot be written"},
 	healthPause:    {audit.Error, "It is not known whether the daemon is paused"},
@@ -62,8 +64,10 @@ var registered = map[string]struct {
 // is an error, so that nothing is hidden.
 func NewHealth(code, text string) Health {
 	known, ok := registered[code]
-	if !ok && strings.HasPrefix(code, HealthKey) {
-		known, ok = registered[HealthKey]
+	for _, prefix := range []string{HealthKey, healthBurn} {
+		if !ok && strings.HasPrefix(code, prefix) {
+			known, ok = registered[prefix]
+		}
 	}
 	if !ok {
 		known.severity, known.title = audit.Error, "Something is wrong"

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"qvmremote/daemon/burn"
 	"qvmremote/daemon/keys"
 	"qvmremote/daemon/settings"
 	"qvmremote/daemon/transport"
@@ -37,7 +38,10 @@ type qube struct {
 	unsure bool // the loop's own: a name of the last answer may be on its way out, so it is asked for once more
 	idle   int  // the loop's own: names that this look asked about for nothing
 
+	bare bare // scripts without a token
+
 	mu       sync.Mutex
+	used     map[string]*burn.List  // version-1 ids used up, by the key's fingerprint
 	conn     transport.Conn         // nil while there is none to the qube that was authorised
 	changed  chan struct{}          // closed, and replaced, when conn changes
 	active   map[string]*request    // by id: claimed, and not delivered yet
@@ -52,7 +56,7 @@ type qube struct {
 func newQube(x *Executor, name string) *qube {
 	return &qube{
 		x: x, name: name, kick: make(chan struct{}, 1), settled: make(chan struct{}, 1), changed: make(chan struct{}),
-		active: map[string]*request{}, answered: map[string]int64{}, skip: map[string]time.Time{}, burnt: map[queue.Digest]int64{},
+		active: map[string]*request{}, answered: map[string]int64{}, skip: map[string]time.Time{}, burnt: map[queue.Digest]int64{}, used: map[string]*burn.List{},
 		state: StateNew, since: x.now(),
 	}
 }

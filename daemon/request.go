@@ -26,6 +26,7 @@ type request struct {
 	err      *spool.Output
 	courier  *courier
 	ready    *finished // its end is recorded already
+	burnt    bool      // of version 1: its id is off those that can be used
 	prepared *prepared // a supervisor that waits for it, or nil
 
 	phase     phase         // how far it is
@@ -121,16 +122,17 @@ func (r *request) fetch(ctx context.Context) (text string, err error) {
 		}
 		return "", nil
 	}
-	err = r.q.withConn(ctx, r.claim.UUID, func(c transport.Conn) error {
-		err := r.entry.Script(r.header.Body, r.part(ctx, c, queue.PartBody, r.header.Body.Size))
-		if err == nil && r.header.Stdin.Present {
-			err = r.entry.Stdin(r.header.Stdin, r.part(ctx, c, queue.PartStdin, r.header.Stdin.Size))
-		}
-		return err
-	})
+	if r.claim.Version == 1 {
+		err = r.fetchOld(ctx)
+	} else {
+		err = r.fetchParts(ctx)
+	}
+	var d *queue.Denial
 	var failure *queue.Failure
 	switch {
 	case err == nil:
+	case errors.As(err, &d):
+		return "", err
 	case errors.Is(err, errExpired):
 		return "", r.late(queue.Unreadable)
 	case errors.Is(err, spool.ErrMismatch), errors.Is(err, transport.ErrChanged):
@@ -141,6 +143,16 @@ func (r *request) fetch(ctx context.Context) (text string, err error) {
 		return "", err
 	}
 	return r.read(ctx)
+}
+
+func (r *request) fetchParts(ctx context.Context) error {
+	return r.q.withConn(ctx, r.claim.UUID, func(c transport.Conn) error {
+		err := r.entry.Script(r.header.Body, r.part(ctx, c, queue.PartBody, r.header.Body.Size))
+		if err == nil && r.header.Stdin.Present {
+			err = r.entry.Stdin(r.header.Stdin, r.part(ctx, c, queue.PartStdin, r.header.Stdin.Size))
+		}
+		return err
+	})
 }
 
 // read checks the script that is in the spool. Few are in memory at once,
@@ -248,6 +260,9 @@ func (r *request) mayStart(before context.Context) error {
 	if d != nil {
 		d.Authentic = true
 		return d
+	}
+	if r.claim.Version == 1 && !r.q.legacy(held) {
+		return &queue.Denial{Reason: queue.Unsupported, Detail: "version 1 was turned off in the meantime", Authentic: true}
 	}
 	if f := r.claim.Key; f != held.Current.Fingerprint() && (held.Next.IsZero() || f != held.Next.Fingerprint()) {
 		return &queue.Denial{Reason: queue.NoKey, Detail: "its key was revoked in the meantime", Authentic: true}

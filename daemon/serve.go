@@ -20,6 +20,9 @@ func (q *qube) serve(ctx, asking context.Context, conn transport.Conn) error {
 	var haste haste
 	for seen := int64(0); ; {
 		wait := q.x.o.Times.Wait
+		if q.x.legacyOf(q.name) {
+			wait = min(wait, legacyLook)
+		}
 		switch paused := q.x.paused(); {
 		case paused:
 			wait = min(wait, q.x.o.Times.Paused)
@@ -35,6 +38,9 @@ func (q *qube) serve(ctx, asking context.Context, conn transport.Conn) error {
 			return err
 		}
 		seen = names.Number
+		if err := q.lookForBare(asking, conn); err != nil {
+			return err
+		}
 		began := time.Now()
 		q.idle = 0
 		useful, err := q.look(ctx, conn, names, look)
@@ -123,6 +129,10 @@ func (q *qube) take(ctx context.Context, conn transport.Conn, id string, look in
 		return false, q.refuse(ctx, conn, id, nil, held.Current, &queue.Denial{Reason: queue.Malformed})
 	case err != nil:
 		return false, err
+	case denial == nil && q.legacy(held) && isToken(header):
+		return q.takeOld(ctx, conn, id, header, held)
+	case denial != nil && q.legacy(held) && isToken(header):
+		return false, q.refuse(ctx, conn, id, header, queue.Key{}, denial)
 	case denial != nil:
 		if req, _, d := (queue.Check{}).Request(header, held.Current, held.Next); d == nil || d.Authentic {
 			q.burn(header, req.Issued)
@@ -178,7 +188,7 @@ func (q *qube) replayed(ctx context.Context, conn transport.Conn, id string, hel
 			return err
 		}
 	}
-	return q.refuse(ctx, conn, id, header, held.Current, &queue.Denial{Reason: queue.Replayed})
+	return q.refuse(ctx, conn, id, header, q.signer(header, held), &queue.Denial{Reason: queue.Replayed})
 }
 
 // holding returns the keys dom0 holds for the qube, or why it holds none that
@@ -369,7 +379,11 @@ func (q *qube) stillGood(id string, req queue.Request, key queue.Key) (promote b
 }
 
 func claimRecord(q *qube, id string, number int64, header []byte, req queue.Request, key queue.Key) audit.Record {
-	return audit.Record{Event: audit.Claim, Qube: q.name, UUID: q.knownUUID(), ID: id, Number: number, Key: key.Fingerprint(), Kind: req.Kind, Version: 2,
+	r := audit.Record{Event: audit.Claim, Qube: q.name, UUID: q.knownUUID(), ID: id, Number: number, Key: key.Fingerprint(), Kind: req.Kind, Version: 2,
 		Request: queue.DigestOf(header).String(), Issued: req.Issued, Expires: req.Expires, Timeout: req.Timeout,
 		Body: req.Body.String(), Stdin: req.Stdin.String()}
+	if isToken(header) {
+		r.Version, r.Body, r.Stdin = 1, "", ""
+	}
+	return r
 }

@@ -14,6 +14,7 @@ import (
 type Options struct {
 	Replace bool // another key of the qube is dead at once
 	Connect bool // AuthorizeQube alone: the qube must run, and a connection is recorded
+	Legacy  bool // AuthorizeQube alone: version 1, which is insecure, is allowed for the qube
 }
 
 func (o Options) values() map[string]godbus.Variant {
@@ -23,6 +24,9 @@ func (o Options) values() map[string]godbus.Variant {
 	}
 	if o.Connect {
 		values["connect"] = godbus.MakeVariant(true)
+	}
+	if o.Legacy {
+		values["legacy"] = godbus.MakeVariant(true)
 	}
 	return values
 }

@@ -27,6 +27,10 @@ const (
 	Binary      Reason = "binary"
 	NotReady    Reason = "not-ready"
 	Unreadable  Reason = "unreadable"
+
+	// Of version 1 only.
+	NoToken  Reason = "no-token"
+	BurnLost Reason = "burn-lost"
 )
 
 var sentences = map[Reason]string{
@@ -47,6 +51,8 @@ var sentences = map[Reason]string{
 	Binary:      "the script has control characters other than tab and newline; pass data with --stdin",
 	NotReady:    "dom0 cannot take requests now",
 	Unreadable:  "dom0 could not read the script or the input in this qube before the request expired",
+	NoToken:     "the script has no token, or half of one; it is left alone",
+	BurnLost:    "dom0 lost track of the version-1 ids this qube has used. Give the qube a new key: in it qvm-remote key gen, in dom0 qvm-remote-dom0 authorize NAME",
 }
 
 // Sentence says r for people, and what to do next.

@@ -34,7 +34,13 @@ func (a *agent) setState(m *queue.SetState) error {
 // one there is no request.
 func (a *agent) removeRequest(id string) error {
 	l := a.layout
-	return remove(l.Header(id), l.Body(id), filepath.Join(l.PendingDir(), id+".cmd"), l.Stdin(id))
+	return remove(l.Header(id), l.Body(id), l.Stdin(id))
+}
+
+// removeCopy takes away the copy that a version-1 client keeps for its own
+// history: only a refused request has none.
+func (a *agent) removeCopy(id string) error {
+	return remove(filepath.Join(a.layout.PendingDir(), id+".cmd"))
 }
 
 func (a *agent) writeOutput(m *queue.Write) error {
@@ -82,6 +88,11 @@ func (a *agent) finish(m *queue.Finish) error {
 			return err
 		}
 		if err := a.log(m.Log); err != nil {
+			return err
+		}
+	}
+	if len(m.Denied) > 0 {
+		if err := a.removeCopy(m.ID); err != nil {
 			return err
 		}
 	}
@@ -159,7 +170,7 @@ func (a *agent) publishResult(id string, meta, auth []byte) error {
 // the disk is full; the denial is written only where it hides no answer.
 func (a *agent) deny(m *queue.Deny) error {
 	held := a.holds(m.ID)
-	if err := a.removeRequest(m.ID); err != nil {
+	if err := errors.Join(a.removeRequest(m.ID), a.removeCopy(m.ID)); err != nil {
 		return err
 	}
 	if held {

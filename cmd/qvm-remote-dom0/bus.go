@@ -71,8 +71,8 @@ type keyless struct{ error }
 
 func (*keyless) Is(target error) bool { return target == keys.ErrNoKey }
 
-func (b *overBus) Authorize(ctx context.Context, vm string, key queue.Key, replace bool) (admin.Change, error) {
-	return b.authorize(ctx, vm, key, dbus.Options{Replace: replace})
+func (b *overBus) Authorize(ctx context.Context, vm string, key queue.Key, terms admin.Terms) (admin.Change, error) {
+	return b.authorize(ctx, vm, key, dbus.Options{Replace: terms.Replace, Legacy: terms.Legacy})
 }
 
 func (b *overBus) Connect(ctx context.Context, vm string, key queue.Key, replace bool) (admin.Change, error) {

@@ -31,7 +31,7 @@ func (b *overBus) Keys(ctx context.Context) ([]admin.Key, error) {
 		if q.KeyState == admin.KeyNone {
 			continue
 		}
-		k := admin.Key{VM: q.Name, State: q.KeyState, Fingerprint: q.Fingerprint, Next: q.NextFingerprint,
+		k := admin.Key{VM: q.Name, State: q.KeyState, Fingerprint: q.Fingerprint, Next: q.NextFingerprint, Legacy: q.Legacy,
 			Configured: q.Configured && !unsure, Unsure: unsure}
 		if !q.AuthorizedAt.IsZero() {
 			k.Authorised = q.AuthorizedAt.UTC()
@@ -71,7 +71,7 @@ func (b *overBus) Status(ctx context.Context) (admin.Status, error) {
 	}
 	for _, q := range qubes {
 		st.Qubes = append(st.Qubes, admin.QubeLine{Name: q.Name, Configured: q.Configured && !st.Unsure, Key: q.KeyState,
-			Power: cmp.Or(power[q.Name], q.PowerState), Connection: q.Connection, Running: int(q.Running), Open: int(q.Open), Refused: int64(q.Refused)})
+			Power: cmp.Or(power[q.Name], q.PowerState), Connection: q.Connection, Running: int(q.Running), Open: int(q.Open), Refused: int64(q.Refused), Legacy: q.Legacy})
 	}
 	slices.SortStableFunc(st.Qubes, func(x, y admin.QubeLine) int { return cmp.Compare(rank(x), rank(y)) })
 	return st, nil

@@ -34,7 +34,7 @@ type dom0 interface {
 // way to is an [*admin.ReplaceError], one that is not there [keys.ErrNoKey].
 type keyring interface {
 	Keys(context.Context) ([]admin.Key, error)
-	Authorize(ctx context.Context, vm string, key queue.Key, replace bool) (admin.Change, error)
+	Authorize(ctx context.Context, vm string, key queue.Key, terms admin.Terms) (admin.Change, error)
 	Connect(ctx context.Context, vm string, key queue.Key, replace bool) (admin.Change, error)
 	// Offered tells the fingerprint of the key that a running qube has. take
 	// authorises the qube with that very key.

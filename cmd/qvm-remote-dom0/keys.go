@@ -17,7 +17,7 @@ import (
 const keyOnStdin = "a key on the command line can be seen by other accounts (ps) and stays in the shell's history; give it on stdin instead"
 
 func (a *app) authorize() *cobra.Command {
-	var replace bool
+	var terms admin.Terms
 	c := &cobra.Command{Use: "authorize VM [KEY]", Args: between(1, 2), Short: "Let a qube run commands in dom0, with its key from stdin",
 		Long: "Store the key of a qube and add it to QVM_REMOTE_VMS.\n\n" +
 			"The key is what `qvm-remote key show` prints in the qube. It is read from stdin; on a\n" +
@@ -27,8 +27,8 @@ func (a *app) authorize() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			ch, err := a.confirming(ctx, replace, func(ctx context.Context, replace bool) (admin.Change, error) {
-				return d.Authorize(ctx, args[0], key, replace)
+			ch, err := a.confirming(ctx, terms.Replace, func(ctx context.Context, replace bool) (admin.Change, error) {
+				return d.Authorize(ctx, args[0], key, admin.Terms{Replace: replace, Legacy: terms.Legacy})
 			})
 			a.warn(ch.Warnings...)
 			if err != nil {
@@ -37,7 +37,8 @@ func (a *app) authorize() *cobra.Command {
 			a.authorized(ch)
 			return nil
 		})}
-	c.Flags().BoolVar(&replace, "replace", false, "replace another key of this qube without asking; 'rotate' is the gentle way")
+	c.Flags().BoolVar(&terms.Replace, "replace", false, "replace another key of this qube without asking; 'rotate' is the gentle way")
+	c.Flags().BoolVar(&terms.Legacy, "legacy", false, "also take requests of version 1, the first implementation's: insecure, for a qube that has nothing newer")
 	return c
 }
 
@@ -162,6 +163,9 @@ func (a *app) showKeys(list []admin.Key) {
 		state := k.State
 		if !k.Configured && !k.Unsure {
 			state += ", not configured"
+		}
+		if k.Legacy {
+			state += ", legacy, insecure"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.VM, orDash(k.Fingerprint), when, state)
 		if k.Next != "" {

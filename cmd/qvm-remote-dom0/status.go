@@ -91,7 +91,11 @@ func (a *app) showQubes(st admin.Status) {
 		case "unknown":
 			state = "unknown"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\n", q.Name, state, keyWord(q.Key), orDash(queue.Escape(q.Connection, 60)), q.Running, q.Open, q.Refused)
+		key := keyWord(q.Key)
+		if q.Legacy {
+			key += ", legacy, insecure"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\n", q.Name, state, key, orDash(queue.Escape(q.Connection, 60)), q.Running, q.Open, q.Refused)
 	}
 	_ = w.Flush()
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"qvmremote/daemon/audit"
+	"qvmremote/daemon/burn"
 	"qvmremote/daemon/keys"
 	"qvmremote/daemon/qubes"
 	"qvmremote/queue"
@@ -24,15 +25,24 @@ func (e *ReplaceError) Error() string {
 		"to let both count until the new one (%s) is first used: qvm-remote-dom0 rotate %[1]s; to replace it now: --replace", e.VM, e.Old, e.New)
 }
 
+// Terms are what a qube is authorised for, beside its key.
+type Terms struct {
+	Replace bool // another key of the qube is dead at once
+	Legacy  bool // version 1, which is insecure, is allowed for the qube
+}
+
+// LegacyRisk says what [Terms.Legacy] means.
+const LegacyRisk = "version 1 is insecure: such a request does not say what it runs, so whoever can write to the qube's queue chooses that"
+
 // Authorize stores key as the key of vm, with the uuid that the qube has now,
-// and adds vm to the list of qubes. Storing the same key again changes nothing.
-// Another key is a [*ReplaceError] unless replace is set.
-func (a *Admin) Authorize(ctx context.Context, vm string, key queue.Key, replace bool) (Change, error) {
-	return a.authorize(ctx, vm, key, replace, "")
+// and adds vm to the list of qubes. Storing the same key on the same terms again
+// changes nothing. Another key is a [*ReplaceError] unless the terms replace it.
+func (a *Admin) Authorize(ctx context.Context, vm string, key queue.Key, terms Terms) (Change, error) {
+	return a.authorize(ctx, vm, key, terms, "")
 }
 
 // authorize is Authorize with one more event recorded at its end.
-func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, replace bool, also audit.Event) (c Change, err error) {
+func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms Terms, also audit.Event) (c Change, err error) {
 	c = a.change(vm)
 	if err := checkName(vm); err != nil {
 		return c, err
@@ -41,6 +51,9 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, replace
 		return c, queue.ErrKey
 	}
 	c.Fingerprint = key.Fingerprint()
+	if terms.Legacy {
+		c.Warnings = append(c.Warnings, LegacyRisk)
+	}
 	found, err := a.find(ctx, vm)
 	if err != nil {
 		return c, err
@@ -63,14 +76,17 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, replace
 	} else if err != nil && !errors.Is(err, keys.ErrNoKey) {
 		return c, err
 	}
-	if !held.Current.IsZero() && !held.Current.Equal(key) && !replace {
+	if also == audit.Connected {
+		terms.Legacy = held.Meta.Legacy // a new key changes nothing about that
+	}
+	if !held.Current.IsZero() && !held.Current.Equal(key) && !terms.Replace {
 		return c, &ReplaceError{VM: vm, Old: held.Current.Fingerprint(), New: c.Fingerprint}
 	}
 	l, err := a.ledger(ctx, s)
 	if err != nil {
 		return c, fmt.Errorf("nothing was changed: %w", err)
 	}
-	err = l.store(ctx, s, held, key, found, &c)
+	err = l.store(ctx, s, held, key, found, terms, &c)
 	if err == nil {
 		err = l.list(ctx, &c, true)
 	}
@@ -82,7 +98,7 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, replace
 }
 
 // store records the authorisation and then stores the key.
-func (l *ledger) store(ctx context.Context, s *keys.Store, held keys.Held, key queue.Key, found qubes.Qube, c *Change) error {
+func (l *ledger) store(ctx context.Context, s *keys.Store, held keys.Held, key queue.Key, found qubes.Qube, terms Terms, c *Change) error {
 	same := held.Current.Equal(key) && !key.IsZero()
 	asBefore := same && held.HasMeta && (found.UUID == "" || found.UUID == held.Meta.UUID)
 	err := l.write(ctx, func() ([]audit.Record, error) {
@@ -90,13 +106,19 @@ func (l *ledger) store(ctx context.Context, s *keys.Store, held keys.Held, key q
 			return nil, err
 		}
 		_, known := l.book.Floor(c.VM, c.Fingerprint)
-		if asBefore && known && held.Next.IsZero() && held.NextErr == nil {
+		if asBefore && known && held.Meta.Legacy == terms.Legacy && held.Next.IsZero() && held.NextErr == nil {
 			return nil, nil
 		}
 		c.Changed = true
 		r := audit.Record{Event: audit.Authorized, Qube: c.VM, Key: c.Fingerprint, Floor: l.floor(c.VM, key, same && held.HasMeta)}
 		if !held.Current.IsZero() && !same {
 			r.Detail = "replaces " + held.Current.Fingerprint()
+		}
+		if terms.Legacy {
+			r.Version = 1
+			if err := l.makeUsed(c, held.Meta, same); err != nil {
+				return nil, err
+			}
 		}
 		return []audit.Record{r}, nil
 	})
@@ -112,8 +134,24 @@ func (l *ledger) store(ctx context.Context, s *keys.Store, held keys.Held, key q
 	} else {
 		meta.UUID = found.UUID
 	}
-	meta.Authorised = l.a.Now().Unix()
+	meta.Authorised, meta.Legacy = l.a.Now().Unix(), terms.Legacy
 	return s.Put(c.VM, key, meta)
+}
+
+// makeUsed makes the list of used version-1 ids, unless it has to be there and
+// is not: then only a new key helps, for the old one's tokens are good for ever.
+func (l *ledger) makeUsed(c *Change, meta keys.Meta, same bool) error {
+	dir, used := l.a.Root.Legacy(), l.book.Legacy(c.VM, c.Fingerprint)
+	if same {
+		used = max(used, meta.Count)
+	}
+	if used == 0 && !(same && meta.Legacy) {
+		return burn.Create(dir, c.VM, c.Fingerprint)
+	}
+	if _, err := burn.Open(dir, c.VM, c.Fingerprint, used); err != nil {
+		return refused("%v; make one, in that qube: qvm-remote key gen", err)
+	}
+	return nil
 }
 
 // isFree refuses a key that another qube has or had: its requests would be

@@ -53,7 +53,7 @@ func (l *lab) wantEvents(want ...audit.Event) {
 func (l *lab) authorizeNew(vm string) queue.Key {
 	l.t.Helper()
 	key := queue.GenerateKey()
-	_, err := l.Authorize(context.Background(), vm, key, false)
+	_, err := l.Authorize(context.Background(), vm, key, Terms{})
 	l.must(err)
 	return key
 }
@@ -63,7 +63,7 @@ func TestAuthorizeStoresKeyMetaAndList(t *testing.T) {
 	l := newLab(t)
 	work := l.qube("work", "Halted")
 	key := queue.GenerateKey()
-	c, err := l.Authorize(context.Background(), work, key, false)
+	c, err := l.Authorize(context.Background(), work, key, Terms{})
 	l.must(err)
 	if !c.Changed || c.Fingerprint != key.Fingerprint() || !slices.Equal(c.VMs, []string{work}) {
 		t.Errorf("change: %+v", c)
@@ -85,7 +85,7 @@ func TestAuthorizeStoresKeyMetaAndList(t *testing.T) {
 		t.Errorf("the floor is %d s ago, want about 60", age)
 	}
 
-	again, err := l.Authorize(context.Background(), work, key, false)
+	again, err := l.Authorize(context.Background(), work, key, Terms{})
 	l.must(err)
 	if again.Changed {
 		t.Error("storing the same key again changed something")
@@ -99,21 +99,21 @@ func TestAuthorizeRefuses(t *testing.T) {
 	work, other := l.qube("work", "Running"), l.qube("other", "Running")
 	key := l.authorizeNew(work)
 	for _, vm := range []string{"dom0", "none", "work-dm", "../../tmp/x", "", "a b", "$(id)", "no-such-qube", strings.Repeat("a", 40), "x\x1b[31m"} {
-		if _, err := l.Authorize(context.Background(), vm, queue.GenerateKey(), true); !errors.Is(err, ErrRefused) {
+		if _, err := l.Authorize(context.Background(), vm, queue.GenerateKey(), Terms{Replace: true}); !errors.Is(err, ErrRefused) {
 			t.Errorf("%q: %v", vm, err)
 		}
 	}
-	_, err := l.Authorize(context.Background(), other, key, false)
+	_, err := l.Authorize(context.Background(), other, key, Terms{})
 	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), work) {
 		t.Errorf("a key that %s has: %v", work, err)
 	}
 	_, err = l.Revoke(context.Background(), work)
 	l.must(err)
-	_, err = l.Authorize(context.Background(), other, key, false)
+	_, err = l.Authorize(context.Background(), other, key, Terms{})
 	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), work) {
 		t.Errorf("a key that %s had: %v", work, err)
 	}
-	if _, err := l.Authorize(context.Background(), other, queue.Key{}, false); !errors.Is(err, queue.ErrKey) {
+	if _, err := l.Authorize(context.Background(), other, queue.Key{}, Terms{}); !errors.Is(err, queue.ErrKey) {
 		t.Errorf("no key: %v", err)
 	}
 	if list, _ := l.Keys(context.Background()); len(list) != 0 {
@@ -127,7 +127,7 @@ func TestAnotherKeyNeedsReplace(t *testing.T) {
 	work := l.qube("work", "Running")
 	old := l.authorizeNew(work)
 	key := queue.GenerateKey()
-	_, err := l.Authorize(context.Background(), work, key, false)
+	_, err := l.Authorize(context.Background(), work, key, Terms{})
 	var replace *ReplaceError
 	if !errors.As(err, &replace) || replace.Old != old.Fingerprint() || replace.New != key.Fingerprint() || !strings.Contains(err.Error(), "rotate") {
 		t.Fatalf("error %v", err)
@@ -135,7 +135,7 @@ func TestAnotherKeyNeedsReplace(t *testing.T) {
 	if list, _ := l.Keys(context.Background()); list[0].Fingerprint != old.Fingerprint() {
 		t.Error("the key was replaced all the same")
 	}
-	_, err = l.Authorize(context.Background(), work, key, true)
+	_, err = l.Authorize(context.Background(), work, key, Terms{Replace: true})
 	l.must(err)
 	if list, _ := l.Keys(context.Background()); list[0].Fingerprint != key.Fingerprint() {
 		t.Error("the key was not replaced")
@@ -154,7 +154,7 @@ func TestFloorNeverFalls(t *testing.T) {
 	l.must(err)
 	_, err = l.Revoke(context.Background(), work)
 	l.must(err)
-	_, err = l.Authorize(context.Background(), work, key, false)
+	_, err = l.Authorize(context.Background(), work, key, Terms{})
 	l.must(err)
 	if book, err := l.book(context.Background()); err != nil || l.floorOf(book, work, key) < ahead {
 		t.Errorf("the floor fell to %d, below %d (%v)", l.floorOf(book, work, key), ahead, err)
@@ -180,7 +180,7 @@ func TestAuthorizeAgainAfterRecreation(t *testing.T) {
 	key := l.authorizeNew(work)
 	const uuid = "99999999-2222-3333-4444-555555555555"
 	l.set(work, "uuid", uuid)
-	c, err := l.Authorize(context.Background(), work, key, false)
+	c, err := l.Authorize(context.Background(), work, key, Terms{})
 	l.must(err)
 	if list, _ := l.Keys(context.Background()); !c.Changed || list[0].UUID != uuid {
 		t.Errorf("the new qube was not taken: %+v", list)
@@ -196,7 +196,7 @@ func TestAuthorizeMendsABadFile(t *testing.T) {
 	if list, _ := l.Keys(context.Background()); list[0].State != KeyBad || strings.Contains(list[0].Problem, string(key.Reveal())) {
 		t.Errorf("keys: %+v", list)
 	}
-	c, err := l.Authorize(context.Background(), work, key, false)
+	c, err := l.Authorize(context.Background(), work, key, Terms{})
 	l.must(err)
 	if len(c.Warnings) == 0 {
 		t.Error("nothing says that the file could not be trusted")
@@ -212,7 +212,7 @@ func TestAuthorizeNeedsGoodSettings(t *testing.T) {
 	work := l.qube("work", "Running")
 	l.must(makeFolder(filepath.Dir(l.Root.Config()), 0o755))
 	l.must(os.WriteFile(l.Root.Config(), []byte("QVM_REMOTE_VMS=$(id)\n"), 0o600))
-	_, err := l.Authorize(context.Background(), work, queue.GenerateKey(), false)
+	_, err := l.Authorize(context.Background(), work, queue.GenerateKey(), Terms{})
 	if err == nil || !strings.Contains(err.Error(), "remote.conf:1") {
 		t.Errorf("error %v", err)
 	}
@@ -230,11 +230,11 @@ func TestWithoutQvmLs(t *testing.T) {
 	if list, _ := l.Keys(context.Background()); len(list) != 1 || list[0].Fingerprint != key.Fingerprint() {
 		t.Errorf("keys: %+v", list)
 	}
-	if _, err := l.Authorize(context.Background(), "nobody", queue.GenerateKey(), false); !errors.Is(err, ErrRefused) {
+	if _, err := l.Authorize(context.Background(), "nobody", queue.GenerateKey(), Terms{}); !errors.Is(err, ErrRefused) {
 		t.Errorf("unknown qube: %v", err)
 	}
 	withoutTools(t)
-	if _, err := l.Authorize(context.Background(), work, key, false); err == nil {
+	if _, err := l.Authorize(context.Background(), work, key, Terms{}); err == nil {
 		t.Error("authorised without any tool to ask")
 	}
 }
@@ -312,7 +312,7 @@ func TestManyAtOnce(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			a := New(l.Root, nil, "tester", "test")
-			if _, err := a.Authorize(ctx, vm, queue.GenerateKey(), false); err != nil {
+			if _, err := a.Authorize(ctx, vm, queue.GenerateKey(), Terms{}); err != nil {
 				t.Error(err)
 			}
 		}()

@@ -90,7 +90,7 @@ func (a *Admin) Connect(ctx context.Context, vm string, key queue.Key, replace b
 	if err := a.mustRun(ctx, vm); err != nil {
 		return a.change(vm), err
 	}
-	return a.authorize(ctx, vm, key, replace, audit.Connected)
+	return a.authorize(ctx, vm, key, Terms{Replace: replace}, audit.Connected)
 }
 
 // Disconnect revokes the key of vm, takes it out of the list of qubes and, if

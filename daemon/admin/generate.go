@@ -47,7 +47,7 @@ func (a *Admin) Generate(ctx context.Context, vm string, replace bool) (Change, 
 	case err == nil && !there.Equal(key):
 		return c, fmt.Errorf("%s does not show the key that was placed in it; nothing was authorised. See that QVM_REMOTE_VM_USER names the account that qvm-run uses there", vm)
 	case err == nil:
-		c, err = a.authorize(ctx, vm, key, replace, audit.Connected)
+		c, err = a.authorize(ctx, vm, key, Terms{Replace: replace}, audit.Connected)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s has a new key now, which dom0 may not have; until this is repeated, its requests may be denied: %w", vm, err)

@@ -174,7 +174,8 @@ func (a *Admin) dial(ctx context.Context, vm string) (transport.Conn, error) {
 			return conn, err
 		}
 	}
-	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: poll.DefaultTimes(), AtOnce: true, Running: a.running}
+	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: poll.DefaultTimes(), AtOnce: true, Running: a.running,
+		Legacy: func(string) bool { return false }}
 	return d.Dial(ctx, vm)
 }
 

@@ -62,7 +62,7 @@ func TestRevokeWithoutALog(t *testing.T) {
 	if exists(c.KeyFile) {
 		t.Error("the key is still there")
 	}
-	if _, err := l.Authorize(context.Background(), work, queue.GenerateKey(), false); err == nil || exists(c.KeyFile) {
+	if _, err := l.Authorize(context.Background(), work, queue.GenerateKey(), Terms{}); err == nil || exists(c.KeyFile) {
 		t.Errorf("authorised without a record: %v", err)
 	}
 	if _, err := l.Disconnect(context.Background(), work); err == nil {
@@ -204,7 +204,7 @@ func TestRevokeAgainstPromotion(t *testing.T) {
 	l.must(err)
 	defer log.Close()
 	for range 10 {
-		_, err := l.Authorize(ctx, work, queue.GenerateKey(), true)
+		_, err := l.Authorize(ctx, work, queue.GenerateKey(), Terms{Replace: true})
 		l.must(err)
 		_, err = l.Rotate(ctx, work, queue.GenerateKey())
 		l.must(err)

@@ -31,6 +31,7 @@ type Key struct {
 	Unsure      bool      `json:"unsure,omitempty"`    // the settings are broken: Configured says nothing
 	Problem     string    `json:"problem,omitempty"`   // and how to mend it
 	UUID        string    `json:"uuid,omitempty"`      // of the qube that was authorised
+	Legacy      bool      `json:"legacy,omitempty"`    // version 1 is allowed for it: insecure
 	ByHand      bool      `json:"by_hand,omitempty"`   // placed without authorize, and not seen by the daemon yet
 }
 
@@ -48,6 +49,7 @@ func (a *Admin) Keys(context.Context) ([]Key, error) {
 	list := make([]Key, 0, len(names))
 	for _, vm := range names {
 		k := describe(s, vm)
+		k.Legacy = k.Legacy || broken == nil && set.Legacy
 		k.Configured, k.Unsure = broken == nil && slices.Contains(set.VMs, vm), broken != nil
 		list = append(list, k)
 	}
@@ -63,7 +65,7 @@ func describe(s *keys.Store, vm string) Key {
 		return Key{VM: vm, State: KeyBad, Problem: err.Error()}
 	}
 	k := Key{VM: vm, State: KeyGood, Fingerprint: held.Current.Fingerprint(), UUID: held.Meta.UUID,
-		ByHand: !held.HasMeta}
+		Legacy: held.Meta.Legacy, ByHand: !held.HasMeta}
 	if held.Meta.Authorised > 0 {
 		k.Authorised = time.Unix(held.Meta.Authorised, 0).UTC()
 	}
@@ -86,6 +88,7 @@ type QubeLine struct {
 	Running    int    `json:"running"`
 	Open       int    `json:"open"`
 	Refused    int64  `json:"refused"`
+	Legacy     bool   `json:"legacy,omitempty"` // version 1 is allowed for it: insecure
 }
 
 // Status is how dom0's side is.
@@ -164,7 +167,7 @@ func (a *Admin) qubes(ctx context.Context) ([]QubeLine, error) {
 			lines = append(lines, QubeLine{Name: k.VM})
 			i = len(lines) - 1
 		}
-		lines[i].Key = k.State
+		lines[i].Key, lines[i].Legacy = k.State, k.Legacy
 	}
 	return lines, nil
 }

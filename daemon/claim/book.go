@@ -11,7 +11,6 @@ package claim
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 	"unique"
@@ -60,6 +59,7 @@ type qube struct {
 	floors map[string]int64 // by fingerprint
 	claims map[digest]held
 	open   map[string]*Request // by id
+	legacy map[string]int64    // by fingerprint: claims of version 1, ever
 	unsaid map[string]bool     // fingerprints whose floor rose by forgetting; perhaps no record says so
 }
 
@@ -86,7 +86,7 @@ func NewBook() *Book {
 func (b *Book) qube(name string) *qube {
 	q := b.qubes[name]
 	if q == nil {
-		q = &qube{floors: map[string]int64{}, claims: map[digest]held{}, open: map[string]*Request{}, unsaid: map[string]bool{}}
+		q = &qube{floors: map[string]int64{}, claims: map[digest]held{}, open: map[string]*Request{}, legacy: map[string]int64{}, unsaid: map[string]bool{}}
 		b.qubes[name] = q
 	}
 	return q
@@ -175,6 +175,17 @@ func (b *Book) Holder(fingerprint, except string) (string, bool) {
 	return "", false
 }
 
+// Legacy is how many requests of version 1 were ever claimed with the key of
+// that fingerprint. Each has used up its id for good.
+func (b *Book) Legacy(name, fingerprint string) int64 {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if q := b.qubes[name]; q != nil {
+		return q.legacy[fingerprint]
+	}
+	return 0
+}
+
 // LastNumber is the highest number a claim has carried.
 func (b *Book) LastNumber() int64 {
 	b.mu.RLock()
@@ -234,6 +245,9 @@ func (b *Book) claim(r audit.Record) {
 	}
 	if _, known := q.floors[r.Key]; !known {
 		q.floors[r.Key] = 0
+	}
+	if r.Version == 1 {
+		q.legacy[r.Key]++
 	}
 	q.claims[d] = held{issued: r.Issued, until: max(r.Issued, r.Expires), seq: r.Seq, key: unique.Make(r.Key)}
 	for before := b.total + 1; b.total > b.limit && b.total < before; {
@@ -298,77 +312,6 @@ func (b *Book) giveUp() {
 	q := b.qubes[name]
 	cut := nthOldest(q.claims, most/16)
 	b.drop(name, q, true, func(h held) bool { return h.issued <= cut })
-}
-
-// carry is what a new segment begins with.
-type carry struct {
-	Number int64                       `json:"number"`
-	Floors map[string]map[string]int64 `json:"floors"` // qube, fingerprint
-	Open   []carried                   `json:"open,omitempty"`
-}
-
-type carried struct {
-	Claim audit.Record  `json:"claim"`
-	Run   *audit.Record `json:"run,omitempty"`
-	Final *audit.Record `json:"final,omitempty"`
-}
-
-// Carry returns the state for a new segment's first record, and the lowest
-// sequence number among the claims still held (−1: none): a later start must
-// read from there.
-func (b *Book) Carry() (json.RawMessage, int64) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	c := carry{Number: b.number, Floors: map[string]map[string]int64{}}
-	oldest := int64(-1)
-	for name, q := range b.qubes {
-		if len(q.floors) > 0 {
-			c.Floors[name] = q.floors
-		}
-		for _, r := range q.open {
-			c.Open = append(c.Open, carried(*r))
-		}
-		for _, h := range q.claims {
-			if oldest < 0 || h.seq < oldest {
-				oldest = h.seq
-			}
-		}
-	}
-	state, err := json.Marshal(c)
-	if err != nil {
-		return nil, 0 // cannot happen: plain maps and strings; 0 makes a start read everything
-	}
-	return state, oldest
-}
-
-// Load resets the book to a carry.
-func (b *Book) Load(state json.RawMessage) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.qubes, b.total, b.number = map[string]*qube{}, 0, 0
-	if len(state) == 0 {
-		return nil
-	}
-	var c carry
-	if err := json.Unmarshal(state, &c); err != nil {
-		return fmt.Errorf("cannot read a carry record: %w", err)
-	}
-	b.merge(c)
-	for _, o := range c.Open {
-		r := Request(o)
-		b.claim(r.Claim)
-		b.qube(r.Claim.Qube).open[r.Claim.ID] = &r
-	}
-	return nil
-}
-
-func (b *Book) merge(c carry) {
-	b.number = max(b.number, c.Number)
-	for name, floors := range c.Floors {
-		for key, floor := range floors {
-			b.raise(name, key, floor)
-		}
-	}
 }
 
 // Prune makes the book independent of the records before upTo: claims made

@@ -22,6 +22,9 @@ func (r Root) State() string { return r.at("var/lib/qvm-remote") }
 func (r Root) Audit() string { return r.at("var/lib/qvm-remote/audit") }
 func (r Root) Spool() string { return r.at("var/lib/qvm-remote/spool") }
 
+// Legacy holds the lists of used version-1 ids.
+func (r Root) Legacy() string { return r.at("var/lib/qvm-remote/legacy") }
+
 // Run is for what need not outlive a boot: work folders, the executor's lock
 // and status. Other programs may hold files there, so it is never removed.
 func (r Root) Run() string          { return r.at("run/qvm-remote") }

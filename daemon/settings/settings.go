@@ -35,6 +35,7 @@ type Settings struct {
 	VMUser string   // account in the qubes whose home holds the queue
 
 	Transport string // Auto, Stream, Qrexec or Poll
+	Legacy    bool   // version 1 is allowed for every qube: insecure
 
 	MaxTimeout int64 // seconds a request may ask for
 	MaxScript  int64 // bytes

@@ -58,6 +58,14 @@ func Table() []Setting {
 		{Name: "QVM_REMOTE_TRANSPORT", Default: Auto, Unit: strings.Join(transports, ", "),
 			Doc: "How dom0 reaches a qube: one long qvm-run, or with qrexec one long qrexec-client; where our program is not in the qube, single calls of it, and with poll those only. With auto it is qvm-run first, qrexec-client, where that is in PATH, for connecting again and for more than 10 qubes.",
 			set: setTransport, text: func(s Settings) string { return s.Transport }},
+		{Name: "QVM_REMOTE_LEGACY", Default: "0", Unit: "0 or 1",
+			Doc: "1 takes requests of version 1 from every qube with a key. That is insecure: such a request does not say what it runs. For one qube: authorize --legacy.",
+			set: setLegacy, text: func(s Settings) string {
+				if s.Legacy {
+					return "1"
+				}
+				return "0"
+			}},
 
 		number("MAX_TIMEOUT", "86400", "seconds", 1, queue.MaxTimeout, "Longest timeout a request may ask for.", func(s *Settings) *int64 { return &s.MaxTimeout }),
 		size("MAX_SCRIPT", "1M", 1, queue.MaxScript, "Largest script.", func(s *Settings) *int64 { return &s.MaxScript }),
@@ -207,6 +215,14 @@ func setTransport(s *Settings, value string) error {
 		return fmt.Errorf("%s is none of %s", queue.Quote(value, 40), strings.Join(transports, ", "))
 	}
 	s.Transport = value
+	return nil
+}
+
+func setLegacy(s *Settings, value string) error {
+	if value != "0" && value != "1" {
+		return fmt.Errorf("%s is neither 0 nor 1", queue.Quote(value, 40))
+	}
+	s.Legacy = value == "1"
 	return nil
 }
 

@@ -22,6 +22,13 @@ type Conn interface {
 	// asked for, and a part that is shorter or longer is [ErrChanged].
 	Copy(ctx context.Context, w io.Writer, id string, part queue.Part, size int64) error
 
+	// Settled reads a script of version 1, of at most max bytes: what two reads
+	// 50 ms apart agree on. Until then, and while there is none, the error is
+	// [ErrUnsettled]; a longer one is [queue.ErrTooLarge].
+	Settled(ctx context.Context, id string, max int64) ([]byte, error)
+	// Bare are the scripts in the queue that have no token of version 1.
+	Bare(ctx context.Context) ([]string, error)
+
 	// State tells the qube how far a claimed request is. When the first one
 	// returned, the request's files are gone from its queue.
 	State(ctx context.Context, id string, word queue.Word) error

@@ -1,9 +1,12 @@
 package transport
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"qvmremote/daemon/disk"
@@ -53,6 +56,72 @@ func (c *conversation) Copy(ctx context.Context, w io.Writer, id string, part qu
 			return ErrChanged
 		}
 	}
+}
+
+// ErrUnsettled says that a script may still be written.
+var ErrUnsettled = errors.New("the script may not be complete")
+
+// settling is how far apart two reads of a script are that have to agree: the
+// first implementation's client writes it in place.
+const settling = 50 * time.Millisecond
+
+func (c *conversation) Settled(ctx context.Context, id string, max int64) ([]byte, error) {
+	first, err := c.whole(ctx, id, max)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-time.After(settling):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	second, err := c.whole(ctx, id, max)
+	if err == nil && !bytes.Equal(first, second) {
+		err = ErrUnsettled
+	}
+	return second, err
+}
+
+// whole reads a script of which the size is not known before.
+func (c *conversation) whole(ctx context.Context, id string, max int64) (script []byte, err error) {
+	for {
+		var d queue.Data
+		err := c.fetchChunk(ctx, &queue.Fetch{ID: id, Part: queue.PartBody, Offset: int64(len(script))}, &d, func() error {
+			if d.Size > max || int64(len(script)+len(d.Bytes)) > max {
+				return queue.ErrTooLarge
+			}
+			script = append(script, d.Bytes...)
+			return nil
+		})
+		var failure *queue.Failure
+		switch {
+		case errors.As(err, &failure) && failure.Code == queue.CodeGone:
+			return nil, ErrUnsettled
+		case err != nil:
+			return nil, err
+		case len(d.Bytes) == 0 || int64(len(script)) == d.Size:
+			return script, nil
+		}
+	}
+}
+
+func (c *conversation) Bare(ctx context.Context) (bare []string, err error) {
+	e, err := c.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	signed := map[string]bool{}
+	for _, f := range e.List {
+		if id, ok := strings.CutSuffix(f.Name, queue.Auth); ok && f.Folder == queue.FolderPending {
+			signed[id] = true
+		}
+	}
+	for _, f := range e.List {
+		if f.Folder == queue.FolderPending && queue.ValidID(f.Name) && !signed[f.Name] {
+			bare = append(bare, f.Name)
+		}
+	}
+	return bare, nil
 }
 
 // fetchChunk asks for one piece and hands it to use while it counts against

@@ -65,17 +65,19 @@ func (m manager) AuthorizeQubeWithString(ctx context.Context, c caller, vm, key 
 }
 
 func (m manager) authorize(ctx context.Context, c caller, vm string, key queue.Key, opts map[string]godbus.Variant) (string, []string, error) {
-	var replace, connect bool
-	if err := options(opts, map[string]*bool{"replace": &replace, "connect": &connect}); err != nil {
+	var terms admin.Terms
+	var connect bool
+	if err := options(opts, map[string]*bool{"replace": &terms.Replace, "connect": &connect, "legacy": &terms.Legacy}); err != nil {
 		return "", nil, err
 	}
 	a := m.s.admin(c)
-	do := a.Authorize
-	if connect {
-		do = a.Connect
+	if connect && !terms.Legacy {
+		return m.changed(a.Connect(ctx, vm, key, terms.Replace))
 	}
-	ch, err := do(ctx, vm, key, replace)
-	return m.changed(ch, err)
+	if connect {
+		return "", nil, fail(dbus.InvalidArgument, "%s", "a connection leaves as it was whether version 1 is allowed; give only one of \"connect\" and \"legacy\"")
+	}
+	return m.changed(a.Authorize(ctx, vm, key, terms))
 }
 
 // changed publishes what a change of keys came to before its caller learns.

@@ -68,7 +68,7 @@ func (c *conn) begin() []byte {
 	c.looked = time.Now()
 	c.carrying, c.changes, c.landed = c.changes, nil, make(chan struct{})
 	var in bytes.Buffer
-	if c.d.Legacy {
+	if c.d.Legacy(c.qube) {
 		in.WriteString("legacy\n")
 	}
 	for _, ch := range c.carrying {

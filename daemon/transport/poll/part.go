@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"qvmremote/daemon/transport"
@@ -66,6 +67,45 @@ func (c *conn) Copy(ctx context.Context, w io.Writer, id string, part queue.Part
 		return decode(w, bytes.NewReader(script), size)
 	}
 	return c.fetch(ctx, w, id, part, size)
+}
+
+// Settled is what the last look brought: it has read it twice.
+func (c *conn) Settled(_ context.Context, id string, max int64) ([]byte, error) {
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.found.of(id)
+	switch {
+	case r == nil || r.length < 0:
+		return nil, transport.ErrUnsettled
+	case r.length > max:
+		return nil, queue.ErrTooLarge
+	case r.script == nil:
+		return nil, transport.ErrUnsettled
+	}
+	var b bytes.Buffer
+	err := decode(&b, bytes.NewReader(r.script), r.length)
+	switch {
+	case errors.Is(err, transport.ErrChanged): // it grew between its size and its reads
+		return nil, transport.ErrUnsettled
+	case err != nil:
+		return nil, err
+	}
+	c.known[id] = true
+	c.stir()
+	r.script = nil
+	return b.Bytes(), nil
+}
+
+func (c *conn) Bare(context.Context) ([]string, error) {
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.found.bare), nil
 }
 
 // decode writes exactly size bytes.

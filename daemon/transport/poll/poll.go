@@ -66,8 +66,8 @@ type Dialer struct {
 	Looks   Looks
 	// Running says why the qube must not be called now, nil if it may.
 	Running func(ctx context.Context, qube string) error
-	// Legacy asks for what requests of version 1 need.
-	Legacy bool
+	// Legacy reports whether version 1 is allowed for the qube.
+	Legacy func(qube string) bool
 	// AtOnce makes each change a call of its own, for who does not wait for
 	// names.
 	AtOnce bool

@@ -38,9 +38,10 @@ put() {
 	[ ! -d "$1/$2" ] && rm -f "$1/.$2.new" && printf "%s" "$3" | base64 -d >"$1/.$2.new" && mv -f "$1/.$2.new" "$1/$2"
 }
 
-# removed ID: the header first, for without one there is no request.
+# removed ID: the header first, for without one there is no request. A .cmd is
+# the version-1 client's own, and goes with a refusal only.
 removed() {
-	rm -f "$pending/$1.auth" && rm -f "$pending/$1" "$pending/$1.cmd" "$stdin/$1"
+	rm -f "$pending/$1.auth" && rm -f "$pending/$1" "$stdin/$1"
 }
 
 # filed ID MORE...: the history holds its answer.
@@ -92,6 +93,7 @@ shown() {
 
 # denied ID AUTH DENIED LOG: no denial hides an answer.
 denied() {
+	rm -f "$pending/$1.cmd"
 	if holds "$1"; then
 		removed "$1"
 	else
@@ -123,6 +125,7 @@ finished() {
 		fi
 		rm -f "$results/$1.$other" && publish "$1" "$2" "$3" && put "$results" "$1.$marker" "$text" && log "$6" || return 1
 	fi
+	[ "$5" = - ] || rm -f "$pending/$1.cmd"
 	removed "$1" && rm -f "$running/$1" "$cancel/$1"
 }
 
@@ -200,14 +203,17 @@ looked() {
 		say request "$id" "$length" "${header:--}"
 		if [ "$length" = - ]; then
 			continue
-		elif [ "$legacy" ] && [ ${#header} -le 88 ]; then
+		elif [ "$length" -gt "$room" ]; then
+			continue
+		fi
+		room=$((room - length))
+		if [ "$legacy" ] && [ ${#header} -le 88 ]; then
 			tokens="$tokens $id"
-		elif [ "$length" -le "$room" ]; then
-			room=$((room - length))
+		else
 			say body "$id" "$(head -c "$length" "$pending/$id" | base64 | tr -d "\n")"
 		fi
 	done
-	[ "$legacy" ] && lookedAtOld
+	[ ! "$legacy" ] || lookedAtOld
 }
 
 # lookedAtOld: a version-1 client writes a script while it may be read, so only

@@ -1,0 +1,208 @@
+// Package burn keeps the ids that requests of version 1 used up, one list for
+// each qube and key. The token of such a request is good for ever, so that the
+// list is all that keeps it from being used again.
+//
+// It guarantees that an id it took is on the disk, that it never loses one, and
+// that a list which lost one is found out by its length. An id is never removed.
+package burn
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"qvmremote/daemon/disk"
+	"qvmremote/queue"
+)
+
+// Max is how many ids a list may hold; then its qube needs a new key.
+const Max = 1_000_000
+
+var (
+	// ErrLost says that a list is missing or shorter than it was.
+	ErrLost = errors.New("the list of used version-1 ids lost some; the qube needs a new key")
+	// ErrFull says that a list has [Max] ids.
+	ErrFull = fmt.Errorf("%d version-1 ids of this key are used up; the qube needs a new key", Max)
+)
+
+// List is the ids of one qube and key. It may be used by several goroutines.
+type List struct {
+	mu     sync.Mutex
+	path   string
+	used   map[digest]struct{}
+	broken error // an append failed half way, which only a new opening mends
+}
+
+// digest stands for an id: there may be a million.
+type digest [16]byte
+
+func digestOf(id string) digest {
+	sum := sha256.Sum256([]byte(id))
+	return digest(sum[:16])
+}
+
+// path is dir/<vm>.<fingerprint>; the names come from dom0's own files.
+func path(dir, vm, fingerprint string) (string, error) {
+	fingerprint = strings.ReplaceAll(fingerprint, " ", "")
+	if !queue.ValidQube(vm) || len(fingerprint) != 32 || strings.Trim(fingerprint, "0123456789abcdef") != "" {
+		return "", fmt.Errorf("cannot name the list of used ids of %s", queue.Quote(vm, 40))
+	}
+	return filepath.Join(dir, vm+"."+fingerprint), nil
+}
+
+// Create makes an empty list, or leaves the one that is there alone. Only who
+// knows that no id of the key was ever used may call it.
+func Create(dir, vm, fingerprint string) error {
+	p, err := path(dir, vm, fingerprint)
+	if err != nil {
+		return err
+	}
+	if err := disk.Mkdir("burn.folder", dir, 0o700); err != nil {
+		return fmt.Errorf("cannot make the list of used ids: %w", err)
+	}
+	if _, err := os.Lstat(p); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := disk.Replace("burn.create", p, nil, 0o600); err != nil {
+		return fmt.Errorf("cannot make the list of used ids: %w", err)
+	}
+	return nil
+}
+
+// Open reads a list. The error is [ErrLost] when it is missing, is not one, or
+// has fewer than atLeast ids. What a crash left of the last line is cut off: its
+// id is taken again by whoever has it recorded.
+func Open(dir, vm, fingerprint string, atLeast int64) (*List, error) {
+	p, err := path(dir, vm, fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	l := &List{path: p}
+	if err := l.read(); err != nil {
+		return nil, err
+	}
+	if int64(len(l.used)) < atLeast {
+		return nil, fmt.Errorf("%w: %s has %d, at least %d were used", ErrLost, p, len(l.used), atLeast)
+	}
+	return l, nil
+}
+
+func (l *List) open() (*os.File, error) {
+	f, err := os.OpenFile(l.path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the list of used ids: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: %s is no plain file", ErrLost, l.path)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (l *List) read() error {
+	f, err := l.open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	const most = Max * (queue.MaxID + 1)
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil || len(text) > most {
+		return errors.Join(fmt.Errorf("cannot read %s, or it is too long", l.path), err)
+	}
+	whole := strings.LastIndexByte(string(text), '\n') + 1
+	if whole != len(text) {
+		err := f.Truncate(int64(whole))
+		if err == nil {
+			err = disk.Sync("burn.cut", f)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot mend the list of used ids: %w", err)
+		}
+	}
+	l.used = make(map[digest]struct{}, 1024)
+	for id := range strings.Lines(string(text[:whole])) {
+		id = strings.TrimSuffix(id, "\n")
+		if !queue.ValidID(id) {
+			return fmt.Errorf("%w: %s has a line that is no id", ErrLost, l.path)
+		}
+		l.used[digestOf(id)] = struct{}{}
+	}
+	return nil
+}
+
+// Has reports whether the id was used.
+func (l *List) Has(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, used := l.used[digestOf(id)]
+	return used
+}
+
+// Len is how many ids were used.
+func (l *List) Len() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int64(len(l.used))
+}
+
+// Add takes an id, which may be taken already. When it returned nil the id is on
+// the disk.
+func (l *List) Add(id string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, used := l.used[digestOf(id)]
+	switch {
+	case used:
+		return nil
+	case !queue.ValidID(id):
+		return fmt.Errorf("%s is no id", queue.Quote(id, 40))
+	case len(l.used) >= Max:
+		return ErrFull
+	}
+	if l.broken != nil {
+		if err := l.read(); err != nil {
+			return err
+		}
+		l.broken = nil
+	}
+	if err := l.append(id + "\n"); err != nil {
+		l.broken = err
+		return err
+	}
+	l.used[digestOf(id)] = struct{}{}
+	return nil
+}
+
+func (l *List) append(line string) error {
+	f, err := l.open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err = f.Seek(0, io.SeekEnd); err == nil {
+		_, err = io.WriteString(f, line)
+	}
+	if err == nil {
+		err = disk.Sync("burn.add", f)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot take a version-1 id: %w", err)
+	}
+	return nil
+}
