@@ -139,6 +139,10 @@ func (q *qube) claimed(ctx context.Context, conn *transport.Conn, id string, loo
 	q.mu.Lock()
 	removed, r := q.answered[id], q.active[id]
 	q.mu.Unlock()
+	if status == claim.Final {
+		q.unsure = true // its delivery removes it; what comes after that is refused by its name
+		return nil
+	}
 	if r != nil && removed == 0 {
 		told, at := r.courier.removedBy()
 		switch {
@@ -148,7 +152,7 @@ func (q *qube) claimed(ctx context.Context, conn *transport.Conn, id string, loo
 			q.idle++
 			return withoutFailure(r.courier.repeat(ctx, conn))
 		case told != conn:
-			return nil // its delivery removes it
+			return nil // it was given up a moment ago
 		}
 		removed = at
 	}
