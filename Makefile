@@ -28,7 +28,7 @@ CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test setup-gui setup-system build build-gui gotk4 resources demo demo-gui screenshots \
-	test test-core test-crash test-gui test-system floor lint vuln docs bench bench-gui fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin clean
+	test test-core test-crash test-gui test-system model floor lint vuln docs bench bench-gui fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ endif
 
 test-system: setup-system ## boot Debian in a container, as root, and test what is installed there
 	$(TEST) -v -tags system -timeout 30m ./test/system
+
+model: ## check the model of the queue in docs/model with spin
+	@docs/model/check
 
 floor: ## vet and test with the oldest Go that must do, and check the coverage
 	GOTOOLCHAIN=$(FLOOR) $(GO) vet ./...

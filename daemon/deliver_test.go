@@ -2,8 +2,12 @@ package daemon
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"qvmremote/daemon/audit"
 	"qvmremote/queue"
@@ -156,4 +160,43 @@ func TestAQubeMustTakeResults(t *testing.T) {
 		q.change(func() { q.number++ })
 		return w.count(audit.Delivered, "") == 10
 	})
+}
+
+// TestARestoreWhileTheDeliveryIsRecorded: a queue that is put back as it was
+// right after the answer came is refused by a denial that its client believes,
+// also if dom0 looked before it had recorded the delivery.
+func TestARestoreWhileTheDeliveryIsRecorded(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	w.start()
+	w.eventually("the log is there", func() bool { return w.count(audit.Started, "") == 1 })
+	lock, err := os.Open(filepath.Join(string(w.o.Root.Audit()), "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	q.setRefuse(func(m queue.Message) *queue.Failure {
+		if _, ok := m.(*queue.Finish); ok {
+			if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil
+	})
+	h := q.submit("a", "true\n")
+	q.until("it is answered", func() bool { return len(q.finishes["a"]) > 0 })
+	asked := 0
+	q.change(func() { asked = q.asked[queue.FrameWait] })
+	q.put("a", h, "true\n")
+	q.until("dom0 looked twice", func() bool { return q.asked[queue.FrameWait] > asked+1 || len(q.denies["a"]) > 0 })
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	if r := q.denial("a", h); r.Reason != queue.Replayed {
+		t.Errorf("%+v", r)
+	}
+	if n := w.count(audit.Run, "a"); n != 1 {
+		t.Errorf("it ran %d times", n)
+	}
 }

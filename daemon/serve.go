@@ -149,6 +149,10 @@ func (q *qube) claimed(ctx context.Context, conn transport.Conn, id string, look
 	q.mu.Lock()
 	removed, r := q.answered[id], q.active[id]
 	q.mu.Unlock()
+	if status == claim.Final {
+		q.unsure = true // its delivery removes it; what comes after that is refused by its name
+		return nil
+	}
 	if r != nil && removed == 0 {
 		told, at := r.courier.removedBy()
 		switch {
@@ -159,7 +163,7 @@ func (q *qube) claimed(ctx context.Context, conn transport.Conn, id string, look
 			r.courier.again()
 			return nil
 		case told != conn:
-			return nil // its delivery removes it
+			return nil // it was given up a moment ago
 		}
 		removed = at
 	}
