@@ -46,6 +46,15 @@ func (q *testQube) do(f queue.Frame) queue.Message {
 			m.Auth, m.Denied = bytes.Clone(m.Auth), bytes.Clone(m.Denied)
 			q.denies[m.ID] = append(q.denies[m.ID], *m)
 			q.remove(m.ID)
+		case *queue.List:
+			e := &queue.Entries{}
+			for id := range q.headers {
+				e.List = append(e.List, queue.Entry{Folder: queue.FolderPending, Name: id + queue.Auth})
+			}
+			for id := range q.bodies {
+				e.List = append(e.List, queue.Entry{Folder: queue.FolderPending, Name: id})
+			}
+			answer = e
 		case *queue.Clean:
 			if !q.stubborn {
 				delete(q.cancels, m.Name)

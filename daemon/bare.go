@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"qvmremote/daemon/audit"
@@ -34,6 +35,10 @@ func (q *qube) lookForBare(ctx context.Context, conn transport.Conn) error {
 		return nil
 	}
 	ids, err := conn.Bare(ctx)
+	var failure *queue.Failure
+	if errors.As(err, &failure) {
+		return nil // its files, not the connection
+	}
 	if err != nil {
 		return err
 	}

@@ -120,6 +120,10 @@ func (x *examination) storedKeys(ctx context.Context) {
 }
 
 func (x *examination) key(k Key) {
+	if k.Legacy {
+		x.say(Warning, "give it the newer client, then: qvm-remote-dom0 authorize "+k.VM+" (without --legacy), and QVM_REMOTE_LEGACY=0",
+			"%s may use version 1 (legacy, insecure): %s", k.VM, LegacyRisk)
+	}
 	switch {
 	case k.State == KeyBad:
 		x.say(Bad, "", "the key of %s cannot be used, its requests are denied: %s", k.VM, k.Problem)
