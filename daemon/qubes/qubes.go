@@ -1,11 +1,13 @@
 // Package qubes asks dom0's own tools which qubes there are, in which state,
 // and which uuid each has, and has them start one or shut it down. It also runs
-// those tools for others.
+// those tools for others. Where it can, it follows the events of qubesd, which
+// say when there is reason to ask again.
 //
 // It guarantees:
 //   - Each call ends: a deadline, the process group killed at it, bounded output.
 //   - An answer is complete and in the expected form, or it is an error.
-//   - A test never calls a real tool (see [Tool]).
+//   - A test never calls a real tool (see [Tool]), nor the real qubesd.
+//   - An event never says what a qube is, but that it may be called no more.
 package qubes
 
 import (
@@ -33,6 +35,7 @@ const (
 	Running State = "Running" // the only one in which a qube may be called
 	Halted  State = "Halted"
 	Paused  State = "Paused"
+	Halting State = "Halting"
 	Unknown State = "" // not Running, and no more is known
 )
 
@@ -184,7 +187,7 @@ func (t *Tools) State(ctx context.Context, vm string, maxAge time.Duration) (Sta
 	if !queue.ValidQube(vm) {
 		return Unknown, fmt.Errorf("%s: %w", queue.Quote(vm, 40), ErrNoQube)
 	}
-	list, err := t.Snapshot(ctx, maxAge)
+	list, err := t.look(ctx, vm, maxAge)
 	if errors.Is(err, ErrNoTool) {
 		return t.check(ctx, vm)
 	}
