@@ -23,6 +23,7 @@ const (
 	HealthPaused   = "paused"
 	HealthSettings = "settings"
 
+	healthEvents  = "events"
 	healthLoudest = "loudest"
 	healthMirror  = "mirror"
 	healthPause   = "pause"
@@ -36,6 +37,7 @@ var registered = map[string]struct {
 	title    string
 }{
 	HealthKey:      {audit.Warning, "A qube's key cannot be read"},
+	healthEvents:   {audit.Warning, "The qubes' power states are asked for, not followed"},
 	healthLoudest:  {audit.Warning, "A qube has filled the audit log"},
 	healthMirror:   {audit.Warning, "The log for people cannot be written"},
 	healthPause:    {audit.Error, "It is not known whether the daemon is paused"},

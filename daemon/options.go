@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"qvmremote/daemon/paths"
+	"qvmremote/daemon/qubes"
 	"qvmremote/daemon/transport"
 )
 
@@ -26,6 +27,7 @@ type Options struct {
 // Times are the executor's waits, all in one place so that tests shorten them.
 type Times struct {
 	Transport transport.Times
+	Events    qubes.Times   // of the connection that tells of changes of power states
 	Wait      time.Duration // longest question for new names, at most a minute
 	Power     time.Duration // between looks at the power states while a qube is not connected
 	Quiet     time.Duration // a qube is left alone after a stream that had spoken ended
@@ -46,6 +48,7 @@ type Times struct {
 func DefaultTimes() Times {
 	return Times{
 		Transport: transport.DefaultTimes(),
+		Events:    qubes.DefaultTimes(),
 		Wait:      time.Minute,
 		Power:     15 * time.Second,
 		Quiet:     10 * time.Second,
