@@ -78,8 +78,8 @@ func Ask(w world.World, r Request) error {
 	return nil
 }
 
-// Add makes a qube, and Set sets one of its properties, as world.Add and
-// world.SetProperty do, and whoever follows the events learns of it.
+// Add makes a qube, as world.Add does, and whoever follows the events learns of
+// it.
 func Add(w world.World, name, label, class string) error {
 	if err := w.Add(name, label, class); err != nil {
 		return err
@@ -87,6 +87,8 @@ func Add(w world.World, name, label, class string) error {
 	return tell(w, Request{Op: OpEvent, Event: eventAdd, Of: []string{"vm", name}})
 }
 
+// Set sets a property, as world.SetProperty does, and whoever follows the events
+// learns of it.
 func Set(w world.World, name, property, value string) error {
 	before, err := w.Property(name, property)
 	if err != nil {
