@@ -28,6 +28,7 @@ func (x *Executor) follow(ctx context.Context) error {
 	x.tidy(ctx)
 	x.configure(ctx)
 	x.ready()
+	x.followPower(ctx)
 	pulse := x.newPulse()
 	defer pulse.stop()
 	for {

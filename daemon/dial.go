@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ func (x *Executor) caller(q *qube, how string) (transport.Caller, error) {
 // dial opens a connection to a qube that runs: to the agent, or by polling
 // where there is none.
 func (x *Executor) dial(ctx context.Context, q *qube) (transport.Conn, error) {
+	q.uuid.Store("") // that of the qube which the last connection was to
 	set := x.settings()
 	caller, err := x.caller(q, set.Transport)
 	if err != nil {
@@ -81,11 +83,26 @@ type way struct {
 }
 
 // mayCall says why the qube must not be called now: only one that runs may be,
-// for even --no-autostart can restart a qube that halts.
+// for even --no-autostart can restart a qube that halts, and only the one that
+// the connection was made to: unlike a stream, single calls go on by themselves
+// when another qube was given its name.
 func (x *Executor) mayCall(ctx context.Context, name string) error {
-	state, err := x.power(ctx, name, x.o.Times.Poll.Power)
-	if err == nil && state != running {
-		err = errors.New(state)
+	found, err := x.tools.Look(ctx, name, x.o.Times.Poll.Power)
+	switch {
+	case err != nil:
+		return err
+	case found.State != running:
+		return errors.New(cmp.Or(string(found.State), "not running"))
 	}
-	return err
+	known := x.qubeOf(name).knownUUID()
+	if known == "" {
+		return nil
+	}
+	if found.UUID == "" {
+		found.UUID = x.uuid(ctx, name) // an older qvm-ls does not tell
+	}
+	if found.UUID != known {
+		return errors.New("another qube may have its name now")
+	}
+	return nil
 }

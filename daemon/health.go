@@ -24,6 +24,7 @@ const (
 	HealthSettings = "settings"
 
 	healthBurn    = "burn-" // and the qube's name
+	healthEvents  = "events"
 	healthLoudest = "loudest"
 	healthMirror  = "mirror"
 	healthPause   = "pause"
@@ -38,6 +39,7 @@ var registered = map[string]struct {
 }{
 	HealthKey:      {audit.Warning, "A qube's key cannot be read"},
 	healthBurn:     {audit.Error, "A qube's used version-1 ids are lost"},
+	healthEvents:   {audit.Warning, "The qubes' power states are asked for, not followed"},
 	healthLoudest:  {audit.Warning, "A qube has filled the audit log"},
 	healthMirror:   {audit.Warning, "The log for people cannot be written"},
 	healthPause:    {audit.Error, "It is not known whether the daemon is paused"},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"qvmremote/daemon/paths"
+	"qvmremote/daemon/qubes"
 	"qvmremote/daemon/transport"
 	"qvmremote/daemon/transport/poll"
 )
@@ -28,6 +29,7 @@ type Options struct {
 type Times struct {
 	Transport transport.Times
 	Poll      poll.Times
+	Events    qubes.Times   // of the connection that tells of changes of power states
 	Wait      time.Duration // longest question for new names, at most a minute
 	Power     time.Duration // between looks at the power states while a qube is not connected
 	Quiet     time.Duration // a qube is left alone after a stream that had spoken ended
@@ -49,6 +51,7 @@ func DefaultTimes() Times {
 	return Times{
 		Transport: transport.DefaultTimes(),
 		Poll:      poll.DefaultTimes(),
+		Events:    qubes.DefaultTimes(),
 		Wait:      time.Minute,
 		Power:     15 * time.Second,
 		Quiet:     10 * time.Second,

@@ -39,5 +39,9 @@ func (r Root) Stop() string  { return r.at("run/qvm-remote/stop") }
 // Log is the mirror in the first implementation's line format.
 func (r Root) Log() string { return r.at("var/log/qubes/qvm-remote.log") }
 
+// Qubesd is the socket of Qubes OS's own daemon, which calls it
+// /var/run/qubesd.sock; /var/run is a link to /run.
+func (r Root) Qubesd() string { return r.at("run/qubesd.sock") }
+
 // Home is where commands start.
 func (r Root) Home() string { return r.at("root") }

@@ -1,11 +1,13 @@
 // Package qubes asks dom0's own tools which qubes there are, in which state,
 // and which uuid each has, and has them start one or shut it down. It also runs
-// those tools for others.
+// those tools for others. Where it can, it follows the events of qubesd, which
+// say when there is reason to ask again.
 //
 // It guarantees:
 //   - Each call ends: a deadline, the process group killed at it, bounded output.
 //   - An answer is complete and in the expected form, or it is an error.
-//   - A test never calls a real tool (see [Tool]).
+//   - A test never calls a real tool (see [Tool]), nor the real qubesd.
+//   - An event never says what a qube is, but that it may be called no more.
 package qubes
 
 import (
@@ -33,6 +35,7 @@ const (
 	Running State = "Running" // the only one in which a qube may be called
 	Halted  State = "Halted"
 	Paused  State = "Paused"
+	Halting State = "Halting"
 	Unknown State = "" // not Running, and no more is known
 )
 
@@ -181,22 +184,30 @@ func (t *Tools) UUID(ctx context.Context, vm string) (string, error) {
 // Where there is no qvm-ls, qvm-check tells only [Running] from [Unknown].
 // The error is [ErrNoQube] for a name that qvm-ls does not have.
 func (t *Tools) State(ctx context.Context, vm string, maxAge time.Duration) (State, error) {
+	q, err := t.Look(ctx, vm, maxAge)
+	return q.State, err
+}
+
+// Look is State with what else qvm-ls tells; where there is none only the name
+// and the state are known.
+func (t *Tools) Look(ctx context.Context, vm string, maxAge time.Duration) (Qube, error) {
 	if !queue.ValidQube(vm) {
-		return Unknown, fmt.Errorf("%s: %w", queue.Quote(vm, 40), ErrNoQube)
+		return Qube{}, fmt.Errorf("%s: %w", queue.Quote(vm, 40), ErrNoQube)
 	}
-	list, err := t.Snapshot(ctx, maxAge)
+	list, err := t.look(ctx, vm, maxAge)
 	if errors.Is(err, ErrNoTool) {
-		return t.check(ctx, vm)
+		state, err := t.check(ctx, vm)
+		return Qube{Name: vm, State: state}, err
 	}
 	if err != nil {
-		return Unknown, err
+		return Qube{}, err
 	}
 	for _, q := range list {
 		if q.Name == vm {
-			return q.State, nil
+			return q, nil
 		}
 	}
-	return Unknown, fmt.Errorf("%s: %w", vm, ErrNoQube)
+	return Qube{}, fmt.Errorf("%s: %w", vm, ErrNoQube)
 }
 
 // check asks qvm-check, which counts a paused qube as running; that is the

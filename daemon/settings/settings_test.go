@@ -188,8 +188,8 @@ func TestTheFirstThatSaysSomethingWins(t *testing.T) {
 
 func TestUnknownNamesAreWarnings(t *testing.T) {
 	t.Parallel()
-	src := file(t, "QVM_REMOTE_VMZ=work\nPATH=/tmp\nQVM_REMOTE_LEGACY=1\n")
-	src.Environ = []string{"QVM_REMOTE_CONCURENT=4", "QVM_REMOTE_LEGACY=1", "QVM_REMOTE_REAL=1", "QVM_REMOTE_BUS=unix:path=/bus", "OTHER=1"}
+	src := file(t, "QVM_REMOTE_VMZ=work\nPATH=/tmp\nQVM_REMOTE_LEGACI=1\n")
+	src.Environ = []string{"QVM_REMOTE_CONCURENT=4", "QVM_REMOTE_LEGACI=1", "QVM_REMOTE_REAL=1", "QVM_REMOTE_BUS=unix:path=/bus", "OTHER=1"}
 	s, warnings, err := src.Load()
 	must(t, err)
 	if !reflect.DeepEqual(s, Default()) {
@@ -199,8 +199,8 @@ func TestUnknownNamesAreWarnings(t *testing.T) {
 	for _, w := range warnings {
 		text = append(text, strings.TrimPrefix(w.String(), src.Path))
 	}
-	want := []string{":1: QVM_REMOTE_VMZ is no setting", ":2: PATH is no setting", ":3: QVM_REMOTE_LEGACY is no setting",
-		"environment: QVM_REMOTE_CONCURENT is no setting", "environment: QVM_REMOTE_LEGACY is no setting"}
+	want := []string{":1: QVM_REMOTE_VMZ is no setting", ":2: PATH is no setting", ":3: QVM_REMOTE_LEGACI is no setting",
+		"environment: QVM_REMOTE_CONCURENT is no setting", "environment: QVM_REMOTE_LEGACI is no setting"}
 	if !slices.Equal(text, want) {
 		t.Errorf("%q", text)
 	}

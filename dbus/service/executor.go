@@ -69,7 +69,9 @@ func (e *Executor) Ready(x *daemon.Executor) {
 // show lets the service, if there is one, answer for the executor.
 func (e *Executor) show() {
 	if s := e.s.Load(); s != nil {
-		s.executor.Store(e.x.Load())
+		x := e.x.Load()
+		s.executor.Store(x)
+		s.tools = x.Tools() // which follow the qubes; nothing was asked by the service's own yet
 		s.watchBoot()
 		s.begin()
 	}

@@ -3,6 +3,7 @@ package service
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -214,6 +215,13 @@ func (l *look) watch(ctx context.Context) {
 	if err != nil {
 		l.s.o.Log.Warn("changes of the settings will not be seen", "error", err)
 	}
+	changed := make(chan struct{}, 1)
+	l.s.tools.Changes(ctx, func(string) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
 	power := time.NewTicker(l.s.o.Times.Power)
 	defer power.Stop()
 	for {
@@ -232,12 +240,35 @@ func (l *look) watch(ctx context.Context) {
 				continue
 			}
 			l.reread()
+		case <-changed:
+			l.askForSubscribers()
 		case <-power.C:
-			if l.s.owned.Load() && l.s.clients.subscribed() {
-				l.askSoon() // once at a time, by Snapshot; keys and settings do not wait for it
-			}
+			l.askForSubscribers()
 		}
 	}
+}
+
+// askForSubscribers asks if anybody wants to know, once at a time, by Snapshot;
+// keys and settings do not wait for it.
+func (l *look) askForSubscribers() {
+	if l.s.owned.Load() && l.s.clients.subscribed() {
+		l.askSoon()
+	}
+}
+
+// follow follows the qubes for a manager; an executor does so itself.
+func (s *Service) follow() {
+	defer s.loops.Done()
+	s.tools.Follow(s.life, s.o.Times.Events, func(err error) {
+		switch {
+		case err == nil:
+			s.o.Log.Info("the qubes' power states are followed")
+		case errors.Is(err, qubes.ErrNoEvents):
+			s.o.Log.Info("the qubes' power states are asked for", "why", err)
+		default:
+			s.o.Log.Warn("the qubes' power states are asked for, not followed", "error", err)
+		}
+	})
 }
 
 // askSoon asks beside whoever wants it, for nobody in particular: dom0's tools

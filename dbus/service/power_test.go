@@ -2,10 +2,12 @@ package service
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	godbus "github.com/godbus/dbus/v5"
 
@@ -95,4 +97,47 @@ func TestPowerOneAtATime(t *testing.T) {
 	must(t, first.conn.Close())
 	tool(t, "qvm-start", "exit 0\n")
 	w.until("who left holds it up no more", func() bool { _, code := second.at(dbus.QubePath("work"), start); return code == "" })
+}
+
+// TestPowerIsFollowed: whoever is subscribed hears of a change when qubesd tells
+// of it, not when it is time to look.
+func TestPowerIsFollowed(t *testing.T) {
+	list := filepath.Join(t.TempDir(), "list")
+	is := func(state string) {
+		t.Helper()
+		must(t, os.WriteFile(list, []byte("dom0|Running|AdminVM|black|-\nwork|"+state+"|AppVM|red|-\n"), 0o600))
+	}
+	is("Halted")
+	tool(t, "qvm-ls", "cat "+list+"\n")
+	for _, executor := range []bool{false, true} {
+		w := newWorld(t)
+		w.o.Times.Power = time.Hour
+		must(t, os.WriteFile(w.root.Config(), []byte("QVM_REMOTE_VMS=work\n"), 0o600))
+		ln, err := net.Listen("unix", w.root.Qubesd())
+		must(t, err)
+		t.Cleanup(func() { _ = ln.Close() })
+		if executor {
+			tool(t, "qvm-run", "exit 1\n")
+			w.execute()
+		} else {
+			w.manage()
+		}
+		qubesd, err := ln.Accept()
+		must(t, err)
+		t.Cleanup(func() { _ = qubesd.Close() })
+		say := func(s string) { t.Helper(); _, err := qubesd.Write([]byte(s)); must(t, err) }
+		say("1\x00\x00connection-established\x00\x00")
+		c := w.client()
+		if _, code := c.call("Subscribe"); code != "" {
+			t.Fatal(code)
+		}
+		for _, state := range []string{"Paused", "Halted"} {
+			is(state)
+			say("1\x00work\x00domain-paused\x00\x00")
+			w.until(state+" is told", func() bool {
+				out, _ := c.at(dbus.QubePath("work"), dbus.Properties+".Get", dbus.QubeInterface, "PowerState")
+				return len(out) == 1 && out[0].(godbus.Variant).Value() == state
+			})
+		}
+	}
 }

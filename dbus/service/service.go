@@ -60,6 +60,7 @@ type Times struct {
 	Notice   time.Duration // a call is cancelled with its caller once it is older
 	Bus      time.Duration // the bus answers within it, or never
 	Retry    time.Duration // between tries to reach a bus that is not there
+	Events   qubes.Times   // of a manager's connection that tells of changes of power states
 }
 
 // DefaultTimes are those that the interface's documentation tells.
@@ -68,6 +69,7 @@ func DefaultTimes() Times {
 		Idle: 60 * time.Second, Power: 15 * time.Second, Gather: 100 * time.Millisecond, Search: 80 * time.Millisecond,
 		Call: 30 * time.Second, LongCall: 10 * time.Minute, Handover: 5 * time.Second, Key: 10 * time.Second, Stall: 30 * time.Second,
 		Notice: 500 * time.Millisecond, Bus: 10 * time.Second, Retry: 10 * time.Second,
+		Events: qubes.DefaultTimes(),
 	}
 }
 
@@ -159,6 +161,10 @@ func (s *Service) begin() {
 	s.readyOnce.Do(func() {
 		s.feed.prime(s.life)
 		s.objects.refresh(s.life)
+		if !s.executes {
+			s.loops.Add(1)
+			go s.follow()
+		}
 		s.loops.Add(3)
 		go s.objects.loop()
 		go s.feed.loop()

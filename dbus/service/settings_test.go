@@ -14,7 +14,11 @@ import (
 func TestSettingsInForce(t *testing.T) {
 	w := newWorld(t)
 	c := w.client()
-	write := func(text string) { t.Helper(); must(t, os.WriteFile(w.root.Config(), []byte(text), 0o600)) }
+	write := func(text string) { // at once: half of a file would be settings, too
+		t.Helper()
+		must(t, os.WriteFile(w.root.Config()+".new", []byte(text), 0o600))
+		must(t, os.Rename(w.root.Config()+".new", w.root.Config()))
+	}
 	check := func(code string, want map[string]string) {
 		t.Helper()
 		body, got := c.call("ListSettings")

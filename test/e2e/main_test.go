@@ -45,6 +45,7 @@ var canMount bool
 const (
 	roleVar  = "E2E_ROLE"  // daemon, the name of a lying agent, or mounted
 	clockVar = "E2E_CLOCK" // file with the seconds by which the daemon's clock is off
+	powerVar = "E2E_POWER" // the pause of the daemon between looks at power states
 )
 
 func TestMain(m *testing.M) {
@@ -131,6 +132,10 @@ func quickDaemon() int {
 	times.Poll.Power, times.Poll.Call = 200*time.Millisecond, 5*time.Second
 	times.Power, times.Quiet, times.Backoff, times.MaxPause = 200*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond, time.Second
 	times.NoAgent, times.Skip, times.Tidy = 2*time.Second, time.Millisecond, 10*time.Millisecond
+	times.Events.Answer, times.Events.Backoff, times.Events.MaxPause = 2*time.Second, 50*time.Millisecond, time.Second
+	if power, err := time.ParseDuration(os.Getenv(powerVar)); err == nil {
+		times.Power = power
+	}
 	times.Retry, times.MaxRetry = 50*time.Millisecond, 200*time.Millisecond
 	o := daemon.Options{Root: paths.Root(os.Args[2]), Environ: os.Environ(), Times: times, Path: os.Getenv("PATH"),
 		Now: shiftedClock(os.Getenv(clockVar)), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}

@@ -44,12 +44,18 @@ func (q *Qube) Set(k world.Knob, value string) { q.World.check(q.World.Set(q.Nam
 // SetUser changes the default account, and with it the home inside, from the
 // next start of the qube on.
 func (q *Qube) SetUser(name string) {
-	q.World.check(q.World.SetProperty(q.Name, "default_user", name))
+	q.World.check(qubesd.Set(q.World.World, q.Name, "default_user", name))
 }
 
 // SetLabel changes the colour.
 func (q *Qube) SetLabel(label string) {
-	q.World.check(q.World.SetProperty(q.Name, "label", label))
+	q.World.check(qubesd.Set(q.World.World, q.Name, "label", label))
+}
+
+// Event tells whoever follows the events of one about this qube, with pairs of
+// key and value, without anything having happened.
+func (q *Qube) Event(name string, pairs ...string) {
+	q.ask(qubesd.Request{Op: qubesd.OpEvent, Event: name, Of: pairs})
 }
 
 // UUID is the property by which two qubes of one name differ.

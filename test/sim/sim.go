@@ -54,6 +54,7 @@ const (
 	Share      = world.Share
 	Env        = world.Env
 	HomeSize   = world.HomeSize
+	Events     = world.Events
 )
 
 // TB is what sim needs of a testing.TB.
@@ -182,11 +183,16 @@ func (w *World) Qube(name string, state world.State) *Qube {
 	return q
 }
 
+// Add makes a halted qube, as [world.World.Add] does, and tells of it.
+func (w *World) Add(name, label, class string) error {
+	return qubesd.Add(w.World, name, label, class)
+}
+
 // Get returns the qube of that name, whether it exists or not.
 func (w *World) Get(name string) *Qube { return &Qube{World: w, Name: name} }
 
 // SetKnob turns a knob for the whole world; "" turns it back.
-func (w *World) SetKnob(k world.Knob, value string) { w.check(w.Set("", k, value)) }
+func (w *World) SetKnob(k world.Knob, value string) { w.check(qubesd.Turn(w.World, "", k, value)) }
 
 // Dom0Env is the environment for programs in this dom0: its tools come first
 // in PATH, HOME is dom0's.

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"syscall"
@@ -27,6 +28,8 @@ const (
 	OpUnpause = "unpause" // Paused to Running, else nothing
 	OpRemove  = "remove"
 	OpRenew   = "recreate" // same name and label, new uuid, empty home, halted
+	OpEvent   = "event"    // tells of one that something else has caused
+	OpObey    = "obey"     // the knob of the events was turned; for the world as a whole
 	OpClose   = "close"
 )
 
@@ -35,6 +38,8 @@ type Request struct {
 	Op    string
 	Qube  string      `json:",omitempty"`
 	State world.State `json:",omitempty"`
+	Event string      `json:",omitempty"`
+	Of    []string    `json:",omitempty"` // pairs of key and value
 }
 
 // Answer tells how it went.
@@ -71,6 +76,45 @@ func Ask(w world.World, r Request) error {
 		return errors.New(a.Error)
 	}
 	return nil
+}
+
+// Add makes a qube, as world.Add does, and whoever follows the events learns of
+// it.
+func Add(w world.World, name, label, class string) error {
+	if err := w.Add(name, label, class); err != nil {
+		return err
+	}
+	return tell(w, Request{Op: OpEvent, Event: eventAdd, Of: []string{"vm", name}})
+}
+
+// Set sets a property, as world.SetProperty does, and whoever follows the events
+// learns of it.
+func Set(w world.World, name, property, value string) error {
+	before, err := w.Property(name, property)
+	if err != nil {
+		return err
+	}
+	if err := w.SetProperty(name, property, value); err != nil {
+		return err
+	}
+	return tell(w, Request{Op: OpEvent, Qube: name, Event: "property-set:" + property, Of: []string{"name", property, "newvalue", value, "oldvalue", before}})
+}
+
+// Turn turns a knob, as world.Set does, and has it obeyed at once.
+func Turn(w world.World, qube string, k world.Knob, value string) error {
+	err := w.Set(qube, k, value)
+	if err == nil && k == world.Events {
+		err = tell(w, Request{Op: OpObey})
+	}
+	return err
+}
+
+// tell asks a power manager that runs; without one nobody listens.
+func tell(w world.World, r Request) error {
+	if _, err := os.Stat(w.Socket()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return Ask(w, r)
 }
 
 // Name is this program's first argument when it is the power manager.

@@ -20,6 +20,7 @@ import (
 type machine struct {
 	world.World
 	nursery *nursery
+	admin   *admin
 	name    string
 	mu      sync.Mutex
 
@@ -43,7 +44,7 @@ func (m *machine) become(state world.State) error {
 		if err := m.listen(); err != nil {
 			return err
 		}
-		return m.SetState(m.name, state)
+		return m.enter(state)
 	case world.Running, world.Paused, world.Halting:
 		if m.init == nil {
 			if err := m.boot(); err != nil {
@@ -53,9 +54,25 @@ func (m *machine) become(state world.State) error {
 		if err := m.freeze(state == world.Paused); err != nil {
 			return err
 		}
-		return m.SetState(m.name, state)
+		return m.enter(state)
 	}
 	return fmt.Errorf("unknown power state %q", state)
+}
+
+// enter records a state, and tells of the change.
+func (m *machine) enter(state world.State) error {
+	before, err := m.State(m.name)
+	if err == nil && state == world.Halted && before == world.Running {
+		m.admin.moved(m.name, before, world.Halting) // it still runs then
+		before = world.Halting
+	}
+	if err == nil {
+		err = m.SetState(m.name, state)
+	}
+	if err == nil {
+		m.admin.moved(m.name, before, state)
+	}
+	return err
 }
 
 func (m *machine) listen() (err error) {
@@ -73,14 +90,14 @@ func (m *machine) boot() error {
 	if err := m.listen(); err != nil {
 		return err
 	}
-	if err := m.SetState(m.name, world.Transient); err != nil {
+	if err := m.enter(world.Transient); err != nil {
 		return err
 	}
 	time.Sleep(m.Duration(m.name, world.StartDelay))
 	if err := m.spawn(); err != nil {
 		return errors.Join(err, m.halt(world.Crashed))
 	}
-	return errors.Join(m.CountBoot(m.name), m.SetIsolation(m.name, m.how), m.SetState(m.name, world.Running))
+	return errors.Join(m.CountBoot(m.name), m.SetIsolation(m.name, m.how), m.enter(world.Running))
 }
 
 // spawn starts the first process, as well isolated as knob and machine allow.
@@ -166,7 +183,7 @@ func (m *machine) watch(cmd *exec.Cmd, ended chan struct{}) {
 // halt ends everything in the qube. The state is changed first: who sees a
 // stream end also sees that the qube is down.
 func (m *machine) halt(state world.State) error {
-	if err := m.SetState(m.name, state); err != nil {
+	if err := m.enter(state); err != nil {
 		return err
 	}
 	if m.ln != nil {

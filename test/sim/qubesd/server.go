@@ -20,6 +20,7 @@ import (
 type server struct {
 	world.World
 	nursery  *nursery
+	admin    *admin
 	mu       sync.Mutex
 	machines map[string]*machine
 	closing  bool
@@ -55,12 +56,15 @@ func run(argv []string) error {
 	if err != nil {
 		return err
 	}
-	s := &server{World: w, nursery: born, machines: map[string]*machine{}}
+	s := &server{World: w, nursery: born, admin: newAdmin(w), machines: map[string]*machine{}}
 	if err := s.settle(); err != nil {
 		return err
 	}
 	ln, err := world.Listen(w.Socket())
 	if err != nil {
+		return err
+	}
+	if err := s.admin.obey(); err != nil {
 		return err
 	}
 	stop := make(chan os.Signal, 1)
@@ -77,6 +81,7 @@ func run(argv []string) error {
 		return err
 	}
 	<-stop
+	defer s.admin.close()
 	return errors.Join(s.closeAll(), os.Remove(w.Socket()))
 }
 
@@ -123,9 +128,14 @@ func (s *server) answer(c *net.UnixConn, stop chan<- os.Signal) {
 	}
 	var a Answer
 	var err error
-	if r.Op == OpClose {
+	switch r.Op {
+	case OpClose:
 		err = s.closeAll()
-	} else {
+	case OpObey:
+		err = s.admin.obey()
+	case OpEvent:
+		s.admin.tell(r.Qube, r.Event, r.Of...)
+	default:
 		err = s.operate(r)
 	}
 	if errors.Is(err, ErrNotHalted) {
@@ -148,7 +158,7 @@ func (s *server) machine(name string) (*machine, error) {
 	}
 	m, ok := s.machines[name]
 	if !ok {
-		m = &machine{World: s.World, nursery: s.nursery, name: name}
+		m = &machine{World: s.World, nursery: s.nursery, admin: s.admin, name: name}
 		s.machines[name] = m
 	}
 	s.mu.Unlock()
@@ -183,9 +193,14 @@ func (s *server) operate(r Request) error {
 	case OpState:
 		return m.become(r.State)
 	case OpRemove:
-		return errors.Join(m.halt(world.Halted), s.Drop(r.Qube))
+		err := errors.Join(m.halt(world.Halted), s.Drop(r.Qube))
+		s.admin.tell("", eventDelete, "vm", r.Qube)
+		return err
 	case OpRenew:
-		return m.renew()
+		err := m.renew()
+		s.admin.tell("", eventDelete, "vm", r.Qube)
+		s.admin.tell("", eventAdd, "vm", r.Qube)
+		return err
 	}
 	return fmt.Errorf("unknown operation %q", r.Op)
 }

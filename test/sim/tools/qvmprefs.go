@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"qvmremote/test/sim/qubesd"
 )
 
 // settable properties; uuid is write-once in Qubes and state is no property.
@@ -33,7 +35,7 @@ func qvmPrefs(p place, argv []string) int {
 	}
 	switch len(args) {
 	case 3:
-		if err := p.SetProperty(args[0], args[1], args[2]); err != nil {
+		if err := qubesd.Set(p.World, args[0], args[1], args[2]); err != nil {
 			return complain("qvm-prefs", err)
 		}
 		return 0

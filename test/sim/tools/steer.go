@@ -104,7 +104,7 @@ func createQube(w world.World, nameAndLabel string) (string, error) {
 	if !ok {
 		label = "red"
 	}
-	return name, w.Add(name, label, "AppVM")
+	return name, qubesd.Add(w, name, label, "AppVM")
 }
 
 var powerVerbs = map[string]qubesd.Request{
@@ -162,7 +162,7 @@ func steerWorld(w world.World, verb string, args []string) (int, error) {
 		if !ok {
 			qube, knob = "", args[0]
 		}
-		return 0, w.Set(qube, world.Knob(knob), args[1])
+		return 0, qubesd.Turn(w, qube, world.Knob(knob), args[1])
 	}
 	return 0, fmt.Errorf("unknown word %q; see qubes-sim help", verb)
 }

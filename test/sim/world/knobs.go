@@ -36,6 +36,7 @@ const (
 	Share      Knob = "share"       // host folders seen in qubes, one a line
 	Env        Knob = "env"         // NAME=VALUE lines for processes in qubes
 	HomeSize   Knob = "home-size"   // bytes of a disk of its own for the home, empty at each start
+	Events     Knob = "events"      // absent, refuse, garbage, stall or close, instead of events; for the whole world
 )
 
 var checks = map[Knob]func(string) error{
@@ -44,7 +45,8 @@ var checks = map[Knob]func(string) error{
 	Flood: oneOf("stdout", "stderr", "both"), Implement: oneOf("inherit", "copy"),
 	Isolation: oneOf("auto", "user", "mount", "plain"),
 	Hang:      oneOf("0", "1"), VMExec: oneOf("0", "1"), Race: oneOf("0", "1"), StartFail: oneOf("0", "1"),
-	Noise: anything, Share: anything, Env: anything,
+	Events: oneOf("absent", "refuse", "garbage", "stall", "close"),
+	Noise:  anything, Share: anything, Env: anything,
 }
 
 func anything(string) error { return nil }

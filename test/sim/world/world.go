@@ -68,6 +68,9 @@ func Create(dir, binary string) (World, error) {
 			return World{}, fmt.Errorf("make the world: %w", err)
 		}
 	}
+	if err := os.Symlink("../run", w.path("dom0", "var", "run")); err != nil {
+		return World{}, fmt.Errorf("make the world: %w", err)
+	}
 	if err := Link(binary, w.path("lib", Program)); err != nil {
 		return World{}, err
 	}
@@ -120,6 +123,9 @@ func (w World) Binary() string { return w.path("lib", Program) }
 
 // Socket is where the world's power manager listens.
 func (w World) Socket() string { return w.path("qubesd.sock") }
+
+// AdminSocket is where what stands for qubesd listens, in dom0.
+func (w World) AdminSocket() string { return w.path("dom0", "run", "qubesd.sock") }
 
 // QubePath is a path in the folder of the named qube.
 func (w World) QubePath(name string, elem ...string) string {
