@@ -8,7 +8,6 @@
 package e2e
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,9 +33,6 @@ import (
 // The programs under test, and this one: it also plays a daemon with short
 // waits and a clock that tests set, and agents that lie.
 var programs struct{ client, dom0, self string }
-
-// by is the transport of this run, as QVM_REMOTE_TRANSPORT has it.
-var by = cmp.Or(os.Getenv("E2E_TRANSPORT"), "stream")
 
 // canMount says that this process has a mount namespace of its own, in which
 // tests may mount small disks.
@@ -71,6 +67,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "end-to-end tests:", err)
 		os.Exit(1)
 	}
+	tellWhatCannot()
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)

@@ -30,7 +30,12 @@ valid() {
 }
 
 plain() { [ -f "$1" ] && [ ! -L "$1" ]; }
-size() { echo $(($(wc -c <"$1"))); }
+size() { stat -c %s "$1"; }
+
+# text FILE SIZE: what dom0 takes of a header, and one byte more.
+text() {
+	if [ "$2" -le 1024 ]; then base64 -w 0 "$1"; else head -c 1025 "$1" | base64 -w 0; fi
+}
 
 # put FOLDER NAME BASE64: the file is whole or not there. A link that somebody
 # put in its way is not followed.
@@ -116,7 +121,7 @@ finished() {
 		marker=denied other=exit text=$5
 	fi
 	have=
-	plain "$results/$1.auth" && have=$(base64 <"$results/$1.auth" | tr -d "\n")
+	plain "$results/$1.auth" && have=$(base64 -w 0 "$results/$1.auth")
 	if filed "$1" || { plain "$results/$1.$marker" && [ "$have" = "$3" ]; }; then
 		rm -f "$results/.$1.out.new" "$results/.$1.err.new"
 	else
@@ -186,7 +191,7 @@ looked() {
 		if ! plain "$f" || ! valid "${f##*/}"; then continue; fi
 		[ "$n" -lt 64 ] || break
 		n=$((n + 1))
-		say cancel "${f##*/}" "$(head -c 1025 "$f" | base64 | tr -d "\n")"
+		say cancel "${f##*/}" "$(text "$f" "$(size "$f")")"
 	done
 	n=0 room=2097152 tokens=
 	for f in "$pending"/*.auth; do
@@ -197,9 +202,12 @@ looked() {
 		case $known in *" $id "*) continue ;; esac
 		[ "$n" -lt 16 ] || break
 		n=$((n + 1))
-		length=-
-		plain "$pending/$id" && length=$(size "$pending/$id")
-		header=$(head -c 1025 "$f" | base64 | tr -d "\n")
+		script=
+		plain "$pending/$id" && script=$pending/$id
+		# shellcheck disable=SC2046,SC2086 # two numbers
+		set -- $(stat -c %s "$f" ${script:+"$script"})
+		length=${2:--}
+		header=$(text "$f" "${1:-0}")
 		say request "$id" "$length" "${header:--}"
 		if [ "$length" = - ]; then
 			continue
@@ -210,7 +218,7 @@ looked() {
 		if [ "$legacy" ] && [ ${#header} -le 88 ]; then
 			tokens="$tokens $id"
 		else
-			say body "$id" "$(head -c "$length" "$pending/$id" | base64 | tr -d "\n")"
+			say body "$id" "$(base64 -w 0 "$script")"
 		fi
 	done
 	[ ! "$legacy" ] || lookedAtOld
@@ -230,7 +238,7 @@ lookedAtOld() {
 	done
 	sleep 0.05
 	for id in $tokens; do
-		script=$(head -c 1048577 "$pending/$id" | base64 | tr -d "\n")
+		script=$(head -c 1048577 "$pending/$id" | base64 -w 0)
 		case "$sums " in
 		*" $id:$(printf "%s" "$script" | base64 -d | cksum | tr " " -) "*) say body "$id" "$script" ;;
 		esac
