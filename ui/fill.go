@@ -3,21 +3,27 @@
 package ui
 
 import (
+	"bytes"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 )
 
 // Fill loads a GtkBuilder file from the program's resources and stores its
 // objects in the exported fields of the struct that view points to. The object
 // of field StartButton has the id start_button; a tag `ui:"other"` names
-// another one, `ui:"-"` leaves the field alone. That an object is missing, or
-// is not of its field's type, is an error that names all such fields.
+// another one, `ui:"-"` leaves the field alone. That an object is missing, is
+// not of its field's type, or has an id which neither a field nor the file itself
+// uses, is an error that names all of these.
 //
 // A type that the bindings do not know, as those of libadwaita 1.2, fills a
 // field of the nearest type above it that they do.
@@ -32,6 +38,7 @@ func Fill(view any, resource string) error {
 	}
 	v = v.Elem()
 	var wrong []error
+	used := map[string]bool{}
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		id, tagged := field.Tag.Lookup("ui")
@@ -41,11 +48,47 @@ func Fill(view any, resource string) error {
 		if !tagged {
 			id = objectID(field.Name)
 		}
+		used[id] = true
 		if err := assign(v.Field(i), b.GetObject(id)); err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: %s: %w", resource, id, err))
 		}
 	}
+	ids, err := idle(resource, used)
+	if err != nil {
+		return fmt.Errorf("cannot read the view %s: %w", resource, err)
+	}
+	for _, id := range ids {
+		wrong = append(wrong, fmt.Errorf("%s: %s: nothing uses this object", resource, id))
+	}
 	return errors.Join(wrong...)
+}
+
+// idle are the ids of a file that nothing uses.
+func idle(resource string, used map[string]bool) ([]string, error) {
+	text, err := gio.ResourcesLookupData(resource, gio.ResourceLookupFlagsNone)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for d := xml.NewDecoder(bytes.NewReader(text.Data())); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return slices.DeleteFunc(ids, func(id string) bool { return used[id] }), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch t := token.(type) {
+		case xml.CharData: // the value of a property
+			used[string(t)] = true
+		case xml.StartElement:
+			for _, a := range t.Attr { // a response of a dialog has an id as well
+				if a.Name.Local == "id" && (t.Name.Local == "object" || t.Name.Local == "menu") {
+					ids = append(ids, a.Value)
+				}
+			}
+		}
+	}
 }
 
 func assign(field reflect.Value, object *glib.Object) error {

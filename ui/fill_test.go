@@ -18,7 +18,10 @@ func TestAViewFillsItsFields(t *testing.T) {
 	v := struct {
 		Entry  *gtk.Entry
 		Answer gtk.Widgetter `ui:"extra"`
-		Other  *gtk.Button   `ui:"-"`
+		Dialog gtk.Widgetter
+		Chip   gtk.Widgetter
+		Prompt gtk.Widgetter
+		Other  *gtk.Button `ui:"-"`
 		inner  *gtk.Box
 	}{}
 	if err := Fill(&v, question); err != nil {
@@ -34,11 +37,19 @@ func TestAViewFillsItsFields(t *testing.T) {
 func TestWhatAViewLacksIsNamed(t *testing.T) {
 	stage.Enter(t)
 	var missing struct {
-		Entry       *gtk.Entry
-		StartButton *gtk.Button
-		Other       *gtk.Box `ui:"the_other"`
+		Dialog, Extra, Chip, Prompt gtk.Widgetter
+		Entry                       *gtk.Entry
+		StartButton                 *gtk.Button
+		Other                       *gtk.Box `ui:"the_other"`
 	}
-	wrong := struct{ Entry *gtk.Button }{}
+	var wrong struct {
+		Dialog, Extra, Chip, Prompt gtk.Widgetter
+		Entry                       *gtk.Button
+	}
+	var few struct {
+		Dialog, Extra gtk.Widgetter
+		Entry         *gtk.Entry
+	}
 	for name, c := range map[string]struct {
 		view     any
 		resource string
@@ -46,8 +57,9 @@ func TestWhatAViewLacksIsNamed(t *testing.T) {
 	}{
 		"missing":    {&missing, question, []string{question + ": start_button: there is no such object", question + ": the_other: there is no such object"}},
 		"other type": {&wrong, question, []string{question + ": entry: is a *gtk.Entry, not a *gtk.Button"}},
+		"unused":     {&few, question, []string{question + ": chip: nothing uses this object", question + ": prompt: nothing uses this object"}},
 		"no view":    {&wrong, "/org/qvmremote/none.ui", []string{"cannot load the view /org/qvmremote/none.ui: "}},
-		"no pointer": {wrong, question, []string{"cannot fill a struct { Entry *gtk.Button } with the view " + question}},
+		"no pointer": {wrong, question, []string{"cannot fill a struct { "}},
 		"no struct":  {new(int), question, []string{"cannot fill a *int with the view " + question}},
 	} {
 		err := Fill(c.view, c.resource)

@@ -107,7 +107,7 @@ func Pieces(text string, escaped bool) []string {
 	}
 	var pieces []string
 	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+		line = strings.TrimSuffix(line, "\n") // a \r before it is a byte as any other
 		line = show(strings.ReplaceAll(line, "\t", "    "), 0)
 		for first := true; first || line != ""; first = false {
 			if len(pieces) == maxPieces {

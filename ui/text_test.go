@@ -173,7 +173,7 @@ func pieceText(t *rapid.T) string {
 func lines(text string, show func(string, int) string) []string {
 	var all []string
 	for l := range strings.Lines(text) {
-		all = append(all, show(strings.ReplaceAll(strings.TrimSuffix(strings.TrimSuffix(l, "\n"), "\r"), "\t", "    "), 0))
+		all = append(all, show(strings.ReplaceAll(strings.TrimSuffix(l, "\n"), "\t", "    "), 0))
 	}
 	return all
 }
@@ -218,6 +218,18 @@ func TestPiecesAreTheWholeText(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNoByteIsHidden: not even one that ends lines elsewhere.
+func TestNoByteIsHidden(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"a\r\nb\r": `a\x0d|b\x0d`, "\r\n": `\x0d`, "a\r\r\n": `a\x0d\x0d`} {
+		for _, escaped := range []bool{false, true} {
+			if got := strings.Join(Pieces(text, escaped), "|"); got != want {
+				t.Errorf("%q (%v) is shown as %s", text, escaped, got)
+			}
+		}
+	}
 }
 
 // TestThereIsAnEndToPieces: of text without end the beginning is shown, and that

@@ -59,23 +59,15 @@ type activity struct {
 	model   *timeline.Model
 	rows    *ui.Rows
 	bound   map[uintptr]*boundRow // by list item
-	lates   bool                  // some rows are late
+	settles int                   // frames for which rows are still looked after; 0: none
+	fills   int                   // rows that were filled since the last frame
+	height  int                   // of a row without a heading
 	small   bool
 	asks    bool   // a fetch is under way
 	problem string // why nothing can be shown
 	filters *filters
 	detail  *detailPane
 	export  *export
-}
-
-// boundRow is a row that is on the screen, or near.
-type boundRow struct {
-	item  *gtk.ListItem
-	row   *ui.TimelineRow
-	live  bool // between bind and unbind
-	late  bool // it is filled in one of the next frames
-	shown ui.Moment
-	named string
 }
 
 func newActivity(w *window) (page, error) {
@@ -116,7 +108,7 @@ func (a *activity) shown() {
 }
 
 func (a *activity) narrow(narrow bool) {
-	a.small = narrow
+	a.small, a.height = narrow, 0
 	for _, b := range a.bound {
 		b.row.Narrow(narrow)
 	}
@@ -281,6 +273,7 @@ func (a *activity) toTop() {
 
 func (a *activity) scrolled() {
 	a.Newest.SetVisible(a.Scroll.VAdjustment().Value() > 2000)
+	a.settle()
 	a.fetch()
 }
 

@@ -15,24 +15,39 @@ import (
 // escape is text where libadwaita takes markup.
 func escape(text string) string { return glib.MarkupEscapeText(text, -1) }
 
+// boundRow is a row that is on the screen, or near.
+type boundRow struct {
+	item   *gtk.ListItem
+	row    *ui.TimelineRow
+	live   bool // between bind and unbind
+	frames int  // since it was bound; from the second on its place is known
+	late   bool // it does not say yet what is in it
+	filled bool // it shows what it says
+	says   ui.Moment
+	named  string
+}
+
 // factory makes the rows: once each, and then only changes what they show.
 func (a *activity) factory() *gtk.SignalListItemFactory {
 	f := gtk.NewSignalListItemFactory()
 	a.scope.Bind(f, f.ConnectSetup(func(item *gtk.ListItem) {
 		b := &boundRow{item: item, row: ui.NewTimelineRow()}
 		b.row.Narrow(a.small)
+		if a.height == 0 {
+			_, a.height, _, _ = b.row.Measure(gtk.OrientationVertical, -1)
+		}
 		item.SetChild(b.row)
 		a.bound[item.Native()] = b
 	}))
 	a.scope.Bind(f, f.ConnectBind(func(item *gtk.ListItem) {
 		if b := a.bound[item.Native()]; b != nil {
-			b.live = true
+			b.live, b.frames = true, 0
 			a.showRow(b, a.inSight())
 		}
 	}))
 	a.scope.Bind(f, f.ConnectUnbind(func(item *gtk.ListItem) {
 		if b := a.bound[item.Native()]; b != nil {
-			b.live, b.late = false, false
+			b.live = false
 		}
 	}))
 	a.scope.Bind(f, f.ConnectTeardown(func(item *gtk.ListItem) { delete(a.bound, item.Native()) }))
@@ -49,80 +64,121 @@ func (a *activity) refreshRows() {
 	}
 }
 
-// nearby is how many rows beyond those in sight are filled with them.
-const nearby = 8
+const (
+	// nearby is how many rows beyond those in sight are filled with them; those
+	// further away than twice that are emptied.
+	nearby = 8
+	// lateAtOnce is up to how many rows a frame looks after those out of sight.
+	lateAtOnce = 12
+	// settling is how many frames after a change it takes until each row has the
+	// place that it keeps.
+	settling = 3
+)
 
-// showRow fills a row that can be seen, or soon, at once. GTK binds two hundred,
-// and laying all of them out takes longer than a frame may: others are blank
-// until [activity.showLate] comes to them.
+func (s span) wider(rows int) span { return span{s.first - rows, s.last + rows} }
+
+// showRow fills a row that can be seen at once. GTK binds two hundred.
+// To lay all of them out, or to make their style anew, which it does whenever
+// the pointer comes to another row, takes longer than a frame may: others are
+// empty, and say what is in them to a screen reader some frames later.
 func (a *activity) showRow(b *boundRow, seen span) {
+	a.settle()
 	position := int(b.item.Position())
-	if (span{seen.first - nearby, seen.last + nearby}).has(position) {
-		a.fillRow(b, position)
+	if seen.wider(1).has(position) {
+		a.fillRow(b, position, true)
 		return
 	}
 	m, known := a.momentAt(position)
-	if b.late = m != b.shown || !known && b.named != unknown; !b.late {
-		return
-	}
-	b.blank()
-	if !a.lates {
-		a.lates = true
-		a.List.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool {
-			a.lates = a.showLate()
-			return a.lates
-		})
+	if b.late = m != b.says || !known && b.named != unknown; b.late {
+		b.empty(a)
 	}
 }
 
-// lateAtOnce is how many rows are filled in one frame.
-const lateAtOnce = 16
+// settle looks after the rows for some frames.
+func (a *activity) settle() {
+	if a.settles == 0 {
+		a.List.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool {
+			if a.settles--; a.showLate() {
+				a.settles = settling
+			}
+			return a.settles > 0
+		})
+	}
+	a.settles = settling
+}
 
-// showLate fills some of the rows that were put off, those in sight in any case,
-// and reports whether there are more.
+// showLate fills the rows that came into sight, and some of those nearby, has
+// others say what is in them, and empties those that are far away. It reports
+// whether there are more.
 func (a *activity) showLate() (more bool) {
-	inSight := a.inSight()
-	some := 0
+	seen, height := a.inSight(), float64(a.Scroll.Height())
+	some := a.fills // since the frame before
+	defer func() { a.fills = 0 }()
 	for _, b := range a.bound {
-		if !b.late {
+		if !b.live {
 			continue
 		}
+		b.frames++
 		position := int(b.item.Position())
-		if !inSight.has(position) && some >= lateAtOnce {
+		inSight := seen.has(position) || b.inSight(a.Scroll, height)
+		fills := inSight || seen.wider(nearby).has(position)
+		switch {
+		case fills && (b.filled || b.says == ui.Moment{}) && !b.late, !fills && !b.late && !b.filled:
+		case !fills && !b.late:
+			if !seen.wider(2 * nearby).has(position) {
+				b.empty(a)
+			}
+		case !inSight && some >= lateAtOnce:
 			more = true
-			continue
+		default:
+			some++
+			a.fillRow(b, position, fills)
 		}
-		some++
-		a.fillRow(b, position)
 	}
 	return more
 }
 
-// fillRow leaves alone a row that shows it already: all that is on the screen is
-// looked at whenever something comes, and little of it has changed.
-func (a *activity) fillRow(b *boundRow, position int) {
+// inSight reports that a row can be seen, as far as it has its place: the scroll
+// bar knows it but for days with headings.
+func (b *boundRow) inSight(scroll *gtk.ScrolledWindow, height float64) bool {
+	if b.frames < 2 {
+		return false
+	}
+	_, y, ok := b.row.TranslateCoordinates(scroll, 0, 0)
+	return ok && y < height && y+float64(b.row.Height()) > 0
+}
+
+// fillRow says what is in a row, and shows it where it can be seen. What it says
+// and shows already is left alone: all rows are looked at whenever something
+// comes, and little of it has changed.
+func (a *activity) fillRow(b *boundRow, position int, show bool) {
 	b.late = false
 	m, known := a.momentAt(position)
 	switch {
 	case !known:
-		b.blank()
+		b.empty(a)
 		b.name(unknown)
-	case m != b.shown:
-		b.shown = m
+	case show && (!b.filled || m != b.says):
 		b.row.Set(m)
+		b.filled = true
+		a.fills++
+	}
+	if known && m != b.says {
 		b.name(m.Sentence())
 	}
+	b.says = m
 }
 
 // unknown is what a screen reader says of a row whose record is on its way.
 const unknown = "…"
 
-// blank shows nothing in a row whose record is on its way.
-func (b *boundRow) blank() {
-	if b.shown != (ui.Moment{}) {
-		b.shown = ui.Moment{}
-		b.row.Blank()
+// empty shows nothing in a row.
+func (b *boundRow) empty(a *activity) {
+	if h := b.row.Height(); b.filled && b.frames > 1 && h > 0 && !b.row.Heading() {
+		a.height = h
 	}
+	b.filled = false
+	b.row.Blank(a.height)
 }
 
 // name tells a screen reader what is in the row, which costs a message each time.

@@ -90,6 +90,7 @@ func newWindow(a *App) (*window, error) {
 	if err := ui.Fill(&w.windowView, "/org/qvmremote/Admin/ui/window.ui"); err != nil {
 		return nil, err
 	}
+	shadowLast(w.Leaflet)
 	w.desk = &desk{labels: map[string]string{}, over: w.top, toast: w.say}
 	w.desk.now = dbus.Snapshot{Availability: dbus.Connecting, Stale: true}
 	w.lasts = newLasts(w.desk, w.scope)

@@ -96,8 +96,11 @@ func (n *Node) kin(other ref) bool {
 
 // holds asks whether the node is above other now. What the pointer meets may be
 // newer than the tree that was read, or stand in none, as the presentational
-// parts of a row do.
+// parts of a row do. GTK 4.18 goes by places alone, and may say that the pointer
+// meets a page of a stack that is not the one shown, although it tells of nothing
+// in that page: such a page covers nothing.
 func (n *Node) holds(ctx context.Context, other ref) (bool, error) {
+	bare := n.surface().barePages()
 	for range maxTreeLevels {
 		var v dbus.Variant
 		err := n.d.object(other).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, accessible, "Parent").Store(&v)
@@ -107,11 +110,23 @@ func (n *Node) holds(ctx context.Context, other ref) (bool, error) {
 		if err != nil || other.Path == noPath || other.Path == rootPath {
 			return false, err
 		}
-		if other == n.ref {
+		if other == n.ref || bare[other] {
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// barePages are the pages below n that have nothing in them.
+func (n *Node) barePages() map[ref]bool {
+	bare := map[ref]bool{}
+	n.each(func(c *Node) bool {
+		if c.Role == "tab panel" && len(c.Children) == 0 {
+			bare[c.ref] = true
+		}
+		return true
+	})
+	return bare
 }
 
 // wheelLimit is how often the wheel is turned to bring something into sight.

@@ -54,8 +54,10 @@ func onScreen() int {
 	}
 	defer d.Close()
 	cmd := exec.Command(os.Args[0], os.Args[1:]...)
-	// GLib before 2.76 keeps what is freed in a cache of its own, which grows
-	// without anything being lost.
+	// GLib before 2.76 takes small blocks from pages of its own, of which it gives
+	// few back: what stays is the most that was in use at a time, such as what Go's
+	// collector had not come to. That has an end: of 800 dialogs, collected after
+	// each hundred, 13.0 MiB stayed after the first hundred and 13.5 after the last.
 	cmd.Env = append(d.Env(), living.Variable, "G_SLICE=always-malloc")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {

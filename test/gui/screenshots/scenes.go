@@ -18,6 +18,7 @@ type scene struct {
 	name, page string
 	act        func(*stage)
 	narrow     bool // there is such a thing only where the sidebar is folded
+	wide       bool // GTK makes the window, of its own width, which is more than a narrow one has
 	minor      bool // light and narrow will do
 }
 
@@ -38,12 +39,12 @@ var lively = []scene{
 	{name: "cancel", minor: true, page: "overview", act: func(s *stage) { s.press("button", "Cancel the command*"); s.find("dialog", "Cancel this command?") }},
 	{name: "sidebar", minor: true, page: "overview", narrow: true, act: func(s *stage) { s.press("button", "Back*"); s.find("list item", "Activity") }},
 	{name: "menu", page: "overview", act: openMenu},
-	{name: "about", page: "overview", act: func(s *stage) {
+	{name: "about", wide: true, page: "overview", act: func(s *stage) {
 		openMenu(s)
 		s.key("Down", "Down", "Down", "Down", "Down", "Down", "Return") // the last one
 		s.find("", "About Qubes Remote*")
 	}},
-	{name: "shortcuts", page: "overview", act: func(s *stage) { s.find("label", "Last events"); s.key("F1"); s.find("", "Keyboard shortcuts*") }},
+	{name: "shortcuts", wide: true, page: "overview", act: func(s *stage) { s.find("label", "Last events"); s.key("F1"); s.find("", "Keyboard shortcuts*") }},
 
 	{name: "qubes", page: "qubes", act: func(s *stage) { s.find("list item", "work*") }},
 	{name: "qube", page: "qubes", act: openQube},

@@ -30,7 +30,10 @@ func (l look) narrow() bool { return l.width < 600 }
 
 // shows says that a scene is taken in this look.
 func (l look) shows(sc scene) bool {
-	return (l.narrow() || !sc.narrow) && (l.narrow() || l == looks[0] || !sc.minor)
+	if l.narrow() {
+		return !sc.wide
+	}
+	return !sc.narrow && (l == looks[0] || !sc.minor)
 }
 
 // stage is one run of the program; what goes wrong in it ends it.
