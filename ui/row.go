@@ -74,7 +74,6 @@ type TimelineRow struct {
 	upper *gtk.Box
 	small bool
 	shown Moment
-	blank int // the height it has while it shows nothing, 0 while it shows something
 }
 
 // Moment is what a TimelineRow shows.
@@ -136,10 +135,6 @@ func (r *TimelineRow) Blank(height int) {
 	if height == 0 {
 		height = r.Height()
 	}
-	if height == r.blank {
-		return
-	}
-	r.blank = height
 	r.SetSizeRequest(-1, height)
 	r.card.SetVisible(false)
 	r.head.SetVisible(false)
@@ -152,7 +147,7 @@ func (r *TimelineRow) Heading() bool { return r.shown.Day != "" }
 // is.
 func (r *TimelineRow) Set(m Moment) {
 	was := r.shown
-	r.shown, r.blank = m, 0
+	r.shown = m
 	r.SetSizeRequest(-1, -1)
 	r.card.SetVisible(true)
 	r.head.SetVisible(m.Day != "")

@@ -60,7 +60,6 @@ type activity struct {
 	rows    *ui.Rows
 	bound   map[uintptr]*boundRow // by list item
 	settles int                   // frames for which rows are still looked after; 0: none
-	fills   int                   // rows that were filled since the last frame
 	height  int                   // of a row without a heading
 	small   bool
 	asks    bool   // a fetch is under way

@@ -68,8 +68,8 @@ const (
 	// nearby is how many rows beyond those in sight are filled with them; those
 	// further away than twice that are emptied.
 	nearby = 8
-	// lateAtOnce is up to how many rows a frame looks after those out of sight.
-	lateAtOnce = 12
+	// lateAtOnce is how many rows out of sight are looked after in one frame.
+	lateAtOnce = 16
 	// settling is how many frames after a change it takes until each row has the
 	// place that it keeps.
 	settling = 3
@@ -77,14 +77,14 @@ const (
 
 func (s span) wider(rows int) span { return span{s.first - rows, s.last + rows} }
 
-// showRow fills a row that can be seen at once. GTK binds two hundred.
+// showRow fills a row that can be seen, or soon, at once. GTK binds two hundred.
 // To lay all of them out, or to make their style anew, which it does whenever
 // the pointer comes to another row, takes longer than a frame may: others are
 // empty, and say what is in them to a screen reader some frames later.
 func (a *activity) showRow(b *boundRow, seen span) {
 	a.settle()
 	position := int(b.item.Position())
-	if seen.wider(1).has(position) {
+	if seen.wider(nearby).has(position) {
 		a.fillRow(b, position, true)
 		return
 	}
@@ -112,8 +112,7 @@ func (a *activity) settle() {
 // whether there are more.
 func (a *activity) showLate() (more bool) {
 	seen, height := a.inSight(), float64(a.Scroll.Height())
-	some := a.fills // since the frame before
-	defer func() { a.fills = 0 }()
+	some := 0
 	for _, b := range a.bound {
 		if !b.live {
 			continue
@@ -158,10 +157,9 @@ func (a *activity) fillRow(b *boundRow, position int, show bool) {
 	case !known:
 		b.empty(a)
 		b.name(unknown)
-	case show && (!b.filled || m != b.says):
+	case show:
 		b.row.Set(m)
 		b.filled = true
-		a.fills++
 	}
 	if known && m != b.says {
 		b.name(m.Sentence())
