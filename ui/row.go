@@ -64,7 +64,6 @@ func NewIconButton(icon, name string) *gtk.Button {
 type TimelineRow struct {
 	*gtk.Box
 	head  *gtk.Label
-	card  *gtk.Box // all but the head
 	time  *gtk.Label
 	icon  *gtk.Image
 	chip  *Chip
@@ -88,11 +87,11 @@ type Moment struct {
 // NewTimelineRow makes an empty one.
 func NewTimelineRow() *TimelineRow {
 	r := &TimelineRow{
-		Box: gtk.NewBox(gtk.OrientationVertical, 0), head: NewLabel("", "day"),
-		card: gtk.NewBox(gtk.OrientationVertical, 3), upper: gtk.NewBox(gtk.OrientationHorizontal, 12), lower: gtk.NewBox(gtk.OrientationHorizontal, 0),
+		Box: gtk.NewBox(gtk.OrientationVertical, 0), head: NewLabel("", "day"), upper: gtk.NewBox(gtk.OrientationHorizontal, 12), lower: gtk.NewBox(gtk.OrientationHorizontal, 0),
 		time: NewLabel("", "dim-label", "numeric"), icon: gtk.NewImage(), chip: NewChip(), text: NewLabel("", "timeline-text"), pill: NewPill(),
 	}
-	r.card.AddCSSClass("timeline-row")
+	card := gtk.NewBox(gtk.OrientationVertical, 3)
+	card.AddCSSClass("timeline-row")
 	r.head.SetVisible(false)
 	r.text.SetEllipsize(pango.EllipsizeEnd)
 	r.text.SetHExpand(true)
@@ -101,10 +100,10 @@ func NewTimelineRow() *TimelineRow {
 	for _, w := range []gtk.Widgetter{r.time, r.icon, r.chip, r.text, r.pill} {
 		r.upper.Append(w)
 	}
-	r.card.Append(r.upper)
-	r.card.Append(r.lower)
+	card.Append(r.upper)
+	card.Append(r.lower)
 	r.Append(r.head)
-	r.Append(r.card)
+	r.Append(card)
 	r.lower.SetVisible(false)
 	r.icon.SetVisible(false)
 	r.chip.SetVisible(false)
@@ -129,30 +128,19 @@ func (r *TimelineRow) Narrow(narrow bool) {
 	r.lower.SetVisible(narrow)
 }
 
-// Blank shows nothing, in the room of a line of that height, 0 for what it has
-// by now. Its widgets stay for the next Set, and cost nothing until then.
-func (r *TimelineRow) Blank(height int) {
-	if height == 0 {
-		height = r.Height()
-	}
-	r.SetSizeRequest(-1, height)
-	r.card.SetVisible(false)
-	r.head.SetVisible(false)
-}
-
-// Heading reports that there is a day's name above the line.
-func (r *TimelineRow) Heading() bool { return r.shown.Day != "" }
+// Blank shows nothing, in the room that it has: no other line moves, and what it
+// showed costs nothing where it is shown again.
+func (r *TimelineRow) Blank() { r.SetOpacity(0) }
 
 // Set shows m. What it shows already is left alone: in a long list most of it
 // is.
 func (r *TimelineRow) Set(m Moment) {
 	was := r.shown
 	r.shown = m
-	r.SetSizeRequest(-1, -1)
-	r.card.SetVisible(true)
-	r.head.SetVisible(m.Day != "")
+	r.SetOpacity(1)
 	if m.Day != was.Day {
 		r.head.SetText(m.Day)
+		r.head.SetVisible(m.Day != "")
 	}
 	if m.Time != was.Time {
 		r.time.SetText(m.Time)

@@ -59,14 +59,23 @@ type activity struct {
 	model   *timeline.Model
 	rows    *ui.Rows
 	bound   map[uintptr]*boundRow // by list item
-	settles int                   // frames for which rows are still looked after; 0: none
-	height  int                   // of a row without a heading
+	lates   bool                  // some rows are late
 	small   bool
 	asks    bool   // a fetch is under way
 	problem string // why nothing can be shown
 	filters *filters
 	detail  *detailPane
 	export  *export
+}
+
+// boundRow is a row that is on the screen, or near.
+type boundRow struct {
+	item  *gtk.ListItem
+	row   *ui.TimelineRow
+	live  bool // between bind and unbind
+	late  bool // it is filled in one of the next frames
+	shown ui.Moment
+	named string
 }
 
 func newActivity(w *window) (page, error) {
@@ -107,7 +116,7 @@ func (a *activity) shown() {
 }
 
 func (a *activity) narrow(narrow bool) {
-	a.small, a.height = narrow, 0
+	a.small = narrow
 	for _, b := range a.bound {
 		b.row.Narrow(narrow)
 	}
@@ -272,7 +281,6 @@ func (a *activity) toTop() {
 
 func (a *activity) scrolled() {
 	a.Newest.SetVisible(a.Scroll.VAdjustment().Value() > 2000)
-	a.settle()
 	a.fetch()
 }
 

@@ -15,39 +15,24 @@ import (
 // escape is text where libadwaita takes markup.
 func escape(text string) string { return glib.MarkupEscapeText(text, -1) }
 
-// boundRow is a row that is on the screen, or near.
-type boundRow struct {
-	item   *gtk.ListItem
-	row    *ui.TimelineRow
-	live   bool // between bind and unbind
-	frames int  // since it was bound; from the second on its place is known
-	late   bool // it does not say yet what is in it
-	filled bool // it shows what it says
-	says   ui.Moment
-	named  string
-}
-
 // factory makes the rows: once each, and then only changes what they show.
 func (a *activity) factory() *gtk.SignalListItemFactory {
 	f := gtk.NewSignalListItemFactory()
 	a.scope.Bind(f, f.ConnectSetup(func(item *gtk.ListItem) {
 		b := &boundRow{item: item, row: ui.NewTimelineRow()}
 		b.row.Narrow(a.small)
-		if a.height == 0 {
-			_, a.height, _, _ = b.row.Measure(gtk.OrientationVertical, -1)
-		}
 		item.SetChild(b.row)
 		a.bound[item.Native()] = b
 	}))
 	a.scope.Bind(f, f.ConnectBind(func(item *gtk.ListItem) {
 		if b := a.bound[item.Native()]; b != nil {
-			b.live, b.frames = true, 0
+			b.live = true
 			a.showRow(b, a.inSight())
 		}
 	}))
 	a.scope.Bind(f, f.ConnectUnbind(func(item *gtk.ListItem) {
 		if b := a.bound[item.Native()]; b != nil {
-			b.live = false
+			b.live, b.late = false, false
 		}
 	}))
 	a.scope.Bind(f, f.ConnectTeardown(func(item *gtk.ListItem) { delete(a.bound, item.Native()) }))
@@ -64,119 +49,80 @@ func (a *activity) refreshRows() {
 	}
 }
 
-const (
-	// nearby is how many rows beyond those in sight are filled with them; those
-	// further away than twice that are emptied.
-	nearby = 8
-	// lateAtOnce is how many rows out of sight are looked after in one frame.
-	lateAtOnce = 16
-	// settling is how many frames after a change it takes until each row has the
-	// place that it keeps.
-	settling = 3
-)
+// nearby is how many rows beyond those in sight are filled with them.
+const nearby = 8
 
-func (s span) wider(rows int) span { return span{s.first - rows, s.last + rows} }
-
-// showRow fills a row that can be seen, or soon, at once. GTK binds two hundred.
-// To lay all of them out, or to make their style anew, which it does whenever
-// the pointer comes to another row, takes longer than a frame may: others are
-// empty, and say what is in them to a screen reader some frames later.
+// showRow fills a row that can be seen, or soon, at once. GTK binds two hundred,
+// and laying all of them out takes longer than a frame may: others are blank
+// until [activity.showLate] comes to them.
 func (a *activity) showRow(b *boundRow, seen span) {
-	a.settle()
 	position := int(b.item.Position())
-	if seen.wider(nearby).has(position) {
-		a.fillRow(b, position, true)
+	if (span{seen.first - nearby, seen.last + nearby}).has(position) {
+		a.fillRow(b, position)
 		return
 	}
 	m, known := a.momentAt(position)
-	if b.late = m != b.says || !known && b.named != unknown; b.late {
-		b.empty(a)
+	if b.late = m != b.shown || !known && b.named != unknown; !b.late {
+		return
 	}
-}
-
-// settle looks after the rows for some frames.
-func (a *activity) settle() {
-	if a.settles == 0 {
+	b.blank()
+	if !a.lates {
+		a.lates = true
 		a.List.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool {
-			if a.settles--; a.showLate() {
-				a.settles = settling
-			}
-			return a.settles > 0
+			a.lates = a.showLate()
+			return a.lates
 		})
 	}
-	a.settles = settling
 }
 
-// showLate fills the rows that came into sight, and some of those nearby, has
-// others say what is in them, and empties those that are far away. It reports
-// whether there are more.
+// lateAtOnce is how many rows are filled in one frame.
+const lateAtOnce = 16
+
+// showLate fills some of the rows that were put off, those in sight in any case,
+// and reports whether there are more.
 func (a *activity) showLate() (more bool) {
-	seen, height := a.inSight(), float64(a.Scroll.Height())
+	inSight := a.inSight()
 	some := 0
 	for _, b := range a.bound {
-		if !b.live {
+		if !b.late {
 			continue
 		}
-		b.frames++
 		position := int(b.item.Position())
-		inSight := seen.has(position) || b.inSight(a.Scroll, height)
-		fills := inSight || seen.wider(nearby).has(position)
-		switch {
-		case fills && (b.filled || b.says == ui.Moment{}) && !b.late, !fills && !b.late && !b.filled:
-		case !fills && !b.late:
-			if !seen.wider(2 * nearby).has(position) {
-				b.empty(a)
-			}
-		case !inSight && some >= lateAtOnce:
+		if !inSight.has(position) && some >= lateAtOnce {
 			more = true
-		default:
-			some++
-			a.fillRow(b, position, fills)
+			continue
 		}
+		some++
+		a.fillRow(b, position)
 	}
 	return more
 }
 
-// inSight reports that a row can be seen, as far as it has its place: the scroll
-// bar knows it but for days with headings.
-func (b *boundRow) inSight(scroll *gtk.ScrolledWindow, height float64) bool {
-	if b.frames < 2 {
-		return false
-	}
-	_, y, ok := b.row.TranslateCoordinates(scroll, 0, 0)
-	return ok && y < height && y+float64(b.row.Height()) > 0
-}
-
-// fillRow says what is in a row, and shows it where it can be seen. What it says
-// and shows already is left alone: all rows are looked at whenever something
-// comes, and little of it has changed.
-func (a *activity) fillRow(b *boundRow, position int, show bool) {
+// fillRow leaves alone a row that shows it already: all that is on the screen is
+// looked at whenever something comes, and little of it has changed.
+func (a *activity) fillRow(b *boundRow, position int) {
 	b.late = false
 	m, known := a.momentAt(position)
 	switch {
 	case !known:
-		b.empty(a)
+		b.blank()
 		b.name(unknown)
-	case show:
+	case m != b.shown:
+		b.shown = m
 		b.row.Set(m)
-		b.filled = true
-	}
-	if known && m != b.says {
 		b.name(m.Sentence())
 	}
-	b.says = m
 }
 
 // unknown is what a screen reader says of a row whose record is on its way.
 const unknown = "…"
 
-// empty shows nothing in a row.
-func (b *boundRow) empty(a *activity) {
-	if h := b.row.Height(); b.filled && b.frames > 1 && h > 0 && !b.row.Heading() {
-		a.height = h
+// blank shows nothing in a row whose record is on its way.
+func (b *boundRow) blank() {
+	if b.shown != (ui.Moment{}) {
+		b.shown = ui.Moment{}
+		b.row.Blank()
 	}
-	b.filled = false
-	b.row.Blank(a.height)
 }
 
 // name tells a screen reader what is in the row, which costs a message each time.

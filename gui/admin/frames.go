@@ -122,7 +122,7 @@ func (a *activity) onScreen() (s sight) {
 		}
 		s.seen++
 		r, known := a.model.Row(position)
-		if !known || !b.filled {
+		if !known {
 			s.blank++
 		} else if position == 0 {
 			s.top = r.Seq
