@@ -28,7 +28,7 @@ CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test setup-gui setup-system build build-gui gotk4 resources demo demo-gui screenshots \
-	test test-core test-crash test-gui test-system model floor lint vuln docs bench bench-gui fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin clean
+	test test-core test-crash test-transports test-gui test-system model floor lint vuln docs bench bench-gui fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,11 +69,17 @@ demo-gui: setup-gui build build-gui ## show the desktop program on a simulated d
 screenshots: setup-test build build-gui ## render every page and dialog into build/screenshots, as root with GTK 4.18 too
 	$(GO) run ./test/gui/screenshots build/screenshots
 
-test: setup-test test-core test-gui ## set up and run every test
+test: setup-test test-core test-transports test-gui ## set up and run every test
 
 test-core: ## run every test that needs no GTK, then the crash tests
 	$(TEST) -race ./...
 	@$(MAKE) --no-print-directory test-crash
+
+# The end-to-end tests of test-core go by one long qvm-run. By polling they run
+# with the oldest Go, so that the floor need not run them once more.
+test-transports: ## run the end-to-end tests by qrexec-client and by polling
+	E2E_TRANSPORT=qrexec $(TEST) ./test/e2e
+	E2E_TRANSPORT=poll GOTOOLCHAIN=$(FLOOR) $(TEST) ./test/e2e
 
 test-gui: build gotk4 resources ## run the tests of the desktop program, on a screen of their own
 	CC=clang $(GO) vet $(GTK) $(GTK_DIRS)
@@ -96,7 +102,7 @@ model: ## check the model of the queue in docs/model with spin
 floor: ## vet and test with the oldest Go that must do, and check the coverage
 	GOTOOLCHAIN=$(FLOOR) $(GO) vet ./...
 	@GOTOOLCHAIN=$(FLOOR) GO=$(GO) .ci/cover 85 queue daemon dbus
-	GOTOOLCHAIN=$(FLOOR) $(TEST) ./test/...
+	GOTOOLCHAIN=$(FLOOR) $(TEST) $$($(GO) list ./test/... | grep -v '/test/e2e$$')
 
 lint: ## gofmt, vet, staticcheck, and shellcheck where it is installed
 	@GO=$(GO) STATICCHECK=$(STATICCHECK) GTK_DIRS='$(GTK_DIRS)' .ci/lint

@@ -78,14 +78,21 @@ func TestThousandsOfFiles(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "littered", "other")
 	q := h.of("littered")
-	const files = 2500
+	files := 2500
+	if by == "poll" { // in which a look refuses 16
+		files = 320
+	}
 	for i := range files {
 		must(t, os.WriteFile(q.layout.Header(fmt.Sprintf("00-rubbish-%d", i)), []byte("rubbish"), 0o600))
 	}
 	h.configure("QVM_REMOTE_VMS=littered other", "QVM_REMOTE_REFUSALS=7")
 	d := h.start()
 	h.of("other").works()
-	await(t, "the rubbish to be gone", func() bool { return countFiles(q.layout.PendingDir()) == 0 })
+	for last := files; last > 0; { // a look brings 16 by polling
+		left := last
+		await(t, "rubbish to go", func() bool { left = countFiles(q.layout.PendingDir()); return left < last })
+		last = left
+	}
 	q.works()
 	if peak := d.peak(); peak > most {
 		t.Errorf("the daemon needed %d MiB", peak>>20)
@@ -97,7 +104,7 @@ func TestThousandsOfFiles(t *testing.T) {
 			counted += r.Count
 		}
 	}
-	if single > 14 || int64(single)+counted != files { // a minute's end may fall into the test
+	if single > 14 || int64(single)+counted != int64(files) { // a minute's end may fall into the test
 		t.Errorf("%d records and %d counted, of %d", single, counted, files)
 	}
 	if !strings.Contains(h.log(), "count=") {
@@ -127,7 +134,7 @@ func TestTransportTroubles(t *testing.T) {
 			h.quick()
 			s := q.put(q.craft(count))
 			h.of("other").works()
-			await(t, "dom0 to try", func() bool { return h.Calls("qvm-run") >= 2 })
+			await(t, "dom0 to try", func() bool { return h.Calls(tool()) >= 2 })
 			knob("")
 			if r := q.answered(s.ID); r.code != 0 {
 				t.Errorf("after the trouble: %+v", r)

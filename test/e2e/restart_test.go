@@ -61,7 +61,7 @@ func TestPausedQubeIsLeftAlone(t *testing.T) {
 	q.SetState(sim.Paused)
 	d := h.quick()
 	await(t, "the daemon to see it", func() bool { return d.said.has("state=Paused") })
-	if n := h.Calls("qvm-run"); n != 0 {
+	if n := h.Calls(tool()); n != 0 {
 		t.Errorf("%d calls into a paused qube", n)
 	}
 	q.SetState(sim.Running)

@@ -13,6 +13,14 @@ import (
 // suite runs once with each.
 var by = cmp.Or(os.Getenv("E2E_TRANSPORT"), "stream")
 
+// tool is the program that dom0 calls qubes with, as the simulator counts it.
+func tool() string {
+	if by == "qrexec" {
+		return "qrexec-client"
+	}
+	return "qvm-run"
+}
+
 // cannot is what polling has no answer to, and why. All else must hold for each
 // transport; docs/protocol.md §7 says the same.
 var cannot = map[string]string{

@@ -20,7 +20,7 @@ type change struct {
 	hides  string     // the id, or the cancel, that is as good as gone
 	told   chan error // of who waits for it; nil for nobody
 	gone   bool       // nobody wants it any more
-	refuse bool       // when it is done, the id is not looked at for a while
+	refuse bool       // when it cannot be done, the id is not brought for a while
 }
 
 // encoded is base64 of b, "-" for nothing: a word of a line.
@@ -53,7 +53,7 @@ func (c *conn) State(ctx context.Context, id string, word queue.Word) error {
 // Deny returns at once; the next look brings the refusal.
 func (c *conn) Deny(ctx context.Context, d *queue.Deny) error {
 	return c.change(ctx, &change{
-		line: fmt.Sprintf("deny %s %s %s %s\n", d.ID, encoded(d.Auth), encoded(d.Denied), encoded([]byte(oneLine(d.Log)))),
+		line: fmt.Sprintf("deny %s %s %s %s\n", d.ID, encoded(d.Auth), encoded(d.Denied), oneLine(d.Log)),
 		key:  "deny " + d.ID, hides: d.ID, refuse: true,
 	})
 }
@@ -109,7 +109,7 @@ func (ch *change) tell(err error) {
 // acknowledged is that the qube has done what was to be done, or could not;
 // c.mu is held.
 func (c *conn) acknowledged(ch *change, done bool) {
-	if ch.refuse && len(c.skip) < maxHeld {
+	if ch.refuse && !done && len(c.skip) < maxHeld { // it would take a new one's place in each look
 		c.skip[ch.hides] = time.Now().Add(c.d.Times.Skip)
 	}
 	if !done {
@@ -182,8 +182,8 @@ func (c *conn) Finish(ctx context.Context, f *queue.Finish, out, errs io.ReaderA
 	} else {
 		more = io.MultiReader(base64Of(out, f.OutSize), base64Of(errs, f.ErrSize))
 	}
-	ch := &change{key: "finish " + f.ID, line: fmt.Sprintf("finish %s %s %s %s %s %s %d %d %d %d\n", f.ID, encoded(f.Meta), encoded(f.Auth),
-		encoded([]byte(f.Exit)), encoded(f.Denied), encoded([]byte(oneLine(f.Log))), f.OutSize, outLen, f.ErrSize, errLen)}
+	ch := &change{key: "finish " + f.ID, line: fmt.Sprintf("finish %s %s %s %s %s %d %d %d %d %s\n", f.ID, encoded(f.Meta), encoded(f.Auth),
+		encoded([]byte(f.Exit)), encoded(f.Denied), f.OutSize, outLen, f.ErrSize, errLen, oneLine(f.Log))}
 	limit := c.d.Times.Call
 	if outLen+errLen > 1<<20 {
 		limit = c.d.Times.Bulk

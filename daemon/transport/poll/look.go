@@ -79,11 +79,9 @@ func (c *conn) begin() []byte {
 			delete(c.skip, id)
 		}
 	}
-	n := 0
-	for _, id := range slices.Concat(keysOf(c.known), keysOf(c.skip)) {
-		if n++; n <= maxHeld {
-			fmt.Fprintf(&in, "known %s\n", id)
-		}
+	held := slices.Concat(keysOf(c.known), keysOf(c.skip))
+	for part := range slices.Chunk(held[:min(len(held), maxHeld)], 100) {
+		fmt.Fprintf(&in, "known %s\n", strings.Join(part, " "))
 	}
 	in.WriteString("look\nend\n")
 	return in.Bytes()

@@ -33,7 +33,7 @@ type Times struct {
 	Idle   time.Duration
 	Call   time.Duration // for a look; real qvm-run may hold the first data back for 10 s
 	Bulk   time.Duration // for a call that carries output, or a large part
-	Skip   time.Duration // a refused id is not brought again
+	Skip   time.Duration // a refused id that the qube could not remove is not brought again
 	Again  time.Duration // after a look that failed
 	Power  time.Duration // age of the power state on which a qube is called
 }

@@ -40,14 +40,22 @@ text() {
 # put FOLDER NAME BASE64: the file is whole or not there. A link that somebody
 # put in its way is not followed.
 put() {
-	[ ! -d "$1/$2" ] && rm -f "$1/.$2.new" && printf "%s" "$3" | base64 -d >"$1/.$2.new" && mv -f "$1/.$2.new" "$1/$2"
+	[ ! -d "$1/$2" ] && gone "$1/.$2.new" && printf "%s" "$3" | base64 -d >"$1/.$2.new" && mv -f "$1/.$2.new" "$1/$2"
+}
+
+# gone FILE...: each process costs its time, and most files are not there.
+gone() {
+	for f in "$@"; do
+		if [ -e "$f" ] || [ -L "$f" ]; then
+			rm -f "$@"
+			return
+		fi
+	done
 }
 
 # removed ID: the header first, for without one there is no request. A .cmd is
 # the version-1 client's own, and goes with a refusal only.
-removed() {
-	rm -f "$pending/$1.auth" && rm -f "$pending/$1" "$stdin/$1"
-}
+removed() { gone "$pending/$1.auth" "$pending/$1" "$stdin/$1"; }
 
 # filed ID MORE...: the history holds its answer.
 filed() {
@@ -75,13 +83,13 @@ answered() { [ -e "$results/$1.exit" ] || [ -e "$results/$1.denied" ] || filed "
 # publish ID META AUTH
 publish() {
 	{ [ "$2" = - ] || put "$results" "$1.meta" "$2"; } || return 1
-	if [ "$3" = - ]; then rm -f "$results/$1.auth"; else put "$results" "$1.auth" "$3"; fi
+	if [ "$3" = - ]; then gone "$results/$1.auth"; else put "$results" "$1.auth" "$3"; fi
 }
 
 log() {
-	[ "$1" = - ] && return 0
+	[ "$*" ] || return 0
 	[ -e "$root/audit.log" ] && { plain "$root/audit.log" || return 1; }
-	printf "%s\n" "$(printf "%s" "$1" | base64 -d)" >>"$root/audit.log"
+	printf "%s\n" "$*" >>"$root/audit.log"
 }
 
 # shown ID WORD: only the first word takes the request out of the queue; what is
@@ -96,13 +104,14 @@ shown() {
 	fi
 }
 
-# denied ID AUTH DENIED LOG: no denial hides an answer.
+# denied ID AUTH DENIED LOG...: no denial hides an answer.
 denied() {
-	rm -f "$pending/$1.cmd"
 	if holds "$1"; then
-		removed "$1"
+		removed "$1" && gone "$pending/$1.cmd"
 	else
-		removed "$1" && publish "$1" - "$2" && put "$results" "$1.denied" "$3" && log "$4"
+		removed "$1" && gone "$pending/$1.cmd" && publish "$1" - "$2" && put "$results" "$1.denied" "$3" || return 1
+		shift 3
+		log "$@"
 	fi
 }
 
@@ -112,11 +121,11 @@ brought() {
 		[ "$(size "$results/.$1.new")" -eq "$2" ]
 }
 
-# finished ID META AUTH EXIT DENIED LOG OUTSIZE OUTLENGTH ERRSIZE ERRLENGTH
+# finished ID META AUTH EXIT DENIED OUTSIZE OUTLENGTH ERRSIZE ERRLENGTH LOG...
 finished() {
 	marker=exit other=denied text=$4
 	if [ "$5" = - ]; then
-		brought "$1.out" "$7" "$8" && brought "$1.err" "$9" "${10}" || return 1
+		brought "$1.out" "$6" "$7" && brought "$1.err" "$8" "$9" || return 1
 	else
 		marker=denied other=exit text=$5
 	fi
@@ -128,10 +137,14 @@ finished() {
 		if [ "$5" = - ]; then
 			mv -f "$results/.$1.out.new" "$results/$1.out" && mv -f "$results/.$1.err.new" "$results/$1.err" || return 1
 		fi
-		rm -f "$results/$1.$other" && publish "$1" "$2" "$3" && put "$results" "$1.$marker" "$text" && log "$6" || return 1
+		gone "$results/$1.$other" && publish "$1" "$2" "$3" && put "$results" "$1.$marker" "$text" || return 1
+		id=$1 refused=$5
+		shift 9
+		log "$@"
+		set -- "$id" - - - "$refused"
 	fi
-	[ "$5" = - ] || rm -f "$pending/$1.cmd"
-	removed "$1" && rm -f "$running/$1" "$cancel/$1"
+	[ "$5" = - ] || gone "$pending/$1.cmd"
+	removed "$1" && gone "$running/$1" "$cancel/$1"
 }
 
 # cleaned FOLDER NAME
@@ -248,11 +261,13 @@ lookedAtOld() {
 printf "qvm-remote-poll/1\n"
 known=" " legacy=
 while read -r verb rest; do
-	# shellcheck disable=SC2086 # ids, words, numbers and base64
+	set -f
+	# shellcheck disable=SC2086 # ids, words, numbers, base64, and words of a log line
 	set -- $rest
+	set +f
 	case $verb in
 	end) break ;;
-	known) known="$known$1 " ;;
+	known) known="$known$* " ;;
 	legacy) legacy=yes ;;
 	state) if shown "$@"; then say ok state "$1"; else say no state "$1"; fi ;;
 	deny) if denied "$@"; then say ok deny "$1"; else say no deny "$1"; fi ;;

@@ -122,12 +122,16 @@ func TestRefusals(t *testing.T) {
 	for _, id := range []string{"a", "b", "answered"} {
 		q.request(id, "bad\n", "echo\n")
 	}
+	q.write(q.layout.Header("stuck"), "bad\n")
+	if err := os.Mkdir(q.layout.Body("stuck"), 0o700); err != nil { // what cannot be removed
+		t.Fatal(err)
+	}
 	q.write(q.layout.Result("answered", queue.Exit), "0")
 	q.write(q.layout.Cancel("c"), "bad\n")
 	c := q.dial()
 	q.names(c)
 	before := q.calls()
-	for _, id := range []string{"a", "b", "answered"} {
+	for _, id := range []string{"a", "b", "answered", "stuck"} {
 		if err := c.Deny(t.Context(), &queue.Deny{ID: id, Auth: []byte("signed " + id), Denied: []byte("bad-mac\nno\n"), Log: "denied"}); err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +146,7 @@ func TestRefusals(t *testing.T) {
 	q.has(q.layout.Result("b", queue.Auth), "signed b")
 	q.has(q.layout.AuditLog(), "denied\ndenied\n")
 	q.hasNot(q.layout.Header("a"), q.layout.Body("b"), q.layout.Cancel("c"), q.layout.Header("answered"), q.layout.Result("answered", queue.Denied))
-	q.request("a", "bad again\n", "echo\n")
+	q.write(q.layout.Header("stuck"), "bad again\n")
 	q.request("d", "header\n", "echo\n")
 	if ids, _ := q.names(c); ids != "d" {
 		t.Errorf("found %q, want the new name only", ids)
