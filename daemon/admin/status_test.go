@@ -137,7 +137,7 @@ func TestDoctorFinds(t *testing.T) {
 	l.must(err)
 	conf, err := os.ReadFile(l.Root.Config())
 	l.must(err)
-	l.must(os.WriteFile(l.Root.Config(), append(conf, "\nQVM_REMOTE_PIDS_MAX=100\nQVM_REMOTE_LEGACY=1\nQVM_REMOTE_OTHER=1\n"...), 0o644))
+	l.must(os.WriteFile(l.Root.Config(), append(conf, "\nQVM_REMOTE_PIDS_MAX=100\nQVM_REMOTE_LEGACI=1\nQVM_REMOTE_OTHER=1\n"...), 0o644))
 	l.must(os.WriteFile(filepath.Join(l.Root.Keys(), "byhand.key"), queue.GenerateKey().Reveal(), 0o600))
 	found := l.Doctor(ctx)
 	for _, want := range []Finding{
@@ -146,7 +146,7 @@ func TestDoctorFinds(t *testing.T) {
 		{Level: Warning, Text: "a key for " + gone + ", but no such qube"}, {Level: Warning, Text: bare + " is configured but has no key"},
 		{Level: Info, Text: "byhand has a key but is not configured"}, {Level: Info, Text: "placed by hand"},
 		{Level: Warning, Text: "only pretends"}, {Level: Warning, Text: "mirror: behind"}, {Level: Warning, Text: "limit of pids is set but not in force"},
-		{Level: Warning, Text: "QVM_REMOTE_LEGACY is no setting"}, {Level: Warning, Text: "QVM_REMOTE_OTHER is no setting"}, {Level: Good, Text: "the daemon runs"},
+		{Level: Warning, Text: "QVM_REMOTE_LEGACI is no setting"}, {Level: Warning, Text: "QVM_REMOTE_OTHER is no setting"}, {Level: Good, Text: "the daemon runs"},
 		{Level: Good, Text: "well is connected"}, {Level: Info, Text: "off is not running (Halted)"}, {Level: Info, Text: "held is paused"},
 		{Level: Info, Text: rotating + " is not running (Halted)"}, {Level: Warning, Text: "plain has no qvm-remote"}, {Level: Warning, Text: "lost is not connected: connection lost, since"},
 	} {

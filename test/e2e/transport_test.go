@@ -13,6 +13,13 @@ import (
 // suite runs once with each.
 var by = cmp.Or(os.Getenv("E2E_TRANSPORT"), "stream")
 
+// By polling, each delivery is some twenty processes.
+func init() {
+	if by == "poll" {
+		patience *= 3
+	}
+}
+
 // tool is the program that dom0 calls qubes with, as the simulator counts it.
 func tool() string {
 	if by == "qrexec" {
