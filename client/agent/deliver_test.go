@@ -16,7 +16,7 @@ func finish(id string) *queue.Finish {
 func TestFirstStateTakesTheRequestOutOfTheQueue(t *testing.T) {
 	t.Parallel()
 	p := start(t, waits())
-	files := []string{p.Body("a"), p.Header("a"), p.Body("a.cmd"), p.Stdin("a")}
+	files := []string{p.Body("a"), p.Header("a"), p.Stdin("a")}
 	for _, f := range files {
 		put(t, f, "x")
 	}
@@ -27,6 +27,23 @@ func TestFirstStateTakesTheRequestOutOfTheQueue(t *testing.T) {
 	p.do(queue.FrameState, &queue.SetState{ID: "a", Word: queue.WordRunning})
 	want(t, p.Running("a"), "running")
 	want(t, p.Header("a"), "a copy put back") // dom0 has to see it
+}
+
+// TestCopyOfAnOldClient: what a version-1 client keeps for its history goes with
+// a refusal only.
+func TestCopyOfAnOldClient(t *testing.T) {
+	t.Parallel()
+	p := start(t, waits())
+	for _, id := range []string{"ran", "denied", "refused"} {
+		put(t, p.Header(id), "x")
+		put(t, p.Body(id+".cmd"), "x")
+	}
+	p.do(queue.FrameState, &queue.SetState{ID: "ran", Word: queue.WordQueued})
+	p.do(queue.FrameFinish, &queue.Finish{ID: "ran", Exit: "0"})
+	want(t, p.Body("ran.cmd"), "x")
+	p.do(queue.FrameFinish, &queue.Finish{ID: "denied", Denied: []byte("no\n")})
+	p.do(queue.FrameDeny, &queue.Deny{ID: "refused", Denied: []byte("no\n")})
+	absent(t, p.Body("denied.cmd"), p.Body("refused.cmd"))
 }
 
 func TestFinishCutsAndDelivers(t *testing.T) {

@@ -25,7 +25,8 @@ type harness struct {
 	version string
 	root    string
 	dom0Env []string
-	flag    bool // authorize --legacy, and not QVM_REMOTE_LEGACY=1
+	mocks   string // folder of dom0's tools, where qvm-run's command runs, too
+	flag    bool   // authorize --legacy, and not QVM_REMOTE_LEGACY=1
 	key     string
 }
 
@@ -98,11 +99,11 @@ func newHarness(t *testing.T, client string, agent bool) *harness {
 	for _, dir := range []string{"var/log/qubes", "etc/qubes", "root", "run"} {
 		must(t, os.MkdirAll(filepath.Join(h.root, dir), 0o755))
 	}
-	mocks := mock(t)
+	h.mocks = mock(t)
 	if agent {
-		must(t, os.Symlink(client, filepath.Join(mocks, "qvm-remote")))
+		must(t, os.Symlink(client, filepath.Join(h.mocks, "qvm-remote")))
 	}
-	h.dom0Env = append(os.Environ(), "PATH="+mocks+":"+os.Getenv("PATH"), "HOME="+h.dir)
+	h.dom0Env = append(os.Environ(), "PATH="+h.mocks+":"+os.Getenv("PATH"), "HOME="+h.dir)
 	return h
 }
 
