@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"qvmremote/daemon/audit"
+	"qvmremote/daemon/burn"
 	"qvmremote/daemon/spool"
 	"qvmremote/queue"
 )
@@ -39,9 +40,16 @@ func (x *Executor) begin(r *request) {
 	x.status.touch()
 	go func() {
 		defer x.loops.Done()
-		if !r.burnID() {
+		err := r.burnID()
+		lost := errors.Is(err, burn.ErrLost) || errors.Is(err, burn.ErrFull)
+		switch {
+		case err != nil && !lost:
 			r.courier.stop()
 			x.ended(r, "")
+			return
+		case lost && r.ready == nil:
+			r.enter(CommandDelivering)
+			r.conclude(end{state: audit.Denied, denial: &queue.Denial{Reason: queue.BurnLost, Authentic: true}})
 			return
 		}
 		if r.ready != nil {
@@ -71,7 +79,9 @@ func (x *Executor) ended(r *request, state audit.State) {
 // state is interrupted, never run again; one with it is delivered.
 func (x *Executor) takeUp() error {
 	known := map[int64]bool{}
-	x.burnAgain()
+	if err := x.burnAgain(); err != nil {
+		return err
+	}
 	for _, open := range x.book.All() {
 		known[open.Claim.Number] = true
 		q := x.qubeOf(open.Claim.Qube)

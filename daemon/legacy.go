@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -22,9 +23,10 @@ const (
 	legacyStart   = 300 // seconds from the first sight of a token to the start
 	legacyTimeout = 300 // seconds it may run, where the settings allow as much
 
-	bareAfter   = 2 * time.Second // a script without a token is told of
-	legacyLook  = bareAfter       // longest question for names, to see those
-	settleAgain = 100 * time.Millisecond
+	bareAfter   = 2 * time.Second        // a script without a token is told of
+	legacyLook  = bareAfter              // longest question for names, to see those
+	settleAgain = 100 * time.Millisecond // first pause until a script is looked at again, doubling
+	settleMax   = 3 * time.Second
 )
 
 // legacy reports whether version 1 is allowed for the qube.
@@ -48,53 +50,74 @@ func (q *qube) signer(header []byte, held keys.Held) queue.Key {
 	return held.Current
 }
 
-// takeOld decides about a name whose header is a token.
-func (q *qube) takeOld(ctx context.Context, conn transport.Conn, id string, token []byte, held keys.Held) (useful bool, err error) {
+// takeOld decides about a name whose header is a token; denial is why nothing of
+// the qube is taken now, or nil.
+func (q *qube) takeOld(ctx context.Context, conn transport.Conn, id string, token []byte, held keys.Held, denial *queue.Denial) (useful bool, err error) {
 	key, err := tokenKey(id, token, held)
 	switch {
 	case errors.Is(err, queue.ErrLegacyShort):
 		q.bare.saw(id) // its client may be about to write the rest
 		return false, nil
+	case err != nil && denial == nil:
+		denial = &queue.Denial{Reason: queue.BadMAC}
+		fallthrough
 	case err != nil:
-		return false, q.refuse(ctx, conn, id, token, queue.Key{}, &queue.Denial{Reason: queue.BadMAC})
+		return false, q.refuse(ctx, conn, id, token, queue.Key{}, denial)
 	}
-	if adopted := q.x.adoptHeld(ctx, q.name, held); adopted != nil {
-		return false, nil // it stays where it is while dom0 cannot write
+	if err := q.x.adoptHeld(ctx, q.name, held); err != nil {
+		return false, q.leaveOld(id, err)
 	}
 	used, d := q.usedIDs(key.Fingerprint(), held)
 	switch {
 	case d != nil:
-	case used.Has(id):
-		d = &queue.Denial{Reason: queue.Replayed}
-	case used.Len() >= burn.Max:
-		d = &queue.Denial{Reason: queue.Limit, Detail: burn.ErrFull.Error()}
-	default:
-		if d = q.tooLoud(); d != nil && used.Add(id) != nil {
-			return false, nil // told that it did not run, it must not run later
-		}
-	}
-	if d != nil {
 		return false, q.refuse(ctx, conn, id, token, queue.Key{}, d)
+	case used.Has(id):
+		return false, q.refuse(ctx, conn, id, token, queue.Key{}, &queue.Denial{Reason: queue.Replayed})
+	case denial != nil:
+		return false, q.refuseOld(ctx, conn, id, token, used, denial)
+	case used.Len() >= burn.Max:
+		return false, q.refuse(ctx, conn, id, token, queue.Key{}, &queue.Denial{Reason: queue.Limit, Detail: burn.ErrFull.Error()})
 	}
-	return q.claimOld(ctx, conn, id, token, key, held)
-}
-
-func (q *qube) claimOld(ctx context.Context, conn transport.Conn, id string, token []byte, key queue.Key, held keys.Held) (useful bool, err error) {
-	now := q.x.now().Unix()
-	req := queue.Request{Kind: queue.KindScript, ID: id, Qube: q.name, Issued: now, Expires: now + legacyStart,
-		Timeout: min(legacyTimeout, q.x.settings().MaxTimeout)}
-	r, d, err := q.claimIt(ctx, id, token, req, key, held, nil)
+	if loud := q.tooLoud(); loud != nil {
+		return false, q.refuseOld(ctx, conn, id, token, used, loud)
+	}
+	r, d, err := q.claimOld(ctx, id, token, key, held)
 	switch {
 	case d != nil:
-		return false, q.refuse(ctx, conn, id, token, queue.Key{}, d)
-	case err != nil: // nothing was claimed or said: the next look tries again
-		if !errors.Is(err, errPaused) && !errors.Is(err, errClaimed) {
-			q.x.warn("cannot take a request", "qube", q.name, "id", id, "error", err)
-		}
+		return false, q.refuseOld(ctx, conn, id, token, used, d)
+	case errors.Is(err, errPaused), errors.Is(err, errClaimed):
 		return false, nil
+	case err != nil:
+		return false, q.leaveOld(id, err)
 	}
 	q.x.begin(r)
 	return true, nil
+}
+
+// refuseOld refuses a good token: told that it did not run, it must not run
+// later.
+func (q *qube) refuseOld(ctx context.Context, conn transport.Conn, id string, token []byte, used *burn.List, d *queue.Denial) error {
+	if err := used.AddRefused(id); err != nil {
+		return q.leaveOld(id, err)
+	}
+	return q.refuse(ctx, conn, id, token, queue.Key{}, d)
+}
+
+// leaveOld leaves a good token where it is, unanswered, while dom0 cannot write,
+// and does not look at it again at once.
+func (q *qube) leaveOld(id string, err error) error {
+	if q.told.again() {
+		q.x.warn("cannot take a request", "qube", q.name, "id", id, "error", err)
+	}
+	q.skipFor(id)
+	return nil
+}
+
+func (q *qube) claimOld(ctx context.Context, id string, token []byte, key queue.Key, held keys.Held) (*request, *queue.Denial, error) {
+	now := q.x.now().Unix()
+	req := queue.Request{Kind: queue.KindScript, ID: id, Qube: q.name, Issued: now, Expires: now + legacyStart,
+		Timeout: min(legacyTimeout, q.x.settings().MaxTimeout)}
+	return q.claimIt(ctx, id, token, req, key, held, nil)
 }
 
 // tokenKey is the key that a token was made with.
@@ -116,16 +139,16 @@ func (q *qube) usedIDs(fingerprint string, held keys.Held) (*burn.List, *queue.D
 		return l, nil
 	}
 	dir, atLeast := q.x.o.Root.Legacy(), q.x.book.Legacy(q.name, fingerprint)
-	if fingerprint == held.Current.Fingerprint() {
-		atLeast = max(atLeast, held.Meta.Count)
-	}
 	var err error
-	if atLeast == 0 && !held.Meta.Legacy {
+	if atLeast == 0 && !held.Meta.Legacy && held.Meta.Used != burn.Name(fingerprint) {
 		err = burn.Create(dir, q.name, fingerprint)
 	}
 	var l *burn.List
 	if err == nil {
 		l, err = burn.Open(dir, q.name, fingerprint, atLeast)
+	}
+	if err == nil {
+		err = q.noteUsed(fingerprint)
 	}
 	q.x.complain(healthBurn+q.name, "cannot take version-1 requests of "+q.name, err)
 	if errors.Is(err, burn.ErrLost) {
@@ -138,57 +161,51 @@ func (q *qube) usedIDs(fingerprint string, held keys.Held) (*burn.List, *queue.D
 	return l, nil
 }
 
-// burnID takes the id of a claimed version-1 request off those that can be used.
-// It reports false when that is not on the disk: then nothing may be run, and
-// nothing said.
-func (r *request) burnID() bool {
-	if r.claim.Version != 1 || r.burnt {
-		return true
+// noteUsed writes down beside the key that it has a list: should the audit log
+// and the list be gone together, the key still tells.
+func (q *qube) noteUsed(fingerprint string) error {
+	unlock, err := q.x.keys.Lock(q.x.accepting)
+	if err != nil {
+		return err
 	}
-	q := r.q
-	err := q.x.persist(q.x.lasting, "keep a used version-1 id", func() error {
-		q.mu.Lock()
-		l := q.used[r.claim.Key]
-		q.mu.Unlock()
-		if l == nil {
-			return burn.ErrLost
-		}
-		return l.Add(r.claim.ID)
-	})
-	if err == nil {
-		r.countBurnt()
+	defer unlock()
+	held, err := q.x.keys.Get(q.name)
+	if err != nil || held.Current.Fingerprint() != fingerprint || held.Meta.Used == burn.Name(fingerprint) {
+		return err
 	}
-	return err == nil
+	held.Meta.Used = burn.Name(fingerprint)
+	return q.x.keys.PutMeta(q.name, held.Meta)
 }
 
-// countBurnt writes down beside the key that there is a list, and about how long
-// it is: should the audit log and the list be gone together, the key still tells.
-// At each doubling is often enough for that.
-func (r *request) countBurnt() {
+// burnID takes the id of a claimed version-1 request off those that can be used.
+// An error other than a lost or full list says that it is not on the disk: then
+// nothing may be run, and nothing said.
+func (r *request) burnID() error {
+	if r.claim.Version != 1 || r.burnt {
+		return nil
+	}
 	q := r.q
 	q.mu.Lock()
-	n := q.used[r.claim.Key].Len()
+	l := q.used[r.claim.Key]
 	q.mu.Unlock()
-	if n&(n-1) != 0 {
-		return
+	if l == nil {
+		return burn.ErrLost
 	}
-	unlock, err := q.x.keys.Lock(q.x.lasting)
-	if err == nil {
-		defer unlock()
-		var held keys.Held
-		held, err = q.x.keys.Get(q.name)
-		if err == nil && held.HasMeta && held.Current.Fingerprint() == r.claim.Key && held.Meta.Count < n {
-			held.Meta.Count = n
-			err = q.x.keys.PutMeta(q.name, held.Meta)
+	var last error
+	err := q.x.persist(q.x.lasting, "keep a used version-1 id", func() error {
+		last = l.Add(r.claim.ID)
+		if errors.Is(last, burn.ErrLost) || errors.Is(last, burn.ErrFull) {
+			return nil // trying again does not help
 		}
-	}
-	if err != nil && !errors.Is(err, keys.ErrNoKey) {
-		q.x.warn("cannot count the used version-1 ids beside the key", "qube", q.name, "error", err)
-	}
+		return last
+	})
+	return errors.Join(err, last)
 }
 
-// burnAgain takes the ids of claims that a crash may have left unburnt.
-func (x *Executor) burnAgain() {
+// burnAgain takes the ids of claims that a crash may have left unburnt. Where
+// that cannot be, but the list is there, the daemon must not go on: it would
+// answer a request whose token is still good.
+func (x *Executor) burnAgain() error {
 	for _, open := range x.book.All() {
 		c := open.Claim
 		if c.Version != 1 {
@@ -198,35 +215,54 @@ func (x *Executor) burnAgain() {
 		if err == nil {
 			err = l.Add(c.ID)
 		}
-		if err != nil { // the list is too short then, and its qube is refused
+		if errors.Is(err, burn.ErrLost) { // it is found too short, and its qube refused
 			x.warn("cannot keep a used version-1 id", "qube", c.Qube, "id", c.ID, "error", err)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("cannot keep the used version-1 id %s of %s: %w", c.ID, c.Qube, err)
 		}
 	}
+	return nil
 }
 
 // fetchOld brings a version-1 script into the spool once it is settled. One that
 // is not there yet is awaited until the request expires.
 func (r *request) fetchOld(ctx context.Context) error {
-	for {
-		var script []byte
-		err := r.q.withConn(ctx, r.claim.UUID, func(c transport.Conn) (err error) {
-			script, err = c.Settled(ctx, r.header.ID, r.q.x.settings().MaxScript)
-			return err
-		})
+	for pause := settleAgain; ; pause = min(2*pause, settleMax) {
+		err := r.settleOld(ctx)
 		switch {
 		case errors.Is(err, transport.ErrUnsettled):
-			if !sleep(ctx, settleAgain, nil) {
+			if !sleep(ctx, pause, nil) {
 				return context.Cause(ctx)
 			}
 			continue
 		case errors.Is(err, queue.ErrTooLarge):
 			return &queue.Denial{Reason: queue.Limit, Detail: "the script is too large", Authentic: true}
-		case err != nil:
-			return err
 		}
-		return r.entry.Script(queue.SumOf(script), func(w io.Writer) error {
-			_, err := w.Write(script)
-			return err
-		})
+		return err
 	}
+}
+
+// settleOld tries once. One script of a qube is in memory at a time, however many
+// of its requests wait.
+func (r *request) settleOld(ctx context.Context) error {
+	select {
+	case r.q.settling <- struct{}{}:
+		defer func() { <-r.q.settling }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	var script []byte
+	err := r.q.withConn(ctx, r.claim.UUID, func(c transport.Conn) (err error) {
+		script, err = c.Settled(ctx, r.header.ID, r.q.x.settings().MaxScript)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.entry.Script(queue.SumOf(script), func(w io.Writer) error {
+		_, err := w.Write(script)
+		return err
+	})
 }

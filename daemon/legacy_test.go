@@ -1,12 +1,16 @@
 package daemon
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"qvmremote/daemon/audit"
+	"qvmremote/daemon/burn"
+	"qvmremote/daemon/keys"
 	"qvmremote/queue"
 )
 
@@ -307,4 +311,77 @@ func recordsText(records []audit.Record) string {
 		text += r.Detail + "\n"
 	}
 	return text
+}
+
+// TestRefusedTokensAreUsedUp: told that it did not run, it must not run later.
+func TestRefusedTokensAreUsedUp(t *testing.T) {
+	t.Parallel()
+	q, w := oldWorld(t)
+	stop := w.start()
+	q.submitOld("a", "true\n")
+	q.oldResult("a")
+	must(t, errors.Join(stop(), os.RemoveAll(w.o.Root.Audit())))
+	stop = w.start() // with floors in the future
+	q.submitOld("n", "touch "+w.marker("n")+"\n")
+	q.refusedAs("n", queue.Stale)
+	must(t, stop())
+	w.o.Now = func() time.Time { return time.Now().Add(10 * time.Minute) }
+	w.start()
+	q.change(func() { delete(q.denies, "n") })
+	q.submitOld("n", "touch "+w.marker("n")+"\n")
+	q.refusedAs("n", queue.Replayed)
+	w.hasNot("n")
+}
+
+// TestListThatWasAwayAtTheStart: what could not be burnt again then is missed
+// when the list is back, also beside ids that were burnt without a claim.
+func TestListThatWasAwayAtTheStart(t *testing.T) {
+	t.Parallel()
+	q, w := oldWorld(t)
+	stop := w.start()
+	q.submitOld("a", "true\n")
+	q.oldResult("a")
+	w.eventually("its end", func() bool { return w.count(audit.Delivered, "a") == 1 })
+	must(t, stop())
+	l, err := burn.Open(w.o.Root.Legacy(), q.name, q.key.Fingerprint(), 0)
+	must(t, err)
+	must(t, l.AddRefused("loud"))
+	p := w.past()
+	claim := p.claimed(q, "x", 7, []byte("token"), true)
+	claim.ID, claim.Number, claim.Version = "b", 8, 1
+	p.add(claim)
+	_, err = p.s.Create(8, q.name, 100, q.key.Fingerprint(), q.key.ResultKey())
+	must(t, errors.Join(err, p.log.Close(), os.Rename(w.burnFile(q), w.burnFile(q)+".away")))
+	stop = w.start()
+	q.oldResult("b")
+	w.eventually("its end", func() bool { return w.count(audit.Delivered, "b") == 1 })
+	must(t, errors.Join(stop(), os.Rename(w.burnFile(q)+".away", w.burnFile(q))))
+	w.start()
+	q.submitOld("c", "touch "+w.marker("c")+"\n")
+	q.refusedAs("c", queue.BurnLost)
+	w.hasNot("c")
+}
+
+// TestNewKeyBeginsANewList: also across a restart.
+func TestNewKeyBeginsANewList(t *testing.T) {
+	t.Parallel()
+	q, w := oldWorld(t)
+	stop := w.start()
+	for _, id := range []string{"a", "b"} {
+		q.submitOld(id, "true\n")
+		q.oldResult(id)
+	}
+	store, err := keys.Open(w.o.Root.Keys())
+	must(t, err)
+	next := queue.GenerateKey()
+	p := w.past()
+	p.add(audit.Record{Event: audit.Rotating, Qube: q.name, Key: next.Fingerprint(), Floor: time.Now().Unix() - 60})
+	must(t, errors.Join(p.log.Close(), store.PutNext(q.name, next)))
+	q.key = next
+	q.submitOld("c", "true\n")
+	q.oldResult("c")
+	must(t, stop())
+	w.start()
+	q.submitOld("d", "true\n")
+	q.oldResult("d")
 }

@@ -90,6 +90,19 @@ func (x *Executor) seeThrough(ctx context.Context, q *qube, conn transport.Conn)
 func (x *Executor) drain(ctx context.Context, q *qube, conn transport.Conn) error {
 	patience := time.NewTimer(x.o.Times.MaxRetry)
 	defer patience.Stop()
+	if !conn.Live() { // words, and version-1 scripts, come with looks
+		looking, stop := context.WithCancel(ctx)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for looking.Err() == nil {
+				if _, err := conn.Wait(looking, 0, 0); err != nil {
+					return
+				}
+			}
+		}()
+		defer func() { stop(); <-done }()
+	}
 	for q.open() > 0 {
 		select {
 		case <-conn.Done():

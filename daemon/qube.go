@@ -38,7 +38,8 @@ type qube struct {
 	unsure bool // the loop's own: a name of the last answer may be on its way out, so it is asked for once more
 	idle   int  // the loop's own: names that this look asked about for nothing
 
-	bare bare // scripts without a token
+	bare     bare          // scripts without a token
+	settling chan struct{} // has room for one version-1 script that is being read
 
 	mu       sync.Mutex
 	used     map[string]*burn.List  // version-1 ids used up, by the key's fingerprint
@@ -56,7 +57,7 @@ type qube struct {
 func newQube(x *Executor, name string) *qube {
 	return &qube{
 		x: x, name: name, kick: make(chan struct{}, 1), settled: make(chan struct{}, 1), changed: make(chan struct{}),
-		active: map[string]*request{}, answered: map[string]int64{}, skip: map[string]time.Time{}, burnt: map[queue.Digest]int64{}, used: map[string]*burn.List{},
+		active: map[string]*request{}, answered: map[string]int64{}, skip: map[string]time.Time{}, burnt: map[queue.Digest]int64{}, used: map[string]*burn.List{}, settling: make(chan struct{}, 1),
 		state: StateNew, since: x.now(),
 	}
 }
@@ -100,9 +101,7 @@ func (q *qube) loop(ctx context.Context) {
 				return
 			}
 		case errors.Is(err, transport.ErrNoAgent):
-			q.note(StateNoAgent, err)
-			q.awaitAgent(ctx)
-			continue
+			q.note(StateNoAgent, err) // nor a shell
 		default:
 			q.note(stateRefused, err)
 		}
@@ -185,24 +184,6 @@ func (q *qube) awaitRunning(ctx context.Context) bool {
 }
 
 const running = "Running"
-
-// awaitAgent waits until it makes sense to look for our client again: after a
-// restart of the qube, a kick, or a long while.
-func (q *qube) awaitAgent(ctx context.Context) {
-	t := q.x.o.Times
-	for until := time.Now().Add(t.NoAgent); time.Now().Before(until); {
-		select {
-		case <-ctx.Done():
-			return
-		case <-q.kick:
-			return
-		case <-time.After(t.Power):
-		}
-		if state, err := q.x.power(ctx, q.name, t.Power/2); err == nil && state != running {
-			return
-		}
-	}
-}
 
 // currentUUID is the uuid of the qube behind the connection, "" if dom0's tools
 // do not tell it.

@@ -129,10 +129,8 @@ func (q *qube) take(ctx context.Context, conn transport.Conn, id string, look in
 		return false, q.refuse(ctx, conn, id, nil, held.Current, &queue.Denial{Reason: queue.Malformed})
 	case err != nil:
 		return false, err
-	case denial == nil && q.legacy(held) && isToken(header):
-		return q.takeOld(ctx, conn, id, header, held)
-	case denial != nil && q.legacy(held) && isToken(header):
-		return false, q.refuse(ctx, conn, id, header, queue.Key{}, denial)
+	case q.legacy(held) && isToken(header):
+		return q.takeOld(ctx, conn, id, header, held, denial)
 	case denial != nil:
 		if req, _, d := (queue.Check{}).Request(header, held.Current, held.Next); d == nil || d.Authentic {
 			q.burn(header, req.Issued)
@@ -315,6 +313,9 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 	need := int64(len(header))
 	if d == nil {
 		need += req.Body.Size + req.Stdin.Size
+		if isToken(header) {
+			need += x.settings().MaxScript // it does not say
+		}
 	}
 	number := x.number.Add(1)
 	entry, err := x.spool.Create(number, q.name, need, key.Fingerprint(), key.ResultKey())

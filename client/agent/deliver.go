@@ -108,6 +108,9 @@ func (a *agent) finish(m *queue.Finish) error {
 func (a *agent) delivered(id, marker string, auth []byte) bool {
 	if exists(a.layout.Result(id, marker)) {
 		b, err := queue.ReadSmall(a.layout.Result(id, queue.Auth), queue.MaxHeader)
+		if errors.Is(err, fs.ErrNotExist) { // an answer of version 1 has none
+			err = nil
+		}
 		if err == nil && bytes.Equal(b, auth) {
 			return true
 		}

@@ -51,9 +51,6 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 		return c, queue.ErrKey
 	}
 	c.Fingerprint = key.Fingerprint()
-	if terms.Legacy {
-		c.Warnings = append(c.Warnings, LegacyRisk)
-	}
 	found, err := a.find(ctx, vm)
 	if err != nil {
 		return c, err
@@ -77,7 +74,11 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 		return c, err
 	}
 	if also == audit.Connected {
-		terms.Legacy = held.Meta.Legacy // a new key changes nothing about that
+		// A new key changes nothing about that, another qube of that name does.
+		terms.Legacy = held.Meta.Legacy && found.UUID == held.Meta.UUID
+	}
+	if terms.Legacy {
+		c.Warnings = append(c.Warnings, LegacyRisk)
 	}
 	if !held.Current.IsZero() && !held.Current.Equal(key) && !terms.Replace {
 		return c, &ReplaceError{VM: vm, Old: held.Current.Fingerprint(), New: c.Fingerprint}
@@ -135,6 +136,9 @@ func (l *ledger) store(ctx context.Context, s *keys.Store, held keys.Held, key q
 		meta.UUID = found.UUID
 	}
 	meta.Authorised, meta.Legacy = l.a.Now().Unix(), terms.Legacy
+	if same {
+		meta.Used = held.Meta.Used
+	}
 	return s.Put(c.VM, key, meta)
 }
 
@@ -142,13 +146,10 @@ func (l *ledger) store(ctx context.Context, s *keys.Store, held keys.Held, key q
 // is not: then only a new key helps, for the old one's tokens are good for ever.
 func (l *ledger) makeUsed(c *Change, meta keys.Meta, same bool) error {
 	dir, used := l.a.Root.Legacy(), l.book.Legacy(c.VM, c.Fingerprint)
-	if same {
-		used = max(used, meta.Count)
-	}
-	if used == 0 && !(same && meta.Legacy) {
+	if used == 0 && !(same && (meta.Legacy || meta.Used == burn.Name(c.Fingerprint))) {
 		return burn.Create(dir, c.VM, c.Fingerprint)
 	}
-	if _, err := burn.Open(dir, c.VM, c.Fingerprint, used); err != nil {
+	if err := burn.Check(dir, c.VM, c.Fingerprint, used); err != nil {
 		return refused("%v; make one, in that qube: qvm-remote key gen", err)
 	}
 	return nil

@@ -335,3 +335,26 @@ func TestManyAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestLegacyDoesNotGoToAnotherQube: one that was made anew under the name of one
+// for which version 1 was chosen.
+func TestLegacyDoesNotGoToAnotherQube(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	ctx := context.Background()
+	work := l.qube("work", "Running")
+	c, err := l.Authorize(ctx, work, queue.GenerateKey(), Terms{Legacy: true})
+	if err != nil || !slices.Contains(c.Warnings, LegacyRisk) {
+		t.Fatalf("%q, %v", c.Warnings, err)
+	}
+	if c, err = l.Connect(ctx, work, queue.GenerateKey(), true); err != nil || !slices.Contains(c.Warnings, LegacyRisk) {
+		t.Errorf("a new key: %q, %v", c.Warnings, err)
+	}
+	l.set(work, "uuid", "99999999-2222-3333-4444-555555555555")
+	if _, err := l.Connect(ctx, work, queue.GenerateKey(), true); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := l.Keys(ctx); err != nil || list[0].Legacy {
+		t.Errorf("another qube may use version 1: %+v, %v", list, err)
+	}
+}

@@ -111,6 +111,11 @@ func (l *ledger) rotate(ctx context.Context, s *keys.Store, held keys.Held, key 
 		if err := l.isFree(s, c.VM, key); err != nil {
 			return nil, err
 		}
+		if held.Meta.Legacy {
+			if err := l.makeUsed(c, keys.Meta{}, false); err != nil {
+				return nil, err
+			}
+		}
 		if _, known := l.book.Floor(c.VM, c.Fingerprint); known && held.Next.Equal(key) {
 			return nil, nil
 		}

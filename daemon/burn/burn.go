@@ -38,6 +38,7 @@ type List struct {
 	mu     sync.Mutex
 	path   string
 	used   map[digest]struct{}
+	claims int64 // of them, those of requests that were claimed
 	broken error // an append failed half way, which only a new opening mends
 }
 
@@ -49,9 +50,12 @@ func digestOf(id string) digest {
 	return digest(sum[:16])
 }
 
+// Name is a fingerprint as a list's name has it.
+func Name(fingerprint string) string { return strings.ReplaceAll(fingerprint, " ", "") }
+
 // path is dir/<vm>.<fingerprint>; the names come from dom0's own files.
 func path(dir, vm, fingerprint string) (string, error) {
-	fingerprint = strings.ReplaceAll(fingerprint, " ", "")
+	fingerprint = Name(fingerprint)
 	if !queue.ValidQube(vm) || len(fingerprint) != 32 || strings.Trim(fingerprint, "0123456789abcdef") != "" {
 		return "", fmt.Errorf("cannot name the list of used ids of %s", queue.Quote(vm, 40))
 	}
@@ -77,25 +81,44 @@ func Create(dir, vm, fingerprint string) error {
 	return nil
 }
 
-// Open reads a list. The error is [ErrLost] when it is missing, is not one, or
-// has fewer than atLeast ids. What a crash left of the last line is cut off: its
-// id is taken again by whoever has it recorded.
+// Open reads a list for the one process that adds to it. The error is [ErrLost]
+// when it is missing, is not one, or has fewer than atLeast ids of requests that
+// were claimed. What a crash left of the last line is cut off: its id is taken
+// again by whoever has it recorded.
 func Open(dir, vm, fingerprint string, atLeast int64) (*List, error) {
+	l, err := load(dir, vm, fingerprint, atLeast, true)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Check is Open for another process: it changes nothing.
+func Check(dir, vm, fingerprint string, atLeast int64) error {
+	_, err := load(dir, vm, fingerprint, atLeast, false)
+	return err
+}
+
+func load(dir, vm, fingerprint string, atLeast int64, mend bool) (*List, error) {
 	p, err := path(dir, vm, fingerprint)
 	if err != nil {
 		return nil, err
 	}
 	l := &List{path: p}
-	if err := l.read(); err != nil {
+	if err := l.read(mend); err != nil {
 		return nil, err
 	}
-	if int64(len(l.used)) < atLeast {
-		return nil, fmt.Errorf("%w: %s has %d, at least %d were used", ErrLost, p, len(l.used), atLeast)
+	if l.claims < atLeast {
+		return nil, fmt.Errorf("%w: %s has %d, at least %d were used", ErrLost, p, l.claims, atLeast)
 	}
 	return l, nil
 }
 
-func (l *List) open() (*os.File, error) {
+// unclaimed marks the line of an id that was refused and never claimed; no id
+// begins with it.
+const unclaimed = "-"
+
+func (l *List) file() (*os.File, error) {
 	f, err := os.OpenFile(l.path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
 		return nil, fmt.Errorf("%w: %w", ErrLost, err)
@@ -114,8 +137,8 @@ func (l *List) open() (*os.File, error) {
 	return f, nil
 }
 
-func (l *List) read() error {
-	f, err := l.open()
+func (l *List) read(mend bool) error {
+	f, err := l.file()
 	if err != nil {
 		return err
 	}
@@ -126,7 +149,7 @@ func (l *List) read() error {
 		return errors.Join(fmt.Errorf("cannot read %s, or it is too long", l.path), err)
 	}
 	whole := strings.LastIndexByte(string(text), '\n') + 1
-	if whole != len(text) {
+	if whole != len(text) && mend {
 		err := f.Truncate(int64(whole))
 		if err == nil {
 			err = disk.Sync("burn.cut", f)
@@ -135,14 +158,23 @@ func (l *List) read() error {
 			return fmt.Errorf("cannot mend the list of used ids: %w", err)
 		}
 	}
-	l.used = make(map[digest]struct{}, 1024)
-	for id := range strings.Lines(string(text[:whole])) {
-		id = strings.TrimSuffix(id, "\n")
+	used, claims := make(map[digest]struct{}, 1024), int64(0)
+	for line := range strings.Lines(string(text[:whole])) {
+		id, refused := strings.CutPrefix(strings.TrimSuffix(line, "\n"), unclaimed)
 		if !queue.ValidID(id) {
 			return fmt.Errorf("%w: %s has a line that is no id", ErrLost, l.path)
 		}
-		l.used[digestOf(id)] = struct{}{}
+		if _, again := used[digestOf(id)]; !again && !refused {
+			claims++
+		}
+		used[digestOf(id)] = struct{}{}
 	}
+	for d := range l.used { // what was read before
+		if _, there := used[d]; !there {
+			return fmt.Errorf("%w: %s", ErrLost, l.path)
+		}
+	}
+	l.used, l.claims = used, claims
 	return nil
 }
 
@@ -161,9 +193,14 @@ func (l *List) Len() int64 {
 	return int64(len(l.used))
 }
 
-// Add takes an id, which may be taken already. When it returned nil the id is on
-// the disk.
-func (l *List) Add(id string) error {
+// Add takes the id of a claimed request; it may be taken already. When it
+// returned nil the id is on the disk.
+func (l *List) Add(id string) error { return l.add(id, "") }
+
+// AddRefused takes the id of a request that was refused and not claimed.
+func (l *List) AddRefused(id string) error { return l.add(id, unclaimed) }
+
+func (l *List) add(id, mark string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, used := l.used[digestOf(id)]
@@ -176,21 +213,24 @@ func (l *List) Add(id string) error {
 		return ErrFull
 	}
 	if l.broken != nil {
-		if err := l.read(); err != nil {
+		if err := l.read(true); err != nil {
 			return err
 		}
 		l.broken = nil
 	}
-	if err := l.append(id + "\n"); err != nil {
+	if err := l.append(mark + id + "\n"); err != nil {
 		l.broken = err
 		return err
 	}
 	l.used[digestOf(id)] = struct{}{}
+	if mark == "" {
+		l.claims++
+	}
 	return nil
 }
 
 func (l *List) append(line string) error {
-	f, err := l.open()
+	f, err := l.file()
 	if err != nil {
 		return err
 	}

@@ -18,14 +18,15 @@ const (
 	maxMetaValue = 256 // bytes
 )
 
-// Meta is what dom0 knows of a qube beside its key. Legacy, Until and Count
-// belong to the format; this version keeps them and acts on none of them.
+// Meta is what dom0 knows of a qube beside its key. Until and Count belong
+// to the format; this version keeps them and acts on neither.
 type Meta struct {
 	Authorised int64  // Unix seconds; 0 = not known
 	UUID       string // the qube's, as Qubes OS tells it; "" = not known
 	Legacy     bool   // version 1 is allowed for it
 	Until      int64  // Unix seconds when the authorisation ends; 0 = never
-	Count      int64  // burnt ids of version 1
+	Count      int64
+	Used       string // fingerprint, without spaces, of the key that has a list of used version-1 ids
 	Other      []Line // names this version does not know, kept on rewriting
 }
 
@@ -104,6 +105,8 @@ func (m *Meta) set(name, value string) (err error) {
 		m.Until, err = parseNumber(name, value)
 	case "count":
 		m.Count, err = parseNumber(name, value)
+	case "used":
+		m.Used = value
 	default:
 		m.Other = append(m.Other, Line{name, value})
 	}
@@ -137,6 +140,9 @@ func (m Meta) Encode() ([]byte, error) {
 		lines = append(lines, Line{"count", strconv.FormatInt(m.Count, 10)})
 	}
 	var b strings.Builder
+	if m.Used != "" {
+		lines = append(lines, Line{"used", m.Used})
+	}
 	for _, l := range append(lines, m.Other...) {
 		b.WriteString(l.Name + " " + l.Value + "\n")
 	}
@@ -152,5 +158,5 @@ func (m Meta) Encode() ([]byte, error) {
 
 func (m Meta) equal(o Meta) bool {
 	return m.Authorised == o.Authorised && m.UUID == o.UUID && m.Legacy == o.Legacy &&
-		m.Until == o.Until && m.Count == o.Count && slices.Equal(m.Other, o.Other)
+		m.Until == o.Until && m.Count == o.Count && m.Used == o.Used && slices.Equal(m.Other, o.Other)
 }

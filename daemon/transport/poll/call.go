@@ -18,7 +18,8 @@ import (
 
 const (
 	magic    = "qvm-remote-poll/1\n"
-	maxCalls = 4       // of one qube at once: each costs dom0 processes
+	maxCalls = 3       // of one qube at once, beside a look: each costs dom0 processes
+	maxWords = 6       // of a line; what has more is nothing
 	maxLine  = 3 << 20 // a look's scripts are 2 MiB at most, before base64
 	maxCall  = 8 << 20 // bytes of an answer without a large part
 )
@@ -61,7 +62,7 @@ func (a *answer) line() (words []string, ok bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	words = strings.Split(string(b), " ")
+	words = strings.SplitN(string(b), " ", maxWords+1)
 	if words[0] == "end" {
 		if len(words) != 2 || words[1] != strconv.Itoa(a.lines) {
 			return nil, false, fmt.Errorf("%w: an end mark after %d lines", ErrAnswer, a.lines)
@@ -105,14 +106,25 @@ func (c *conn) call(ctx context.Context, limit time.Duration, in io.Reader, read
 	case <-c.life.Done():
 		return c.Err()
 	}
+	return c.begun(ctx, limit, in, read)
+}
+
+// begun is call without waiting for its turn: there is one look at a time.
+func (c *conn) begun(ctx context.Context, limit time.Duration, in io.Reader, read func(*answer) error) error {
+	c.mu.Lock()
+	if err := c.Err(); err != nil {
+		c.mu.Unlock()
+		return err
+	}
+	c.calls.Add(1)
+	c.mu.Unlock()
+	defer c.calls.Done()
 	if err := c.d.Running(ctx, c.qube); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	defer context.AfterFunc(c.life, cancel)()
-	c.calls.Add(1)
-	defer c.calls.Done()
 	err := c.converse(ctx, limit, in, read)
 	switch {
 	case err == nil:

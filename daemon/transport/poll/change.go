@@ -76,6 +76,9 @@ func (c *conn) change(ctx context.Context, ch *change) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.changes) >= maxChanges {
+		return fmt.Errorf("the qube takes none of %d changes", maxChanges)
+	}
 	c.enqueue(ch)
 	return nil
 }
@@ -152,7 +155,7 @@ func (c *conn) now(ctx context.Context, limit time.Duration, ch *change, more io
 	}
 	var acks map[string]bool
 	err := c.call(ctx, limit, in, func(a *answer) (err error) {
-		_, acks, err = readLook(a)
+		_, acks, err = readLook(a, map[string]bool{ch.key: true})
 		return err
 	})
 	if err != nil {

@@ -50,11 +50,11 @@ func (c *conn) look(ctx context.Context) error {
 	case <-c.life.Done():
 		return c.Err()
 	}
-	in := c.begin()
+	in, wanted := c.begin()
 	var f found
 	var acks map[string]bool
-	err := c.call(ctx, c.d.Times.Call, bytes.NewReader(in), func(a *answer) (err error) {
-		f, acks, err = readLook(a)
+	err := c.begun(ctx, c.d.Times.Call, bytes.NewReader(in), func(a *answer) (err error) {
+		f, acks, err = readLook(a, wanted)
 		return err
 	})
 	c.settle(f, acks, err)
@@ -62,7 +62,7 @@ func (c *conn) look(ctx context.Context) error {
 }
 
 // begin says what a look carries to the qube.
-func (c *conn) begin() []byte {
+func (c *conn) begin() (said []byte, wanted map[string]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.looked = time.Now()
@@ -71,8 +71,10 @@ func (c *conn) begin() []byte {
 	if c.d.Legacy(c.qube) {
 		in.WriteString("legacy\n")
 	}
+	wanted = map[string]bool{}
 	for _, ch := range c.carrying {
 		in.WriteString(ch.line)
+		wanted[ch.key] = true
 	}
 	for id, until := range c.skip {
 		if c.looked.After(until) {
@@ -84,7 +86,7 @@ func (c *conn) begin() []byte {
 		fmt.Fprintf(&in, "known %s\n", strings.Join(part, " "))
 	}
 	in.WriteString("look\nend\n")
-	return in.Bytes()
+	return in.Bytes(), wanted
 }
 
 func keysOf[V any](m map[string]V) (keys []string) {
@@ -137,8 +139,9 @@ func (c *conn) fresh(f found) bool {
 	return false
 }
 
-// readLook reads the answer to a look. acks tell what became of each change.
-func readLook(a *answer) (f found, acks map[string]bool, err error) {
+// readLook reads the answer to a look. acks tell what became of each change that
+// was wanted.
+func readLook(a *answer, wanted map[string]bool) (f found, acks map[string]bool, err error) {
 	acks = map[string]bool{}
 	for {
 		words, more, err := a.line()
@@ -146,7 +149,9 @@ func readLook(a *answer) (f found, acks map[string]bool, err error) {
 			return f, acks, err
 		}
 		if len(words) == 3 && (words[0] == "ok" || words[0] == "no") {
-			acks[words[1]+" "+words[2]] = words[0] == "ok"
+			if key := words[1] + " " + words[2]; wanted[key] {
+				acks[key] = words[0] == "ok"
+			}
 			continue
 		}
 		if err := f.take(words); err != nil {

@@ -131,7 +131,7 @@ func (c *conn) fetch(ctx context.Context, w io.Writer, id string, part queue.Par
 	if size > 1<<20 {
 		limit = c.d.Times.Bulk
 	}
-	return c.call(ctx, limit, strings.NewReader(in), func(a *answer) error {
+	err := c.call(ctx, limit, strings.NewReader(in), func(a *answer) error {
 		a.left += int(encodedLen(size)) + int(size)/32 // with its line ends
 		words, more, err := a.line()
 		switch {
@@ -150,6 +150,11 @@ func (c *conn) fetch(ctx context.Context, w io.Writer, id string, part queue.Par
 		}
 		return part.end()
 	})
+	var failure *queue.Failure
+	if err != nil && ctx.Err() == nil && !errors.As(err, &failure) && !errors.Is(err, transport.ErrChanged) {
+		c.fail(err) // as a stream that broke in the middle: the next one brings it
+	}
+	return err
 }
 
 // lines is what stands on the lines up to one with a dot.

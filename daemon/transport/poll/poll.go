@@ -134,7 +134,9 @@ func (c *conn) fail(err error) { c.end(err) }
 
 // Close waits for the calls that are under way, which end at once.
 func (c *conn) Close() {
+	c.mu.Lock() // none begins after that
 	c.fail(errClosed)
+	c.mu.Unlock()
 	c.calls.Wait()
 }
 

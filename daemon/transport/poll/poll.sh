@@ -129,7 +129,7 @@ finished() {
 	else
 		marker=denied other=exit text=$5
 	fi
-	have=
+	have=-
 	plain "$results/$1.auth" && have=$(base64 -w 0 "$results/$1.auth")
 	if filed "$1" || { plain "$results/$1.$marker" && [ "$have" = "$3" ]; }; then
 		rm -f "$results/.$1.out.new" "$results/.$1.err.new"
@@ -206,13 +206,18 @@ looked() {
 		n=$((n + 1))
 		say cancel "${f##*/}" "$(text "$f" "$(size "$f")")"
 	done
-	n=0 room=2097152 tokens=
+	n=0 room=2097152 bare=0 tokens=
 	for f in "$pending"/*.auth; do
 		plain "$f" || continue
 		id=${f##*/}
 		id=${id%.auth}
 		valid "$id" || continue
 		case $known in *" $id "*) continue ;; esac
+		if [ "$legacy" ] && [ "$(size "$f")" -lt 64 ]; then # the rest may come
+			[ "$bare" -ge 100 ] || say bare "$id"
+			bare=$((bare + 1))
+			continue
+		fi
 		[ "$n" -lt 16 ] || break
 		n=$((n + 1))
 		script=
@@ -242,7 +247,10 @@ looked() {
 lookedAtOld() {
 	for f in "$pending"/*; do
 		id=${f##*/}
-		plain "$f" && valid "$id" && [ ! -e "$f.auth" ] && say bare "$id"
+		if plain "$f" && valid "$id" && [ ! -e "$f.auth" ] && [ "$bare" -lt 100 ]; then
+			bare=$((bare + 1))
+			say bare "$id"
+		fi
 	done
 	[ "$tokens" ] || return 0
 	sums=
