@@ -14,6 +14,7 @@ import (
 
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/paths"
+	"qvmremote/daemon/qubes"
 	"qvmremote/daemon/transport"
 	"qvmremote/daemon/transport/poll"
 )
@@ -70,6 +71,7 @@ func quick() Times {
 	return Times{
 		Transport: transport.Times{Magic: 15 * time.Second, Frame: 10 * time.Second, Answer: 10 * time.Second, Shutdown: 200 * time.Millisecond},
 		Poll:      quickPoll(),
+		Events:    qubes.DefaultTimes(), // there is no socket
 		Wait:      20 * time.Second, Power: 50 * time.Millisecond, Quiet: 10 * time.Millisecond, Backoff: 10 * time.Millisecond,
 		MaxPause: 100 * time.Millisecond, NoAgent: time.Second, Skip: time.Minute, Paused: 20 * time.Millisecond, Calm: 50 * time.Millisecond,
 		Retry: 10 * time.Millisecond, MaxRetry: 200 * time.Millisecond, Farewell: time.Second, GiveUp: time.Hour, Tidy: time.Hour,
