@@ -131,12 +131,14 @@ func tokenKey(id string, token []byte, held keys.Held) (queue.Key, error) {
 
 // usedIDs is the list of a key, opened at its first use. It is made here only
 // for a qube that nobody authorised for version 1 by name, and only where no
-// record tells of an id that it would have to hold.
+// record tells of an id that it would have to hold. Only the qube's loop opens
+// one.
 func (q *qube) usedIDs(fingerprint string, held keys.Held) (*burn.List, *queue.Denial) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if l := q.used[fingerprint]; l != nil {
-		return l, nil
+	opened := q.used[fingerprint]
+	q.mu.Unlock()
+	if opened != nil {
+		return opened, nil
 	}
 	dir, atLeast := q.x.o.Root.Legacy(), q.x.book.Legacy(q.name, fingerprint)
 	var err error
@@ -157,6 +159,8 @@ func (q *qube) usedIDs(fingerprint string, held keys.Held) (*burn.List, *queue.D
 	if err != nil {
 		return nil, notReady(err)
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.used[fingerprint] = l
 	return l, nil
 }
