@@ -51,6 +51,7 @@ func scenarios() []*scenario {
 	return []*scenario{
 		{name: "day", times: 3, before: (*scene).placeKeys, asks: (*day).begin},
 		{name: "rotation", before: rotating, asks: (*day).command},
+		{name: "version-1", before: takingOld, asks: (*day).old},
 		{name: "after-a-crash", times: 1, races: true, before: afterACrash, asks: (*day).begin},
 	}
 }
