@@ -15,7 +15,8 @@ import (
 type bare struct {
 	since map[string]time.Time // when each was first seen
 	told  map[string]bool
-	short map[string]bool // with a token that is too short, in the look at hand
+	short map[string]bool // with a token that is too short, since the last look for them
+	last  time.Time       // when that was
 }
 
 // saw notes a token that is too short.
@@ -28,10 +29,16 @@ func (b *bare) saw(id string) {
 	}
 }
 
+// bareEvery is how often they are looked for: an agent lists its whole queue.
+const bareEvery = bareAfter / 2
+
 // lookForBare tells of scripts that are without a token for a while.
-func (q *qube) lookForBare(ctx context.Context, conn transport.Conn) error {
-	if !q.x.legacyOf(q.name) {
+func (q *qube) lookForBare(ctx context.Context, conn transport.Conn, legacy bool) error {
+	switch {
+	case !legacy:
 		q.bare = bare{}
+		return nil
+	case time.Since(q.bare.last) < bareEvery:
 		return nil
 	}
 	ids, err := conn.Bare(ctx)
@@ -46,7 +53,7 @@ func (q *qube) lookForBare(ctx context.Context, conn transport.Conn) error {
 		ids = append(ids, id)
 	}
 	before, now := q.bare, time.Now()
-	q.bare = bare{since: map[string]time.Time{}, told: map[string]bool{}}
+	q.bare = bare{since: map[string]time.Time{}, told: map[string]bool{}, last: now}
 	for _, id := range ids {
 		since, seen := before.since[id]
 		if !seen {

@@ -56,30 +56,20 @@ func (x *Executor) dial(ctx context.Context, q *qube) (transport.Conn, error) {
 }
 
 func (x *Executor) dialBy(ctx context.Context, q *qube, caller transport.Caller, set settings.Settings) (transport.Conn, error) {
-	noAgent := errors.New("QVM_REMOTE_TRANSPORT=poll")
+	var stream *transport.Stream
 	if set.Transport != settings.Poll {
-		stream := transport.Stream{Caller: caller, Account: set.VMUser, Times: x.o.Times.Transport, Budget: x.calls.budget, Now: x.now, Version: queue.Version}
-		conn, err := stream.Dial(ctx, q.name)
-		if !errors.Is(err, transport.ErrNoAgent) {
-			q.way = way{text: "one call of " + caller.Name()}
-			return conn, err
-		}
-		noAgent = err
+		stream = &transport.Stream{Caller: caller, Account: set.VMUser, Times: x.o.Times.Transport, Budget: x.calls.budget, Now: x.now, Version: queue.Version}
 	}
 	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: x.o.Times.Poll, Looks: x.calls.looks, Running: x.mayCall, Legacy: x.legacyOf}
-	conn, err := d.Dial(ctx, q.name)
-	if err != nil {
-		return nil, fmt.Errorf("%w; nor by single calls: %w", noAgent, err)
-	}
-	q.way = way{text: "single calls of " + caller.Name(), polls: true, why: noAgent}
-	return conn, nil
+	conn, polled, err := d.Reach(ctx, stream, q.name)
+	q.way = way{program: caller.Name(), polled: polled}
+	return conn, err
 }
 
 // way is how a qube is reached.
 type way struct {
-	text  string // for people
-	polls bool
-	why   error // it is polled
+	program string
+	polled  error // why it is polled, nil where an agent answers
 }
 
 // mayCall says why the qube must not be called now: only one that runs may be,

@@ -210,13 +210,20 @@ func (r *request) burnID() error {
 // that cannot be, but the list is there, the daemon must not go on: it would
 // answer a request whose token is still good.
 func (x *Executor) burnAgain() error {
+	type owner struct{ qube, key string }
+	lists := map[owner]*burn.List{} // each is read once, however many claims are open
 	for _, open := range x.book.All() {
 		c := open.Claim
 		if c.Version != 1 {
 			continue
 		}
-		l, err := burn.Open(x.o.Root.Legacy(), c.Qube, c.Key, 0)
+		var err error
+		l := lists[owner{c.Qube, c.Key}]
+		if l == nil {
+			l, err = burn.Open(x.o.Root.Legacy(), c.Qube, c.Key, 0)
+		}
 		if err == nil {
+			lists[owner{c.Qube, c.Key}] = l
 			err = l.Add(c.ID)
 		}
 		if errors.Is(err, burn.ErrLost) { // it is found too short, and its qube refused

@@ -117,7 +117,8 @@ func (q *qube) serveConn(ctx context.Context, conn transport.Conn) error {
 	q.forgetSkipped()
 	held, _ := q.holding()
 	q.admit(conn, held)
-	q.note(StateConnected, q.way.why)
+	q.note(StateConnected, q.way.polled)
+	q.x.info("a qube is reached", "qube", q.name, "by", q.way.program, "polled", q.way.polled != nil)
 	asking, stop := q.untilRenewal(ctx)
 	err := q.serve(ctx, asking, conn)
 	stop()
@@ -139,7 +140,7 @@ var errRenew = errors.New("the qube may have an agent by now")
 // a kick, or when it was polled for long.
 func (q *qube) untilRenewal(ctx context.Context) (context.Context, func()) {
 	asking, cancel := context.WithCancelCause(ctx)
-	if !q.way.polls || q.x.settings().Transport == settings.Poll {
+	if q.way.polled == nil || q.x.settings().Transport == settings.Poll {
 		return asking, func() { cancel(nil) }
 	}
 	go func() {

@@ -20,7 +20,8 @@ func (q *qube) serve(ctx, asking context.Context, conn transport.Conn) error {
 	var haste haste
 	for seen := int64(0); ; {
 		wait := q.x.o.Times.Wait
-		if q.x.legacyOf(q.name) {
+		legacy := q.x.legacyOf(q.name)
+		if legacy {
 			wait = min(wait, legacyLook)
 		}
 		switch paused := q.x.paused(); {
@@ -38,7 +39,7 @@ func (q *qube) serve(ctx, asking context.Context, conn transport.Conn) error {
 			return err
 		}
 		seen = names.Number
-		if err := q.lookForBare(asking, conn); err != nil {
+		if err := q.lookForBare(asking, conn, legacy); err != nil {
 			return err
 		}
 		began := time.Now()

@@ -166,17 +166,14 @@ func (a *Admin) dial(ctx context.Context, vm string) (transport.Conn, error) {
 		}
 		caller.Qrexec = true
 	}
+	var stream *transport.Stream
 	if set.Transport != settings.Poll {
-		stream := transport.Stream{Caller: caller, Account: set.VMUser, Times: a.Times,
+		stream = &transport.Stream{Caller: caller, Account: set.VMUser, Times: a.Times,
 			Budget: transport.NewBudget(queue.MaxPayload, queue.MaxPayload), Now: a.Now, Version: queue.Version}
-		conn, err := stream.Dial(ctx, vm)
-		if !errors.Is(err, transport.ErrNoAgent) {
-			return conn, err
-		}
 	}
-	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: poll.DefaultTimes(), AtOnce: true, Running: a.running,
-		Legacy: func(string) bool { return false }}
-	return d.Dial(ctx, vm)
+	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: poll.DefaultTimes(), AtOnce: true, Running: a.running}
+	conn, _, err := d.Reach(ctx, stream, vm)
+	return conn, err
 }
 
 func (a *Admin) running(ctx context.Context, vm string) error {

@@ -7,6 +7,7 @@
 package burn
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -143,12 +144,12 @@ func (l *List) read(mend bool) error {
 		return err
 	}
 	defer f.Close()
-	const most = Max * (queue.MaxID + 1)
+	const most int64 = Max * (queue.MaxID + 2) // a mark, the id, a line end
 	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil || len(text) > most {
+	if err != nil || int64(len(text)) > most {
 		return errors.Join(fmt.Errorf("cannot read %s, or it is too long", l.path), err)
 	}
-	whole := strings.LastIndexByte(string(text), '\n') + 1
+	whole := bytes.LastIndexByte(text, '\n') + 1
 	if whole != len(text) && mend {
 		err := f.Truncate(int64(whole))
 		if err == nil {
@@ -159,8 +160,8 @@ func (l *List) read(mend bool) error {
 		}
 	}
 	used, claims := make(map[digest]struct{}, 1024), int64(0)
-	for line := range strings.Lines(string(text[:whole])) {
-		id, refused := strings.CutPrefix(strings.TrimSuffix(line, "\n"), unclaimed)
+	for line := range bytes.Lines(text[:whole]) {
+		id, refused := strings.CutPrefix(string(bytes.TrimSuffix(line, []byte("\n"))), unclaimed)
 		if !queue.ValidID(id) {
 			return fmt.Errorf("%w: %s has a line that is no id", ErrLost, l.path)
 		}

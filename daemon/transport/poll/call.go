@@ -55,8 +55,7 @@ type answer struct {
 // ErrAnswer says that an answer is not whole, or not in the form it has to be.
 var ErrAnswer = fmt.Errorf("%w: not a whole answer", transport.ErrProtocol)
 
-// line reads the next line, which has so many words at least. ok is false at
-// the end mark.
+// line reads the words of the next line. ok is false at the end mark.
 func (a *answer) line() (words []string, ok bool, err error) {
 	b, err := a.raw()
 	if err != nil {

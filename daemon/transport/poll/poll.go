@@ -66,7 +66,7 @@ type Dialer struct {
 	Looks   Looks
 	// Running says why the qube must not be called now, nil if it may.
 	Running func(ctx context.Context, qube string) error
-	// Legacy reports whether version 1 is allowed for the qube.
+	// Legacy reports whether version 1 is allowed for the qube; a look asks.
 	Legacy func(qube string) bool
 	// AtOnce makes each change a call of its own, for who does not wait for
 	// names.
@@ -92,6 +92,24 @@ func (d Dialer) Dial(ctx context.Context, qube string) (transport.Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Reach opens a way to a qube: to the agent by stream, and by single calls where
+// there is none. With no stream it polls. why says why it does, nil where the
+// agent answered.
+func (d Dialer) Reach(ctx context.Context, stream *transport.Stream, qube string) (conn transport.Conn, why, err error) {
+	why = errors.New("QVM_REMOTE_TRANSPORT=poll")
+	if stream != nil {
+		conn, why = stream.Dial(ctx, qube)
+		if !errors.Is(why, transport.ErrNoAgent) {
+			return conn, nil, why
+		}
+	}
+	conn, err = d.Dial(ctx, qube)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w; nor by single calls: %w", why, err)
+	}
+	return conn, why, nil
 }
 
 // conn is a [transport.Conn] of single calls.
