@@ -26,6 +26,7 @@ func TestLimit(t *testing.T) {
 		{"the usual limit", "head -c 10485761 /dev/zero | tr '\\0' x", 0, strings.Repeat("x", 10485760) + note(10485760), true},
 	}
 	bothWays(t, func(t *testing.T, r *Runner) {
+		r.Drain = 20 * time.Second // all of it is asked for, however busy the machine is
 		for _, c := range cases {
 			// The other stream has a limit of its own, and the command goes on.
 			cmd := command(t, "("+c.script+"); ("+c.script+") >&2; exit 5")

@@ -154,9 +154,28 @@ func TestOldSidesTogether(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, old.Client)
 	m.serve()
-	m.client("sh", "-c", "'echo out; exit 4'").wants(t, 4, "out\n")
-	m.client("agent").wants(t, 127, "agent") // a command, which dom0 has not
+	m.clientOnceDone("one", 4, "sh", "-c", "'echo out; exit 4'").wants(t, 4, "out\n")
+	m.clientOnceDone("two", 127, "agent").wants(t, 127, "agent") // a command, which dom0 has not
 	m.client("history").wants(t, 0, "agent")
+}
+
+// clientOnceDone has the old client look for its result only when dom0 has
+// written all of it: what it makes of an empty .exit (D12) is another test's.
+func (m *machine) clientOnceDone(id string, exit int, args ...string) ended {
+	m.t.Helper()
+	g := gate{m.t, filepath.Join(m.home, "gate-"+id), "/home/user/gate-" + id}
+	if m.q.Isolation() == "plain" {
+		g.inside = g.dir
+	}
+	must(m.t, os.Mkdir(g.dir, 0o777))
+	must(m.t, os.Chmod(g.dir, 0o777)) // the qube's user is another one
+	run := begin(m.t, m.clientCommand(append(g.env("cmd"), legacy.KnobID+"="+id), args...), "")
+	g.reached("cmd")
+	await(m.t, "dom0 is done with "+id, func() bool {
+		return strings.Contains(m.log(), fmt.Sprintf("DONE-FAIL vm=work id=%s exit=%d", id, exit))
+	})
+	g.open("cmd")
+	return run.end()
 }
 
 func TestOldDaemonCommandLine(t *testing.T) {
