@@ -3,7 +3,6 @@ package daemon
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 
 	"qvmremote/daemon/qubes"
@@ -82,7 +81,7 @@ func (x *Executor) mayCall(ctx context.Context, name string) error {
 	case err != nil:
 		return err
 	case found.State != running:
-		return errors.New(cmp.Or(string(found.State), "not running"))
+		return fmt.Errorf("%w: %s", poll.ErrNotRunning, cmp.Or(string(found.State), "not there"))
 	}
 	known := x.qubeOf(name).knownUUID()
 	if known == "" {
@@ -92,7 +91,7 @@ func (x *Executor) mayCall(ctx context.Context, name string) error {
 		found.UUID = x.uuid(ctx, name) // an older qvm-ls does not tell
 	}
 	if found.UUID != known {
-		return errors.New("another qube may have its name now")
+		return fmt.Errorf("%w: another qube may have its name now", poll.ErrNotRunning)
 	}
 	return nil
 }

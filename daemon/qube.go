@@ -148,6 +148,9 @@ func (q *qube) untilRenewal(ctx context.Context) (context.Context, func()) {
 		defer timer.Stop()
 		select {
 		case <-q.kick:
+			if asking.Err() != nil {
+				q.wake() // it was for whoever comes next
+			}
 		case <-timer.C:
 		case <-asking.Done():
 		}

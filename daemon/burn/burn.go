@@ -73,10 +73,7 @@ func Create(dir, vm, fingerprint string) error {
 	if err := disk.Mkdir("burn.folder", dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make the list of used ids: %w", err)
 	}
-	if _, err := os.Lstat(p); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := disk.Replace("burn.create", p, nil, 0o600); err != nil {
+	if err := disk.Create("burn.create", p, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("cannot make the list of used ids: %w", err)
 	}
 	return nil

@@ -56,6 +56,28 @@ func TestUsedIDsStayUsed(t *testing.T) {
 	}
 }
 
+// TestCreatedByTwoAtOnce: the manager authorizes while the executor has just
+// seen the key. Neither takes away what the other has written.
+func TestCreatedByTwoAtOnce(t *testing.T) {
+	for range 100 {
+		dir := filepath.Join(t.TempDir(), "legacy")
+		other := make(chan error)
+		go func() { other <- Create(dir, "work", fingerprint) }()
+		if err := Create(dir, "work", fingerprint); err != nil {
+			t.Fatal(err)
+		}
+		if err := open(t, dir, 0).Add("a"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-other; err != nil {
+			t.Fatal(err)
+		}
+		if !open(t, dir, 0).Has("a") {
+			t.Fatal("the used id is gone")
+		}
+	}
+}
+
 func TestLosses(t *testing.T) {
 	for name, hurt := range map[string]func(path string) error{
 		"missing":       os.Remove,

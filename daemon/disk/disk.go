@@ -50,6 +50,21 @@ func Place(point, path string, data []byte, mode fs.FileMode) error {
 	return intoPlace(point, f, path, err)
 }
 
+// Create makes an empty file and fsyncs it and its folder. The error is
+// [fs.ErrExist] where path is there, whatever it is: of two programs that create
+// at once one does, and neither takes away what the other wrote.
+func Create(point, path string, mode fs.FileMode) error {
+	f, err := create(path, mode)
+	if err != nil {
+		return err
+	}
+	err = Sync(point, f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
 // writeTemp returns a new file beside path that holds data. It may be non-nil
 // with an error.
 func writeTemp(path string, data []byte, mode fs.FileMode) (*os.File, error) {
@@ -85,7 +100,10 @@ func intoPlace(point string, f *os.File, path string, err error) error {
 func createTemp(dir string, mode fs.FileMode) (*os.File, error) {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails on the supported systems
-	name := filepath.Join(dir, tempPrefix+hex.EncodeToString(b[:]))
+	return create(filepath.Join(dir, tempPrefix+hex.EncodeToString(b[:])), mode)
+}
+
+func create(name string, mode fs.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,13 @@ type report struct {
 	Finished int             // requests that ended with exit 0
 	Seconds  float64         // from the first submission to the last answer
 	IDs      []string
+	Timed    []timed
+}
+
+// timed is one request, by the qube's clock.
+type timed struct {
+	ID                  string
+	Submitted, Answered time.Time // from when dom0 could find it; refused or not
 }
 
 func insideQube(args []string) int {
@@ -35,6 +42,8 @@ func insideQube(args []string) int {
 		r.Rounds, err = rounds(n, args[2:])
 	case "submit":
 		r, err = submit(n, args[2])
+	case "timed":
+		r.Timed, err = timeEach(n, args[2])
 	default:
 		err = fmt.Errorf("unknown mode %q", args[0])
 	}
@@ -61,6 +70,31 @@ func rounds(n int, argv []string) ([]time.Duration, error) {
 			return nil, fmt.Errorf("%v: %w", argv, err)
 		}
 		list = append(list, time.Since(began))
+	}
+	return list, nil
+}
+
+// timeEach submits n requests, each when the one before it is answered and a bit
+// later than that, so that they come at any time between two looks.
+func timeEach(n int, script string) (list []timed, err error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil, err
+	}
+	c := client.New(filepath.Join(home, queue.FolderName))
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	for i := range n {
+		time.Sleep(time.Duration(i*37%200) * time.Millisecond)
+		t, err := c.Submit(ctx, client.Request{Script: []byte(script), Timeout: queue.DefaultTimeout * time.Second})
+		submitted := time.Now()
+		if err != nil {
+			return list, err
+		}
+		if _, err := c.Wait(ctx, t, client.Events{}); err != nil {
+			return list, err
+		}
+		list = append(list, timed{t.ID, submitted, time.Now()})
 	}
 	return list, nil
 }

@@ -62,6 +62,12 @@ type scene struct {
 
 // newScene makes a world of n authorised, connected qubes.
 func (l *lab) newScene(ctx context.Context, n int, env ...string) (*scene, error) {
+	return l.newMixedScene(ctx, n, func(int) bool { return false }, env...)
+}
+
+// newMixedScene is newScene where some of the qubes have no agent, so that dom0
+// polls them.
+func (l *lab) newMixedScene(ctx context.Context, n int, polled func(int) bool, env ...string) (*scene, error) {
 	dir, err := os.MkdirTemp(l.dir, "world-")
 	if err != nil {
 		return nil, err
@@ -80,7 +86,7 @@ func (l *lab) newScene(ctx context.Context, n int, env ...string) (*scene, error
 	for i := range n {
 		name := fmt.Sprintf("bench%d", i)
 		names = append(names, name)
-		if err := s.addQube(name, keys); err != nil {
+		if err := s.addQube(name, keys, !polled(i)); err != nil {
 			return nil, err
 		}
 	}
@@ -99,9 +105,11 @@ func (l *lab) newScene(ctx context.Context, n int, env ...string) (*scene, error
 	return s, s.awaitConnected(root, n)
 }
 
-func (s *scene) addQube(name, keys string) error {
+func (s *scene) addQube(name, keys string, agent bool) error {
 	q := s.Qube(name, sim.Running)
-	q.Install(s.lab.client, "qvm-remote")
+	if agent {
+		q.Install(s.lab.client, "qvm-remote")
+	}
 	q.Install(s.lab.self, "bench")
 	s.qubes = append(s.qubes, q)
 	k := queue.GenerateKey().Reveal()

@@ -54,6 +54,8 @@ var groups = []group{
 	{"many", manyRows},
 	{"fair", fairRows},
 	{"fleet", fleetRows},
+	{"poll", pollRows},
+	{"mixed", mixedRows},
 	{"audit", auditRows},
 	{"query", queryRows},
 	{"bus", busRows},

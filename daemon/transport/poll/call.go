@@ -119,7 +119,7 @@ func (c *conn) begun(ctx context.Context, limit time.Duration, in io.Reader, rea
 	c.mu.Unlock()
 	defer c.calls.Done()
 	if err := c.d.Running(ctx, c.qube); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotRunning, err)
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -28,4 +28,9 @@ func TestPace(t *testing.T) {
 	if pace := c.pace(now); pace != times.Slow {
 		t.Errorf("while a command runs the pace is %s", pace)
 	}
+	delete(c.open, "a")
+	c.changes = []*change{{}} // carried for 20 minutes, and never acknowledged
+	if pace := c.pace(now); pace != times.Slow {
+		t.Errorf("to a qube that acknowledges nothing the pace is %s", pace)
+	}
 }

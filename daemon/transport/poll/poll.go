@@ -64,7 +64,8 @@ type Dialer struct {
 	Account string // in the qube; a valid one (queue.ValidAccount)
 	Times   Times
 	Looks   Looks
-	// Running says why the qube must not be called now, nil if it may.
+	// Running says why the qube must not be called now, nil if it may. The way
+	// ends where that is ErrNotRunning; another error is a call that failed.
 	Running func(ctx context.Context, qube string) error
 	// Legacy reports whether version 1 is allowed for the qube; a look asks.
 	Legacy func(qube string) bool
@@ -274,9 +275,9 @@ func (c *conn) rest(ctx context.Context, until time.Time, looked bool) error {
 func (c *conn) pace(now time.Time) time.Duration {
 	t, quiet := c.d.Times, now.Sub(c.active)
 	switch {
-	case len(c.changes) > 0 || quiet < t.Recent:
+	case quiet < t.Recent:
 		return t.Fast
-	case quiet < t.Idle || len(c.open)+len(c.known)+len(c.found.requests)+len(c.found.cancels) > 0:
+	case quiet < t.Idle || len(c.changes)+len(c.open)+len(c.known)+len(c.found.requests)+len(c.found.cancels) > 0:
 		return min(max(quiet/t.share(), t.Fast), t.Slow)
 	}
 	return t.Rest

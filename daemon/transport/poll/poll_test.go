@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -306,7 +308,7 @@ func TestEndOfTheWay(t *testing.T) {
 		halted := false
 		q.d.Running = func(context.Context, string) error {
 			if halted {
-				return errors.New("Halted")
+				return fmt.Errorf("%w: Halted", ErrNotRunning)
 			}
 			return nil
 		}
@@ -315,6 +317,24 @@ func TestEndOfTheWay(t *testing.T) {
 		before := q.calls()
 		if _, err := c.Wait(t.Context(), 1, time.Minute); !errors.Is(err, ErrNotRunning) || q.calls() != before {
 			t.Errorf("%v, after %d calls", err, q.calls()-before)
+		}
+	})
+	t.Run("its state could not be asked for once", func(t *testing.T) {
+		t.Parallel()
+		q := newQube(t)
+		unknown := false
+		q.d.Running = func(context.Context, string) error {
+			if unknown {
+				unknown = false
+				return errors.New("qvm-ls failed")
+			}
+			return nil
+		}
+		c := q.dial()
+		unknown = true
+		q.request("late", "header", "echo\n")
+		if n, err := c.Wait(t.Context(), 1, time.Minute); err != nil || !slices.Contains(n.IDs, "late") {
+			t.Errorf("%v, %v", n, err)
 		}
 	})
 	t.Run("closed", func(t *testing.T) {
