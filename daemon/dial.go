@@ -20,6 +20,8 @@ type callers struct {
 	looks  poll.Looks
 }
 
+const qrexecClient = "qrexec-client"
+
 // manyQubes is how many qubes make the cheaper program the first choice.
 const manyQubes = 10
 
@@ -28,7 +30,7 @@ func (x *Executor) caller(q *qube, how string) (transport.Caller, error) {
 	if how != settings.Qrexec && (how != settings.Auto || q.dials == 0 && len(x.names()) <= manyQubes || q.avoid) {
 		return x.calls.qvmRun, nil
 	}
-	path, err := qubes.Tool(x.o.Root, "qrexec-client")
+	path, err := qubes.Tool(x.o.Root, qrexecClient)
 	switch {
 	case err == nil:
 		return transport.Caller{Path: path, Qrexec: true}, nil
@@ -69,6 +71,17 @@ func (x *Executor) dialBy(ctx context.Context, q *qube, caller transport.Caller,
 type way struct {
 	program string
 	polled  error // why it is polled, nil where an agent answers
+}
+
+// transport is the way's name, as QVM_REMOTE_TRANSPORT has it.
+func (w way) transport() string {
+	switch {
+	case w.polled != nil:
+		return settings.Poll
+	case w.program == qrexecClient:
+		return settings.Qrexec
+	}
+	return settings.Stream
 }
 
 // mayCall says why the qube must not be called now: only one that runs may be,

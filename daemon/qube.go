@@ -51,7 +51,10 @@ type qube struct {
 	burnt    map[queue.Digest]int64 // headers refused with a good MAC but without a claim: when they were issued
 	ashes    int64                  // nothing issued before this moment is taken, for burnt was full
 	state    string                 // for people: what the qube is, or why it is not connected
-	since    time.Time              // of state
+	since    time.Time              // of state and transport
+	// transport is how it is reached while it is connected, as QVM_REMOTE_TRANSPORT
+	// has it; else "".
+	transport string
 }
 
 func newQube(x *Executor, name string) *qube {
@@ -208,10 +211,14 @@ func (q *qube) knownUUID() string {
 
 // note keeps, for people, how the connection is.
 func (q *qube) note(state string, err error) {
+	transport := ""
+	if state == StateConnected {
+		transport = q.way.transport()
+	}
 	q.mu.Lock()
-	changed := q.state != state
+	changed := q.state != state || q.transport != transport
 	if changed {
-		q.state, q.since = state, q.x.now()
+		q.state, q.transport, q.since = state, transport, q.x.now()
 	}
 	q.mu.Unlock()
 	if changed {

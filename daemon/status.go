@@ -37,12 +37,15 @@ const (
 
 // QubeStatus is one configured qube's part of Status.
 type QubeStatus struct {
-	Name    string    `json:"name"`
-	State   string    `json:"state"` // connected, or why not
-	Since   time.Time `json:"since"`
-	Running int       `json:"running"` // commands that hold a slot
-	Open    int       `json:"open"`    // requests not delivered yet
-	Refused int64     `json:"refused"` // since the executor started
+	Name  string    `json:"name"`
+	State string    `json:"state"` // connected, or why not
+	Since time.Time `json:"since"`
+	// Transport is how it is reached while it is connected, in the words of
+	// QVM_REMOTE_TRANSPORT: stream, qrexec or poll.
+	Transport string `json:"transport,omitempty"`
+	Running   int    `json:"running"` // commands that hold a slot
+	Open      int    `json:"open"`    // requests not delivered yet
+	Refused   int64  `json:"refused"` // since the executor started
 }
 
 // What QubeStatus.State says of a qube that runs; of another one it is the
@@ -163,7 +166,7 @@ func (s *status) snapshot() Status {
 		refused := q.refused.total
 		q.refused.mu.Unlock()
 		q.mu.Lock()
-		one := QubeStatus{Name: name, State: q.state, Since: q.since, Open: len(q.active), Refused: refused}
+		one := QubeStatus{Name: name, State: q.state, Since: q.since, Transport: q.transport, Open: len(q.active), Refused: refused}
 		q.mu.Unlock()
 		one.Running = x.slots.Running(name)
 		out.Qubes = append(out.Qubes, one)

@@ -38,6 +38,7 @@ type Qube struct {
 	Label           string // a colour, "" while not known
 	PowerState      string
 	Connection      string
+	Transport       string // stream, qrexec, poll; "" while not connected
 	KeyState        string
 	Fingerprint     string
 	NextFingerprint string
@@ -92,6 +93,8 @@ func (q *Qube) field(name string) any {
 		return &q.PowerState
 	case "Connection":
 		return &q.Connection
+	case "Transport":
+		return &q.Transport
 	case "KeyState":
 		return &q.KeyState
 	case "Fingerprint":

@@ -71,7 +71,7 @@ func (b *overBus) Status(ctx context.Context) (admin.Status, error) {
 	}
 	for _, q := range qubes {
 		st.Qubes = append(st.Qubes, admin.QubeLine{Name: q.Name, Configured: q.Configured && !st.Unsure, Key: q.KeyState,
-			Power: cmp.Or(power[q.Name], q.PowerState), Connection: q.Connection, Running: int(q.Running), Open: int(q.Open), Refused: int64(q.Refused), Legacy: q.Legacy})
+			Power: cmp.Or(power[q.Name], q.PowerState), Connection: q.Connection, Transport: q.Transport, Running: int(q.Running), Open: int(q.Open), Refused: int64(q.Refused), Legacy: q.Legacy})
 	}
 	slices.SortStableFunc(st.Qubes, func(x, y admin.QubeLine) int { return cmp.Compare(rank(x), rank(y)) })
 	return st, nil

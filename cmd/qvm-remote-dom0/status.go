@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"qvmremote/daemon/admin"
+	"qvmremote/daemon/settings"
 	"qvmremote/queue"
 )
 
@@ -95,9 +96,21 @@ func (a *app) showQubes(st admin.Status) {
 		if q.Legacy {
 			key += ", legacy, insecure"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\n", q.Name, state, key, orDash(queue.Escape(q.Connection, 60)), q.Running, q.Open, q.Refused)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\n", q.Name, state, key, connectionOf(q), q.Running, q.Open, q.Refused)
 	}
 	_ = w.Flush()
+}
+
+// connectionOf tells how a qube is reached where that is not the usual way.
+func connectionOf(q admin.QubeLine) string {
+	text := orDash(queue.Escape(q.Connection, 60))
+	switch q.Transport {
+	case settings.Poll:
+		text += ", polled"
+	case settings.Qrexec:
+		text += ", qrexec"
+	}
+	return text
 }
 
 func keyWord(state string) string {

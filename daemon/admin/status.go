@@ -84,7 +84,8 @@ type QubeLine struct {
 	Configured bool   `json:"configured"`
 	Key        string `json:"key"` // as Key.State
 	Power      string `json:"power"`
-	Connection string `json:"connection"` // as the daemon says; "" when none runs
+	Connection string `json:"connection"`          // as the daemon says; "" when none runs
+	Transport  string `json:"transport,omitempty"` // while it is connected: stream, qrexec or poll
 	Running    int    `json:"running"`
 	Open       int    `json:"open"`
 	Refused    int64  `json:"refused"`
@@ -147,7 +148,7 @@ func (a *Admin) ask(st *Status) {
 			i = len(st.Qubes) - 1
 		}
 		l := &st.Qubes[i]
-		l.Connection, l.Running, l.Open, l.Refused = q.State, q.Running, q.Open, q.Refused
+		l.Connection, l.Transport, l.Running, l.Open, l.Refused = q.State, q.Transport, q.Running, q.Open, q.Refused
 	}
 }
 

@@ -153,7 +153,7 @@ func (l *look) qube(name string, st daemon.Status) properties {
 	}
 	label, power := l.known(name, q)
 	return l.s.feed.fillQube(name, properties{
-		"Name": name, "Label": label, "PowerState": power, "Connection": queue.Escape(q.State, maxName), "KeyState": k.State,
+		"Name": name, "Label": label, "PowerState": power, "Connection": queue.Escape(q.State, maxName), "Transport": q.Transport, "KeyState": k.State,
 		"Fingerprint": k.Fingerprint, "NextFingerprint": k.Next, "AuthorizedAt": seconds(k.Authorised), "Legacy": k.Legacy,
 		"Configured": slices.Contains(l.configured, name), "Running": uint32(q.Running), "Open": uint32(q.Open), "Refused": uint64(q.Refused),
 	})

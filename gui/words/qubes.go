@@ -98,6 +98,8 @@ func Looked(q dbus.Qube) string {
 		return "No: it is not in QVM_REMOTE_VMS of remote.conf"
 	case q.Connection == "":
 		return "When the service runs"
+	case q.Connection == "connected" && q.Transport == "poll":
+		return "Yes, and it is polled: connected call by call"
 	case q.Connection == "connected":
 		return "Yes, and it is connected"
 	}

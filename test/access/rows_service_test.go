@@ -29,6 +29,7 @@ func (m *machine) is(state string) {
 func (m *machine) reached() {
 	m.t.Helper()
 	m.has("work", "Connection", "connected")
+	m.has("work", "Transport", "stream")
 	for _, name := range []string{m.layout().Name(), m.layout().AgentLock()} {
 		await(m.t, name, func() bool { _, err := os.Stat(name); return err == nil })
 	}

@@ -61,6 +61,9 @@ func TestFromNothing(t *testing.T) {
 	if r := h.done("", "status"); !strings.Contains(r.out, "work") || strings.Contains(r.out+r.err, key[:16]) {
 		t.Errorf("status: %+v", r)
 	}
+	if r := h.done("", "status", "--json"); !strings.Contains(r.out, `"transport": "`+by+`"`) {
+		t.Errorf("status does not tell that the qube is reached by %s: %+v", by, r)
+	}
 	s := q.put(q.craft("echo proof\n"))
 	q.answered(s.ID)
 	await(t, "the delivery's record, which the checkpoint needs", func() bool { return h.about(s.ID, audit.Delivered) == 1 })

@@ -22,6 +22,7 @@ var steps = map[string][]string{
 	"Rename":     {":before-rename", ":after-rename"},
 	"Replace":    {":before-fsync", ":after-fsync", ":before-rename", ":after-rename"},
 	"Swap":       {":before-fsync", ":after-fsync", ":before-rename", ":after-rename"},
+	"Create":     {":before-fsync", ":after-fsync"},
 	"Place":      {":before-rename", ":after-rename"},
 	"Remove":     {":before-remove", ":after-remove"},
 	"RemoveTree": {":before-remove", ":after-remove"},
