@@ -28,6 +28,12 @@ const (
 	NotReady    Reason = "not-ready"
 	Unreadable  Reason = "unreadable"
 
+	// What dom0's administrator decides.
+	NotApproved Reason = "not-approved"
+	NoApprover  Reason = "no-approver"
+	GrantEnded  Reason = "grant-ended"
+	Suspended   Reason = "suspended"
+
 	// Of version 1 only.
 	NoToken  Reason = "no-token"
 	BurnLost Reason = "burn-lost"
@@ -51,6 +57,10 @@ var sentences = map[Reason]string{
 	Binary:      "the script has control characters other than tab and newline; pass data with --stdin",
 	NotReady:    "dom0 cannot take requests now",
 	Unreadable:  "dom0 could not read the script or the input in this qube before the request expired",
+	NotApproved: "somebody in dom0 was asked and said no",
+	NoApprover:  "dom0's policy wants a person to approve this, and nobody did in time. In dom0: qvm-remote-dom0 requests",
+	GrantEnded:  "this qube was authorised for a time or for so many commands, and that is over. In dom0: qvm-remote-dom0 limit NAME",
+	Suspended:   "dom0 takes nothing of this qube because too many of its requests were not signed with its key. In dom0: qvm-remote-dom0 resume NAME",
 	NoToken:     "the script has no token, or half of one; it is left alone",
 	BurnLost:    "dom0 lost track of the version-1 ids this qube has used. Give the qube a new key: in it qvm-remote key gen, in dom0 qvm-remote-dom0 authorize NAME",
 }
