@@ -64,8 +64,10 @@ type Turn struct {
 // Answer is how a question was decided.
 type Answer struct {
 	Approved bool
-	By       int64  // number of the request whose approval it was
+	By       int64  // number of the request that it was given to
 	Who, Way string // who approved or denied, and by which way
+
+	UntilReboot bool // of a no
 }
 
 // Answer has the answer once there is one.
@@ -184,7 +186,7 @@ func (b *Book) Deny(number int64, untilReboot bool, who, way string) error {
 	}
 	for _, waiting := range slices.Clone(b.lines[t.q.Qube]) {
 		if waiting.q.Hash == t.q.Hash && waiting.q.Key == t.q.Key {
-			b.settle(waiting, Answer{By: number, Who: who, Way: way})
+			b.settle(waiting, Answer{By: number, Who: who, Way: way, UntilReboot: untilReboot})
 		}
 	}
 	return nil
