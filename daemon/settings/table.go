@@ -108,7 +108,7 @@ func size(name, def string, lo, hi int64, doc string, field func(*Settings) *int
 	return Setting{Name: "QVM_REMOTE_" + name, Default: def, Unit: fmt.Sprintf("bytes, or with K, M, G, T; %s to %s", bytes(lo), bytes(hi)), Doc: doc, field: field,
 		text: func(s Settings) string { return bytes(*field(&s)) },
 		set: func(s *Settings, value string) error {
-			n, err := parseSize(value)
+			n, err := ParseSize(value)
 			if err != nil {
 				return err
 			}
@@ -154,9 +154,9 @@ func store(field *int64, n, lo, hi int64) error {
 
 const unitLetters = "KMGT"
 
-// parseSize reads bytes: 4096, 64K, 64KiB, 10M, 1G; each letter is 1024 times
+// ParseSize reads bytes: 4096, 64K, 64KiB, 10M, 1G; each letter is 1024 times
 // the one before.
-func parseSize(value string) (int64, error) {
+func ParseSize(value string) (int64, error) {
 	bad := fmt.Errorf("%s is not a size such as 4096, 64K, 10M, 1G", queue.Quote(value, 40))
 	digits := strings.TrimRight(strings.TrimSuffix(value, "iB"), unitLetters)
 	n, err := strconv.ParseInt(digits, 10, 64)
