@@ -15,6 +15,7 @@ import (
 	"qvmremote/daemon/boot"
 	"qvmremote/daemon/disk"
 	"qvmremote/daemon/policy"
+	"qvmremote/daemon/trusted"
 	"qvmremote/queue"
 )
 
@@ -29,7 +30,7 @@ func (x *Executor) openApprovals() (err error) {
 		}
 	}
 	path := x.o.Root.Approvals()
-	kept, err := queue.ReadSmall(path, maxApprovals)
+	kept, err := trusted.Read(path, maxApprovals)
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
@@ -83,7 +84,7 @@ func (r *request) permit(ctx context.Context) error {
 }
 
 func (r *request) answered(a approval.Answer) error {
-	r.answer = &a
+	r.decided = &a
 	if a.Approved {
 		return nil
 	}

@@ -67,8 +67,8 @@ func (r *request) final(e end) audit.Record {
 		// The qube is told this record's detail; what dom0 knows beyond it
 		// may name paths and goes to the journal only.
 		f.Reason, f.Detail, f.Rule = string(e.denial.Reason), e.denial.Detail, r.judged.Rule
-		if e.denial.Reason == queue.NotApproved && r.answer != nil {
-			f.Who, f.Way = r.answer.Who, r.answer.Way
+		if e.denial.Reason == queue.NotApproved && r.decided != nil {
+			f.Who, f.Way = r.decided.Who, r.decided.Way
 		}
 		if e.detail != "" {
 			r.q.x.warn("a request could not be run", "qube", r.q.name, "id", r.claim.ID, "error", e.detail)

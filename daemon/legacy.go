@@ -59,6 +59,7 @@ func (q *qube) takeOld(ctx context.Context, conn transport.Conn, id string, toke
 		q.bare.saw(id) // its client may be about to write the rest
 		return false, nil
 	case err != nil && denial == nil:
+		q.unsigned(ctx, q.limits().SuspendAfter)
 		denial = &queue.Denial{Reason: queue.BadMAC}
 		fallthrough
 	case err != nil:
@@ -78,8 +79,13 @@ func (q *qube) takeOld(ctx context.Context, conn transport.Conn, id string, toke
 	case used.Len() >= burn.Max:
 		return false, q.refuse(ctx, conn, id, token, queue.Key{}, &queue.Denial{Reason: queue.Limit, Detail: burn.ErrFull.Error()})
 	}
-	if loud := q.tooLoud(); loud != nil {
-		return false, q.refuseOld(ctx, conn, id, token, used, loud)
+	q.rate.good()
+	over := q.tooFast(q.limits().Requests)
+	if over == nil {
+		over = q.tooLoud()
+	}
+	if over != nil {
+		return false, q.refuseOld(ctx, conn, id, token, used, over)
 	}
 	r, d, err := q.claimOld(ctx, id, token, key, held)
 	switch {
@@ -116,7 +122,7 @@ func (q *qube) leaveOld(id string, err error) error {
 func (q *qube) claimOld(ctx context.Context, id string, token []byte, key queue.Key, held keys.Held) (*request, *queue.Denial, error) {
 	now := q.x.now().Unix()
 	req := queue.Request{Kind: queue.KindScript, ID: id, Qube: q.name, Issued: now, Expires: now + legacyStart,
-		Timeout: min(legacyTimeout, q.x.settings().MaxTimeout)}
+		Timeout: min(legacyTimeout, q.limits().MaxTimeout)}
 	return q.claimIt(ctx, id, token, req, key, held, nil)
 }
 
@@ -266,7 +272,7 @@ func (r *request) settleOld(ctx context.Context) error {
 	}
 	var script []byte
 	err := r.q.withConn(ctx, r.claim.UUID, func(c transport.Conn) (err error) {
-		script, err = c.Settled(ctx, r.header.ID, r.q.x.settings().MaxScript)
+		script, err = c.Settled(ctx, r.header.ID, r.q.limits().MaxScript)
 		return err
 	})
 	if err != nil {

@@ -68,7 +68,7 @@ func (r *request) judgeAgain(ctx context.Context) *queue.Denial {
 	if d := r.judge(script); d != nil {
 		return d
 	}
-	if r.judged.Verdict == policy.Ask && r.answer == nil {
+	if r.judged.Verdict == policy.Ask && r.decided == nil {
 		return &queue.Denial{Reason: queue.NoApprover, Detail: "the policy was changed in the meantime; submit it again", Authentic: true}
 	}
 	return nil

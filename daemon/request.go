@@ -31,10 +31,10 @@ type request struct {
 	burnt    bool      // of version 1: its id is off those that can be used
 	prepared *prepared // a supervisor that waits for it, or nil
 
-	judged judged           // by the policy
-	hash   string           // of its bytes, as people approve them
-	size   int64            // of the script
-	answer *approval.Answer // of a person, or what one granted before; nil where none was asked for
+	judged  judged           // by the policy
+	hash    string           // of its bytes, as people approve them
+	size    int64            // of the script
+	decided *approval.Answer // of a person, or what one granted before; nil where none was asked for
 
 	phase     phase         // how far it is
 	startedAt atomic.Int64  // of the shell in this run, Unix nanoseconds; 0: not yet
@@ -73,6 +73,7 @@ func (r *request) execute() end {
 		return r.endBefore(err)
 	}
 	r.courier.show(queue.WordQueued)
+	r.q.x.slots.Bound(r.q.name, int(r.q.limits().PerQube))
 	if err := r.q.x.slots.Acquire(before, r.q.name); err != nil {
 		return r.endBefore(err)
 	}
@@ -265,8 +266,8 @@ func (r *request) stdin() string {
 func (r *request) recordStart(before context.Context, text string) error {
 	record := r.record(audit.Run)
 	record.Command, record.Rule = text, r.judged.Rule
-	if r.answer != nil {
-		record.Who, record.Way, record.Detail = r.answer.Who, r.answer.Way, fmt.Sprintf("approved with number %d", r.answer.By)
+	if r.decided != nil {
+		record.Who, record.Way, record.Detail = r.decided.Who, r.decided.Way, fmt.Sprintf("approved with number %d", r.decided.By)
 	}
 	if err := r.q.x.append(before, record); err != nil {
 		return orElse(context.Cause(before), err)

@@ -49,6 +49,7 @@ func (q *qube) serve(ctx, asking context.Context, conn transport.Conn) error {
 			return err
 		}
 		pause := time.Duration(q.idle)*time.Second/maxIdle - time.Since(began)
+		pause = max(pause, q.rate.backOff())
 		if haste.note(time.Now(), useful) {
 			pause = max(pause, q.x.o.Times.Calm)
 		}
@@ -209,7 +210,12 @@ func (q *qube) holdingOf(uuid func() string) (keys.Held, *queue.Denial) {
 		return held, &queue.Denial{Reason: queue.NotReady, Detail: "its key in dom0 cannot be read; dom0's log says why"}
 	}
 	q.x.complain(HealthKey+q.name, "", nil)
-	if held.Meta.UUID == "" {
+	switch {
+	case held.Meta.Suspended != 0:
+		return held, &queue.Denial{Reason: queue.Suspended}
+	case held.Meta.Over(q.x.boot):
+		return held, &queue.Denial{Reason: queue.GrantEnded}
+	case held.Meta.UUID == "":
 		return held, nil
 	}
 	switch uuid() {
@@ -225,11 +231,12 @@ func (q *qube) holdingOf(uuid func() string) (keys.Held, *queue.Denial) {
 // decide checks a header that nothing is known of yet.
 func (q *qube) decide(ctx context.Context, conn transport.Conn, id string, header []byte, held keys.Held) (useful bool, err error) {
 	adopted := q.x.adoptHeld(ctx, q.name, held)
-	limits := q.x.settings()
+	limits := q.limits()
 	check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), MaxTimeout: limits.MaxTimeout, MaxBody: limits.MaxScript, MaxStdin: limits.MaxStdin, Floor: q.floor}
 	req, key, d := check.Request(header, held.Current, held.Next)
 	switch {
 	case d != nil && !d.Authentic:
+		q.unsigned(ctx, limits.SuspendAfter)
 		return false, q.refuse(ctx, conn, id, header, held.Current, d)
 	case adopted != nil:
 		q.burn(header, req.Issued)
@@ -239,9 +246,14 @@ func (q *qube) decide(ctx context.Context, conn transport.Conn, id string, heade
 	case q.isBurnt(header, req.Issued):
 		return false, q.refuse(ctx, conn, id, header, key, &queue.Denial{Reason: queue.Replayed})
 	}
-	if loud := q.tooLoud(); loud != nil {
+	q.rate.good()
+	over := q.tooFast(limits.Requests)
+	if over == nil {
+		over = q.tooLoud()
+	}
+	if over != nil {
 		q.burn(header, req.Issued)
-		return false, q.refuse(ctx, conn, id, header, key, loud)
+		return false, q.refuse(ctx, conn, id, header, key, over)
 	}
 	prepared := q.prepare(req, d)
 	r, d2, err := q.claimIt(ctx, id, header, req, key, held, d)
@@ -308,9 +320,10 @@ func (q *qube) paused() bool {
 // A denial returned here means that nothing was claimed.
 func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.Request, key queue.Key, held keys.Held, d *queue.Denial) (*request, *queue.Denial, error) {
 	x := q.x
-	if d == nil && int64(x.book.Pending(q.name)) >= x.settings().MaxPending {
-		d = &queue.Denial{Reason: queue.Limit, Authentic: true, Detail: fmt.Sprintf("%d requests of this qube are open", x.settings().MaxPending)}
+	if most := q.limits().MaxPending; d == nil && int64(x.book.Pending(q.name)) >= most {
+		d = &queue.Denial{Reason: queue.Limit, Authentic: true, Detail: fmt.Sprintf("%d requests of this qube are open", most)}
 	}
+	counted := d == nil && req.Kind == queue.KindScript && held.Meta.Count > 0
 	need := int64(len(header))
 	if d == nil {
 		need += req.Body.Size + req.Stdin.Size
@@ -329,7 +342,7 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 		records = append(records, audit.Record{Event: audit.Final, Qube: q.name, ID: id, Number: number, Key: record.Key,
 			State: audit.Denied, Reason: string(d.Reason), Detail: d.Detail})
 	}
-	if key.Equal(held.Next) { // its first use makes it the only one; the keys' lock comes before the log's
+	if counted || key.Equal(held.Next) { // a new key's first use makes it the only one; the keys' lock comes before the log's
 		unlock, err := x.keys.Lock(ctx)
 		if err != nil {
 			return nil, nil, errors.Join(err, entry.Remove())
@@ -347,6 +360,11 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 		}
 		if x.book.Lookup(q.name, id) != claim.Unknown {
 			return false, errClaimed
+		}
+		if counted {
+			if refused = q.spend(); refused != nil {
+				return false, refused
+			}
 		}
 		return promote, nil
 	})

@@ -58,6 +58,8 @@ type Settings struct {
 	AuditBytes   int64 // bytes all records may take
 	AuditReserve int64 // bytes kept for final records
 	Excerpt      int64 // bytes of each end of each output that the log keeps
+	Requests     int64 // of one qube a minute, 0 for any number
+	SuspendAfter int64 // requests of one qube in a row that are not signed with its key, 0 for any number
 	Refusals     int64 // unauthenticated refusals of a qube recorded singly, a minute
 }
 

@@ -24,6 +24,8 @@ var arrows = []arrow{
 	{Folder: "daemon", Ours: []string{"queue", "dbus/wire"},
 		Theirs: []string{"github.com/coreos/go-systemd/v22", "github.com/fsnotify/fsnotify",
 			"github.com/godbus/dbus/v5", "golang.org/x/mod", "golang.org/x/sys"}},
+	// What decides is pure: no bus, no daemon. Only it reads scripts as bash does.
+	{Folder: "daemon/policy", Ours: []string{"queue", "daemon/settings", "daemon/trusted"}, Theirs: []string{"mvdan.cc/sh/v3/syntax"}},
 	{Folder: "dbus", Ours: []string{"queue"}, Theirs: []string{"github.com/godbus/dbus/v5"}},
 	{Folder: "dbus/wire", Theirs: []string{"github.com/godbus/dbus/v5", "golang.org/x/sys"}},
 	{Folder: "dbus/service", Ours: []string{"queue", "dbus", "daemon"},

@@ -1,0 +1,152 @@
+package policy
+
+import "strings"
+
+// Bounds of one word of a rule, so that matching takes a bounded time.
+const (
+	maxAlternatives = 256  // that its sets unfold to
+	maxParts        = 32   // of one of them
+	maxMatched      = 4096 // bytes of a word that anything but the word itself can match
+)
+
+// pattern is one word of a rule: the alternatives that its sets unfold to.
+type pattern struct {
+	text string // as it was written
+	alts []sequence
+}
+
+// sequence is what a word must be, part after part.
+type sequence []part
+
+type part struct {
+	what what
+	text string // of a literal
+	low  int64  // of a span of numbers
+	high int64
+}
+
+type what int
+
+const (
+	literal  what = iota
+	one           // ?: one character, not '/'
+	some          // *: any characters but '/'
+	anything      // ** inside a word: any characters
+	span          // LOW..HIGH: a number in its shortest decimal form
+)
+
+// exact reports whether one word alone can match.
+func (p pattern) exact() bool { return len(p.alts) == 1 && p.alts[0].exact() }
+
+func (s sequence) exact() bool { return len(s) == 1 && s[0].what == literal }
+
+// matches reports whether the word is one that the pattern describes. What is
+// not written out in a rule is narrow where the rule lets something through:
+// it stands for no option, for no ".." of a path, and for nothing at all only
+// within a word. Where the rule denies it is wide.
+func (p pattern) matches(word string, wide bool) bool {
+	for _, s := range p.alts {
+		if s.exact() {
+			if s[0].text == word {
+				return true
+			}
+			continue
+		}
+		if len(word) <= maxMatched && (wide || s.permits(word)) && s.match(word, wide) {
+			return true
+		}
+	}
+	return false
+}
+
+// permits reports whether the word is none of those that a wildcard must not
+// stand for where a rule lets something through.
+func (s sequence) permits(word string) bool {
+	switch {
+	case word == "":
+		return false
+	case word[0] == '-' && s[0].what != literal:
+		return false
+	}
+	return !climbs(word)
+}
+
+// climbs reports whether ".." is a part of the path that word may be, also of
+// one behind a '='.
+func climbs(word string) bool {
+	if !strings.Contains(word, "..") {
+		return false
+	}
+	for _, piece := range strings.FieldsFunc(word, func(r rune) bool { return r == '/' || r == '=' || r == ':' || r == ',' }) {
+		if piece == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// match holds the parts against the word, all readings of the wildcards at
+// once: ends is the set of places in the word where the parts so far can end.
+func (s sequence) match(word string, wide bool) bool {
+	ends := make([]bool, len(word)+1)
+	next := make([]bool, len(word)+1)
+	ends[0] = true
+	for _, p := range s {
+		clear(next)
+		p.advance(word, ends, next, wide)
+		ends, next = next, ends
+	}
+	return ends[len(word)]
+}
+
+// advance sets in next where the part can end that begins where from says.
+func (p part) advance(word string, from, next []bool, wide bool) {
+	open := false // a wildcard reaches here
+	for i := range from {
+		switch p.what {
+		case some, anything:
+			open = open || from[i]
+			next[i] = open
+			if p.what == some && !wide && i < len(word) && word[i] == '/' {
+				open = false
+			}
+			continue
+		}
+		if !from[i] {
+			continue
+		}
+		switch p.what {
+		case literal:
+			if strings.HasPrefix(word[i:], p.text) {
+				next[i+len(p.text)] = true
+			}
+		case one:
+			if i < len(word) && (wide || word[i] != '/') {
+				next[i+1] = true
+			}
+		case span:
+			p.numbers(word[i:], next[i:])
+		}
+	}
+}
+
+// maxDigits keeps a number below 2^63.
+const maxDigits = 18
+
+// numbers sets in next where a number of the span can end that rest begins with.
+func (p part) numbers(rest string, next []bool) {
+	var n int64
+	for i := 0; i < len(rest) && i < maxDigits; i++ {
+		c := rest[i]
+		if c < '0' || c > '9' {
+			return
+		}
+		n = n*10 + int64(c-'0')
+		if n >= p.low && n <= p.high {
+			next[i+1] = true
+		}
+		if n == 0 {
+			return // no zero before a number: some programs read octal
+		}
+	}
+}
