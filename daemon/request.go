@@ -179,7 +179,7 @@ func (r *request) read(ctx context.Context) (text string, err error) {
 	if d := queue.CheckScript(script); d != nil {
 		return "", d
 	}
-	r.hash, r.size = approval.Hash(queue.SumOf(script), r.header.Stdin), int64(len(script))
+	r.hash, r.size = queue.HashOf(queue.SumOf(script), r.header.Stdin), int64(len(script))
 	if d := r.judge(script); d != nil {
 		return "", d
 	}

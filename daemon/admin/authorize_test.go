@@ -347,11 +347,11 @@ func TestLegacyDoesNotGoToAnotherQube(t *testing.T) {
 	if err != nil || !slices.Contains(c.Warnings, LegacyRisk) {
 		t.Fatalf("%q, %v", c.Warnings, err)
 	}
-	if c, err = l.Connect(ctx, work, queue.GenerateKey(), true); err != nil || !slices.Contains(c.Warnings, LegacyRisk) {
+	if c, err = l.Connect(ctx, work, queue.GenerateKey(), Terms{Replace: true}); err != nil || !slices.Contains(c.Warnings, LegacyRisk) {
 		t.Errorf("a new key: %q, %v", c.Warnings, err)
 	}
 	l.set(work, "uuid", "99999999-2222-3333-4444-555555555555")
-	if _, err := l.Connect(ctx, work, queue.GenerateKey(), true); err != nil {
+	if _, err := l.Connect(ctx, work, queue.GenerateKey(), Terms{Replace: true}); err != nil {
 		t.Fatal(err)
 	}
 	if list, err := l.Keys(ctx); err != nil || list[0].Legacy {

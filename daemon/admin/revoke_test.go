@@ -111,7 +111,7 @@ func TestConnectTakesTheKeyOfTheQube(t *testing.T) {
 	if err != nil || !got.Equal(key) {
 		t.Fatalf("key %v, %v", got, err)
 	}
-	c, err := l.Connect(ctx, work, got, false)
+	c, err := l.Connect(ctx, work, got, Terms{})
 	if err != nil || c.Fingerprint != key.Fingerprint() {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -119,7 +119,7 @@ func TestConnectTakesTheKeyOfTheQube(t *testing.T) {
 	if _, err := l.FetchKey(ctx, halted); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "qvm-start") {
 		t.Errorf("a halted qube: %v", err)
 	}
-	if _, err := l.Connect(ctx, halted, queue.GenerateKey(), false); !errors.Is(err, ErrRefused) {
+	if _, err := l.Connect(ctx, halted, queue.GenerateKey(), Terms{}); !errors.Is(err, ErrRefused) {
 		t.Errorf("a halted qube: %v", err)
 	}
 	if _, err := l.FetchKey(ctx, "nobody"); !errors.Is(err, ErrRefused) {

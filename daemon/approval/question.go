@@ -1,13 +1,9 @@
 package approval
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
-
-	"qvmremote/queue"
 )
 
 // Question is a request that somebody in dom0 must decide about. Its bytes are
@@ -16,24 +12,13 @@ type Question struct {
 	Number   int64  // dom0's own, of the request
 	Qube     string // who asks
 	Key      string // fingerprint of the key that the request was signed with
-	Hash     string // of the bytes, by [Hash]
+	Hash     string // of the bytes, by [queue.HashOf]
 	Received time.Time
 	Expires  time.Time // nobody can approve it from then on
 	Script   int64     // bytes
 	Stdin    int64     // bytes; -1 is none
 	Rule     string    // of the policy, that asks
 	Waiting  int       // how many of the qube wait behind it
-}
-
-// Hash names the bytes of a request: for a script without input it is the
-// script's SHA-256, as sha256sum prints it; with input it is that of a text
-// which names the hashes of both.
-func Hash(script, stdin queue.Sum) string {
-	if !stdin.Present {
-		return hex.EncodeToString(script.SHA256[:])
-	}
-	both := sha256.Sum256([]byte("script " + script.String() + "\nstdin " + stdin.String() + "\n"))
-	return hex.EncodeToString(both[:])
 }
 
 // Scope is what an approval is good for, beside the request that it answers.
