@@ -38,7 +38,7 @@ func (e *Error) Error() string {
 // Parse reads a policy from its text. The rules of an included file stand in
 // the place of the line that names it; include returns its text.
 func Parse(name string, text []byte, include func(name string) ([]byte, error)) (*Policy, error) {
-	r := &reader{policy: &Policy{}, include: include, seen: map[string]bool{}, limits: map[string]string{}, sum: sha256.New()}
+	r := &reader{policy: &Policy{analyser: newAnalyser()}, include: include, seen: map[string]bool{}, limits: map[string]string{}, sum: sha256.New()}
 	if err := r.file(name, text); err != nil {
 		return nil, err
 	}
@@ -87,6 +87,7 @@ func (r *reader) line(file string, number int, line string) (at int, err error) 
 	switch verb := w.bareWord(); verb {
 	case string(Allow), string(Ask), string(Deny):
 		rule := &rule{file: file, line: number, text: strings.Trim(line, " \t"), verdict: Verdict(verb)}
+		rule.name = fmt.Sprintf("%s:%d: %s", file, number, rule.text)
 		if err := rule.read(w); err != nil {
 			return w.at, err
 		}

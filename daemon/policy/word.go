@@ -48,6 +48,9 @@ func (r *wordReader) pattern() (pattern, error) {
 		}
 		p.alts = append(p.alts, s)
 	}
+	if p.exact = len(p.alts) == 1 && p.alts[0].exact(); p.exact {
+		p.only = p.alts[0][0].text
+	}
 	return p, nil
 }
 
