@@ -14,7 +14,7 @@ import (
 
 // Bounds of the files of one policy.
 const (
-	maxFile     = 64 << 10 // bytes
+	MaxFile     = 64 << 10 // bytes of one
 	maxIncludes = 16
 	maxRules    = 1000
 )
@@ -58,14 +58,13 @@ type reader struct {
 func (r *reader) file(name string, text []byte) error {
 	fmt.Fprintf(r.sum, "%q %d\n", name, len(text))
 	r.sum.Write(text)
-	if len(text) > maxFile {
-		return &Error{File: name, Text: fmt.Sprintf("longer than %d bytes", maxFile)}
+	if len(text) > MaxFile {
+		return &Error{File: name, Text: fmt.Sprintf("longer than %d bytes", MaxFile)}
 	}
 	for i, line := range strings.Split(string(text), "\n") {
 		at, err := r.line(name, i+1, strings.TrimSuffix(line, "\r"))
-		var inside *Error
-		if errors.As(err, &inside) {
-			return err // of an included file
+		if inside, ok := err.(*Error); ok {
+			return inside // it has its place, in an included file
 		}
 		if err != nil {
 			return &Error{File: name, Line: i + 1, Column: at + 1, Text: err.Error()}

@@ -94,6 +94,19 @@ func decision(r *rule) Decision {
 	return Decision{Verdict: r.verdict, Rule: r.name}
 }
 
+// Rules lists the rules, each with its place, in the order in which they are
+// held against a request.
+func (p *Policy) Rules() []string {
+	if p == nil {
+		return nil
+	}
+	var list []string
+	for _, r := range p.rules {
+		list = append(list, r.name)
+	}
+	return list
+}
+
 // Limits are those that the files set; what they do not set is zero.
 func (p *Policy) Limits() Limits {
 	if p == nil {
