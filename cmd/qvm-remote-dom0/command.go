@@ -44,6 +44,7 @@ func (a *app) command() *cobra.Command {
 		a.start(), a.stop(), a.restart(), a.enable(), a.disable(), a.pause(), a.resume(), a.stopEverything(),
 		a.commands(), a.cancel(), a.requests(), a.approve(), a.deny(),
 		group("audit", "Read and verify the audit log", a.auditShow(), a.auditFollow(), a.auditVerify(), a.auditExport()),
+		a.policies(),
 		a.doctor())
 	return root
 }

@@ -31,13 +31,13 @@ type Step struct {
 // Explain decides as [Policy.Decide] does, and says why.
 func (p *Policy) Explain(script []byte) Explanation {
 	e := Explanation{Decision: p.Decide(script)}
-	commands, o := plain(script)
+	if p == nil {
+		return e
+	}
+	commands, o := p.analyser.plain(script)
 	if o != nil {
 		e.Obstacle = o.Error()
 		commands = [][]string{nil}
-	}
-	if p == nil {
-		return e
 	}
 	sum := digest(sha256.Sum256(script))
 	for _, words := range commands {
@@ -50,7 +50,7 @@ func (p *Policy) judge(s subject) Judged {
 	found := p.first(s)
 	j := Judged{Words: s.words, Decision: decision(found)}
 	for _, r := range p.rules {
-		j.Steps = append(j.Steps, Step{Rule: r.String(), Matched: r == found, Why: r.why(s)})
+		j.Steps = append(j.Steps, Step{Rule: r.name, Matched: r == found, Why: r.why(s)})
 		if r == found {
 			break
 		}
@@ -94,7 +94,7 @@ func (r *rule) why(s subject) string {
 }
 
 // hint says what keeps a word out that the pattern seems to describe.
-func (p pattern) hint(word string) string {
+func (p *pattern) hint(word string) string {
 	switch {
 	case !p.matches(word, true):
 		return ""

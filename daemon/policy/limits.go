@@ -24,51 +24,76 @@ type Limits struct {
 
 // limit is one that a line can set.
 type limit struct {
-	name, form string
-	set        func(l *Limits, value string) error
+	name string
+	set  func(l *Limits, value string) error
+	text func(l Limits) string // "" where it is not set
 }
 
 // limitTable lists them in the order of the manual.
 func limitTable() []limit {
 	return []limit{
-		{"requests", "N/min", func(l *Limits, v string) error {
-			n, ok := strings.CutSuffix(v, "/min")
-			if !ok {
-				return fmt.Errorf("%s is not N/min, such as 30/min", queue.Quote(v, 40))
+		count("requests", "/min", 6000, func(l *Limits) *int { return &l.RequestsPerMinute }),
+		count("running", "", 1000, func(l *Limits) *int { return &l.Running }),
+		count("pending", "", queue.MaxPending, func(l *Limits) *int { return &l.Pending }),
+		size("script", queue.MaxScript, func(l *Limits) *int64 { return &l.MaxBody }),
+		size("stdin", queue.MaxStdin, func(l *Limits) *int64 { return &l.MaxStdin }),
+		count("timeout", "", queue.MaxTimeout, func(l *Limits) *int { return &l.MaxTimeout }),
+		count("failures", "", 1000, func(l *Limits) *int { return &l.SuspendAfter }),
+	}
+}
+
+func count(name, unit string, most int, field func(*Limits) *int) limit {
+	return limit{name: name,
+		set: func(l *Limits, value string) error {
+			digits, ok := strings.CutSuffix(value, unit)
+			n, err := strconv.Atoi(digits)
+			if !ok || err != nil || strconv.Itoa(n) != digits || n < 1 || n > most {
+				return fmt.Errorf("%s is not 1%s to %d%[2]s", queue.Quote(value, 40), unit, most)
 			}
-			return setInt(&l.RequestsPerMinute, n, 1, 6000)
-		}},
-		{"running", "N", func(l *Limits, v string) error { return setInt(&l.Running, v, 1, 1000) }},
-		{"pending", "N", func(l *Limits, v string) error { return setInt(&l.Pending, v, 1, queue.MaxPending) }},
-		{"script", "SIZE", func(l *Limits, v string) error { return setSize(&l.MaxBody, v, 1, queue.MaxScript) }},
-		{"stdin", "SIZE", func(l *Limits, v string) error { return setSize(&l.MaxStdin, v, 1, queue.MaxStdin) }},
-		{"timeout", "SECONDS", func(l *Limits, v string) error { return setInt(&l.MaxTimeout, v, 1, queue.MaxTimeout) }},
-		{"failures", "N", func(l *Limits, v string) error { return setInt(&l.SuspendAfter, v, 1, 1000) }},
-	}
+			*field(l) = n
+			return nil
+		},
+		text: func(l Limits) string {
+			if n := *field(&l); n > 0 {
+				return strconv.Itoa(n) + unit
+			}
+			return ""
+		}}
 }
 
-func setInt(field *int, value string, lo, hi int) error {
-	n, err := strconv.Atoi(value)
-	if err != nil || strconv.Itoa(n) != value || n < lo || n > hi {
-		return fmt.Errorf("%s is not a whole number from %d to %d", queue.Quote(value, 40), lo, hi)
-	}
-	*field = n
-	return nil
+func size(name string, most int64, field func(*Limits) *int64) limit {
+	return limit{name: name,
+		set: func(l *Limits, value string) error {
+			n, err := settings.ParseSize(value)
+			if err == nil && (n < 1 || n > most) {
+				err = fmt.Errorf("%s is not 1 to %d bytes", queue.Quote(value, 40), most)
+			}
+			if err != nil {
+				return err
+			}
+			*field(l) = n
+			return nil
+		},
+		text: func(l Limits) string {
+			if n := *field(&l); n > 0 {
+				return strconv.FormatInt(n, 10)
+			}
+			return ""
+		}}
 }
 
-func setSize(field *int64, value string, lo, hi int64) error {
-	n, err := settings.ParseSize(value)
-	if err != nil {
-		return err
+// Strings lists the limits that are set as lines of a policy set them.
+func (l Limits) Strings() []string {
+	var list []string
+	for _, known := range limitTable() {
+		if value := known.text(l); value != "" {
+			list = append(list, "limit "+known.name+" "+value)
+		}
 	}
-	if n < lo || n > hi {
-		return fmt.Errorf("%s is not between %d and %d bytes", queue.Quote(value, 40), lo, hi)
-	}
-	*field = n
-	return nil
+	return list
 }
 
-// setLimit sets the limit of that name.
+// set sets the limit of that name.
 func (l *Limits) set(name, value string) error {
 	var names []string
 	for _, known := range limitTable() {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"qvmremote/daemon/trusted"
 	"qvmremote/queue"
@@ -14,47 +16,70 @@ import (
 const (
 	suffix     = ".policy"
 	includeDir = "include"                      // in the folder of the policies
-	shipped    = "/usr/share/qvm-remote/policy" // sets that the package brings
+	configured = "/etc/qubes/remote.d"          // that folder, below some root
+	shipped    = "/usr/share/qvm-remote/policy" // below the same root
 )
 
-// Load reads the policy of a qube: VM.policy in dir, with the sets it includes,
-// each from include/ in dir, else from those that the package brings. Where
-// there is no file the error is [fs.ErrNotExist]; what is wrong in one is an
-// [*Error].
-func Load(dir, vm string) (*Policy, error) { return load(dir, shipped, vm) }
-
-func load(dir, shipped, vm string) (*Policy, error) {
+// Path is where the policy of a qube lies in dir.
+func Path(dir, vm string) (string, error) {
 	if !queue.ValidQube(vm) {
-		return nil, fmt.Errorf("%s is not a qube's name", queue.Quote(vm, 40))
+		return "", fmt.Errorf("%s is not a qube's name", queue.Quote(vm, 40))
 	}
-	text, err := read(filepath.Join(dir, vm+suffix))
+	return filepath.Join(dir, vm+suffix), nil
+}
+
+// Load reads the policy of a qube: VM.policy in dir, with the sets it includes,
+// see [Includes]. Where there is no file the error is [fs.ErrNotExist]; what is
+// wrong in one is an [*Error].
+func Load(dir, vm string) (*Policy, error) {
+	path, err := Path(dir, vm)
 	if err != nil {
 		return nil, err
 	}
-	return Parse(vm+suffix, text, Includes(dir, shipped))
+	text, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(filepath.Base(path), text, Includes(dir))
 }
 
-// Includes reads sets: from include/ in dir, else from the folder of shipped
-// ones, "" for that of the package.
-func Includes(dir, fallback string) func(name string) ([]byte, error) {
-	if fallback == "" {
-		fallback = shipped
+// Includes reads the sets of rules that a policy in dir may include: from
+// include/ there, where an administrator puts them, else from those that came
+// with the package.
+func Includes(dir string) func(name string) ([]byte, error) {
+	folders := []string{filepath.Join(dir, includeDir)}
+	if root, ok := strings.CutSuffix(filepath.Clean(dir), configured); ok {
+		folders = append(folders, filepath.Join(root, "/", shipped))
 	}
 	return func(name string) ([]byte, error) {
-		text, err := read(filepath.Join(dir, includeDir, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			text, err = read(filepath.Join(fallback, name))
+		for _, folder := range folders {
+			text, err := read(filepath.Join(folder, name))
+			if !errors.Is(err, fs.ErrNotExist) {
+				return text, err
+			}
 		}
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("it is neither in %s nor in %s", filepath.Join(dir, includeDir), fallback)
-		}
-		return text, err
+		return nil, fmt.Errorf("there is no such file in %s", strings.Join(folders, " or "))
 	}
+}
+
+// Names lists the qubes that have a policy in dir, by name.
+func Names(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot list the policies: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if vm, ok := strings.CutSuffix(e.Name(), suffix); ok && queue.ValidQube(vm) {
+			names = append(names, vm)
+		}
+	}
+	return names, nil
 }
 
 // read reads a file that only root could have written.
 func read(path string) ([]byte, error) {
-	text, err := trusted.Read(path, maxFile)
+	text, err := trusted.Read(path, MaxFile)
 	var bad *trusted.Error
 	if errors.As(err, &bad) {
 		return nil, &Error{File: bad.Path, Text: bad.Text}

@@ -14,7 +14,7 @@ import (
 
 // Bounds of the files of one policy.
 const (
-	maxFile     = 64 << 10 // bytes
+	MaxFile     = 64 << 10 // bytes of one
 	maxIncludes = 16
 	maxRules    = 1000
 )
@@ -38,7 +38,7 @@ func (e *Error) Error() string {
 // Parse reads a policy from its text. The rules of an included file stand in
 // the place of the line that names it; include returns its text.
 func Parse(name string, text []byte, include func(name string) ([]byte, error)) (*Policy, error) {
-	r := &reader{policy: &Policy{}, include: include, seen: map[string]bool{}, limits: map[string]string{}, sum: sha256.New()}
+	r := &reader{policy: &Policy{analyser: newAnalyser()}, include: include, seen: map[string]bool{}, limits: map[string]string{}, sum: sha256.New()}
 	if err := r.file(name, text); err != nil {
 		return nil, err
 	}
@@ -58,14 +58,13 @@ type reader struct {
 func (r *reader) file(name string, text []byte) error {
 	fmt.Fprintf(r.sum, "%q %d\n", name, len(text))
 	r.sum.Write(text)
-	if len(text) > maxFile {
-		return &Error{File: name, Text: fmt.Sprintf("longer than %d bytes", maxFile)}
+	if len(text) > MaxFile {
+		return &Error{File: name, Text: fmt.Sprintf("longer than %d bytes", MaxFile)}
 	}
 	for i, line := range strings.Split(string(text), "\n") {
 		at, err := r.line(name, i+1, strings.TrimSuffix(line, "\r"))
-		var inside *Error
-		if errors.As(err, &inside) {
-			return err // of an included file
+		if inside, ok := err.(*Error); ok {
+			return inside // it has its place, in an included file
 		}
 		if err != nil {
 			return &Error{File: name, Line: i + 1, Column: at + 1, Text: err.Error()}
@@ -87,6 +86,7 @@ func (r *reader) line(file string, number int, line string) (at int, err error) 
 	switch verb := w.bareWord(); verb {
 	case string(Allow), string(Ask), string(Deny):
 		rule := &rule{file: file, line: number, text: strings.Trim(line, " \t"), verdict: Verdict(verb)}
+		rule.name = fmt.Sprintf("%s:%d: %s", file, number, rule.text)
 		if err := rule.read(w); err != nil {
 			return w.at, err
 		}

@@ -12,7 +12,10 @@ const (
 // pattern is one word of a rule: the alternatives that its sets unfold to.
 type pattern struct {
 	text string // as it was written
+	only string // the one word that can match, where exact says so
 	alts []sequence
+
+	exact bool
 }
 
 // sequence is what a word must be, part after part.
@@ -35,16 +38,16 @@ const (
 	span          // LOW..HIGH: a number in its shortest decimal form
 )
 
-// exact reports whether one word alone can match.
-func (p pattern) exact() bool { return len(p.alts) == 1 && p.alts[0].exact() }
-
 func (s sequence) exact() bool { return len(s) == 1 && s[0].what == literal }
 
 // matches reports whether the word is one that the pattern describes. What is
 // not written out in a rule is narrow where the rule lets something through:
 // it stands for no option, for no ".." of a path, and for nothing at all only
 // within a word. Where the rule denies it is wide.
-func (p pattern) matches(word string, wide bool) bool {
+func (p *pattern) matches(word string, wide bool) bool {
+	if p.exact {
+		return p.only == word
+	}
 	for _, s := range p.alts {
 		if s.exact() {
 			if s[0].text == word {
@@ -88,19 +91,27 @@ func climbs(word string) bool {
 // match holds the parts against the word, all readings of the wildcards at
 // once: ends is the set of places in the word where the parts so far can end.
 func (s sequence) match(word string, wide bool) bool {
-	ends := make([]bool, len(word)+1)
-	next := make([]bool, len(word)+1)
+	if s[0].what == literal && !strings.HasPrefix(word, s[0].text) {
+		return false
+	}
+	var room [2 * 64]bool // most words are short
+	n := len(word) + 1
+	places := room[:]
+	if 2*n > len(room) {
+		places = make([]bool, 2*n)
+	}
+	ends, next := places[:n], places[n:2*n]
 	ends[0] = true
-	for _, p := range s {
+	for i := range s {
 		clear(next)
-		p.advance(word, ends, next, wide)
+		s[i].advance(word, ends, next, wide)
 		ends, next = next, ends
 	}
 	return ends[len(word)]
 }
 
 // advance sets in next where the part can end that begins where from says.
-func (p part) advance(word string, from, next []bool, wide bool) {
+func (p *part) advance(word string, from, next []bool, wide bool) {
 	open := false // a wildcard reaches here
 	for i := range from {
 		switch p.what {
@@ -134,7 +145,7 @@ func (p part) advance(word string, from, next []bool, wide bool) {
 const maxDigits = 18
 
 // numbers sets in next where a number of the span can end that rest begins with.
-func (p part) numbers(rest string, next []bool) {
+func (p *part) numbers(rest string, next []bool) {
 	var n int64
 	for i := 0; i < len(rest) && i < maxDigits; i++ {
 		c := rest[i]

@@ -2,15 +2,24 @@ package policy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
+	"sync"
 
 	"mvdan.cc/sh/v3/syntax"
 )
 
+// analyser tells what a script runs. It keeps the parsers that are not in use.
+type analyser struct {
+	parsers sync.Pool
+}
+
+func newAnalyser() *analyser {
+	return &analyser{parsers: sync.Pool{New: func() any { return syntax.NewParser(syntax.Variant(syntax.LangBash)) }}}
+}
+
 // plain returns the commands of a script that is plain commands, or why it is
 // not. A script without any command is not.
-func plain(script []byte) ([][]string, *obstacle) {
+func (a *analyser) plain(script []byte) ([][]string, *obstacle) {
 	if len(script) > maxPlain {
 		return nil, &obstacle{text: fmt.Sprintf("more than %d bytes", maxPlain)}
 	}
@@ -22,43 +31,43 @@ func plain(script []byte) ([][]string, *obstacle) {
 	if len(commands) == 0 {
 		return nil, &obstacle{text: "no command"}
 	}
-	parsed, o := parsePlain(src)
-	if o != nil {
+	if o := a.confirm(src, commands); o != nil {
 		return nil, o
-	}
-	if !slices.EqualFunc(commands, parsed, slices.Equal) {
-		return nil, &obstacle{text: "two readings of it differ"}
 	}
 	return commands, nil
 }
 
-// parsePlain reads the script with a full parser of bash.
-func parsePlain(src string) ([][]string, *obstacle) {
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(src), "")
+// confirm reads the script with a full parser of bash, which must find these
+// commands and nothing else.
+func (a *analyser) confirm(src string, commands [][]string) *obstacle {
+	parser := a.parsers.Get().(*syntax.Parser)
+	defer a.parsers.Put(parser)
+	file, err := parser.Parse(strings.NewReader(src), "")
 	if err != nil {
-		return nil, &obstacle{text: "bash would not read it: " + err.Error()}
+		return &obstacle{text: "bash would not read it: " + err.Error()}
 	}
-	w := &walker{}
-	w.statements(file.Stmts)
-	return w.commands, w.found
+	w := &walker{commands: commands}
+	for _, s := range file.Stmts {
+		w.statement(s)
+	}
+	if w.found == nil && len(w.commands) > 0 {
+		return &obstacle{text: differ}
+	}
+	return w.found
 }
 
-// walker gathers the commands of a parsed script and the first thing in it that
-// is none.
+const differ = "two readings of it differ"
+
+// walker holds a parsed script against the commands that the scanner found, and
+// keeps the first thing that is none of them.
 type walker struct {
-	commands [][]string
+	commands [][]string // not met yet
 	found    *obstacle
 }
 
 func (w *walker) stop(at syntax.Node, text string) {
 	if w.found == nil {
 		w.found = &obstacle{line: int(at.Pos().Line()), column: int(at.Pos().Col()), text: text}
-	}
-}
-
-func (w *walker) statements(list []*syntax.Stmt) {
-	for _, s := range list {
-		w.statement(s)
 	}
 }
 
@@ -105,59 +114,61 @@ func harmless(r *syntax.Redirect) bool {
 }
 
 func (w *walker) call(c *syntax.CallExpr) {
-	if len(c.Assigns) > 0 || len(c.Args) == 0 {
+	if len(c.Assigns) > 0 {
 		w.stop(c, "an assignment")
 		return
 	}
-	var words []string
-	for _, a := range c.Args {
-		text, ok := literalWord(a)
-		if !ok {
-			w.stop(a, "a word that is not literal")
+	if len(w.commands) == 0 || len(w.commands[0]) != len(c.Args) {
+		w.stop(c, differ)
+		return
+	}
+	for i, a := range c.Args {
+		if !isLiteral(a, w.commands[0][i]) {
+			w.stop(a, differ)
 			return
 		}
-		words = append(words, text)
 	}
-	w.commands = append(w.commands, words)
+	w.commands = w.commands[1:]
 }
 
-// literalWord takes the quotes off a word that is the same whoever runs it.
-func literalWord(w *syntax.Word) (string, bool) {
-	var b strings.Builder
+// isLiteral reports whether w is that text without its quotes, whoever runs it.
+func isLiteral(w *syntax.Word, text string) bool {
 	for _, p := range w.Parts {
+		ok := false
 		switch p := p.(type) {
 		case *syntax.Lit:
-			unescape(&b, p.Value, "")
+			text, ok = cutLiteral(text, p.Value, "")
 		case *syntax.SglQuoted:
-			if p.Dollar {
-				return "", false
-			}
-			b.WriteString(p.Value)
+			text, ok = strings.CutPrefix(text, p.Value)
+			ok = ok && !p.Dollar
 		case *syntax.DblQuoted:
-			if p.Dollar {
-				return "", false
-			}
+			ok = !p.Dollar
 			for _, in := range p.Parts {
-				lit, ok := in.(*syntax.Lit)
-				if !ok {
-					return "", false
+				lit, isLit := in.(*syntax.Lit)
+				if !ok || !isLit {
+					return false
 				}
-				unescape(&b, lit.Value, "$`\"\\")
+				text, ok = cutLiteral(text, lit.Value, "$`\"\\")
 			}
-		default:
-			return "", false
+		}
+		if !ok {
+			return false
 		}
 	}
-	return b.String(), true
+	return text == ""
 }
 
-// unescape takes the backslashes away that quote a character of those, "" for
-// any.
-func unescape(b *strings.Builder, s, those string) {
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) && (those == "" || strings.IndexByte(those, s[i+1]) >= 0) {
+// cutLiteral cuts from the beginning of text what value stands for, in which a
+// backslash quotes one of those characters, "" for any.
+func cutLiteral(text, value, those string) (string, bool) {
+	for i := 0; i < len(value); i++ {
+		if value[i] == '\\' && i+1 < len(value) && (those == "" || strings.IndexByte(those, value[i+1]) >= 0) {
 			i++
 		}
-		b.WriteByte(s[i])
+		if text == "" || text[0] != value[i] {
+			return text, false
+		}
+		text = text[1:]
 	}
+	return text, true
 }

@@ -40,10 +40,11 @@ type Decision struct {
 
 // Policy is what the rules of one qube say. Many may use it at once.
 type Policy struct {
-	rules  []*rule
-	limits Limits
-	hash   string
-	hashes bool // some rule names a script by its hash
+	rules    []*rule
+	limits   Limits
+	hash     string
+	hashes   bool // some rule names a script by its hash
+	analyser *analyser
 }
 
 // Decide says what becomes of a request with this script. Without a policy
@@ -56,7 +57,7 @@ func (p *Policy) Decide(script []byte) Decision {
 	if p.hashes {
 		sum = sha256.Sum256(script)
 	}
-	commands, _ := plain(script)
+	commands, _ := p.analyser.plain(script)
 	if len(commands) == 0 {
 		return decision(p.first(subject{sum: sum}))
 	}
@@ -88,9 +89,22 @@ func decision(r *rule) Decision {
 	case r == nil:
 		return Decision{Verdict: Deny, Reason: queue.NoRule}
 	case r.verdict == Deny:
-		return Decision{Verdict: Deny, Reason: queue.PolicyDenied, Rule: r.String()}
+		return Decision{Verdict: Deny, Reason: queue.PolicyDenied, Rule: r.name}
 	}
-	return Decision{Verdict: r.verdict, Rule: r.String()}
+	return Decision{Verdict: r.verdict, Rule: r.name}
+}
+
+// Rules lists the rules, each with its place, in the order in which they are
+// held against a request.
+func (p *Policy) Rules() []string {
+	if p == nil {
+		return nil
+	}
+	var list []string
+	for _, r := range p.rules {
+		list = append(list, r.name)
+	}
+	return list
 }
 
 // Limits are those that the files set; what they do not set is zero.

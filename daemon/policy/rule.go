@@ -2,7 +2,6 @@ package policy
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"slices"
 )
 
@@ -31,15 +30,13 @@ type rule struct {
 	file    string
 	line    int
 	text    string // the line, without blanks around it
+	name    string // FILE:LINE: TEXT
 	verdict Verdict
 	kind    kind
 	words   []pattern
 	rest    bool // of a command: more words, of any kind, may follow
 	sum     digest
 }
-
-// String names the rule by its place and its text.
-func (r *rule) String() string { return fmt.Sprintf("%s:%d: %s", r.file, r.line, r.text) }
 
 func (r *rule) matches(s subject) bool {
 	switch r.kind {
@@ -54,8 +51,8 @@ func (r *rule) matches(s subject) bool {
 		return false
 	}
 	wide := r.verdict == Deny
-	for i, p := range r.words {
-		if !p.matches(s.words[i], wide) {
+	for i := range r.words {
+		if !r.words[i].matches(s.words[i], wide) {
 			return false
 		}
 	}
@@ -64,5 +61,5 @@ func (r *rule) matches(s subject) bool {
 
 // vague reports whether a rule about a command does not name the program.
 func (r *rule) vague() bool {
-	return r.kind == aboutCommand && slices.ContainsFunc(r.words[:min(1, len(r.words))], func(p pattern) bool { return !p.exact() })
+	return r.kind == aboutCommand && slices.ContainsFunc(r.words[:min(1, len(r.words))], func(p pattern) bool { return !p.exact })
 }

@@ -38,7 +38,8 @@ type scanner struct {
 
 // scan returns the commands, each at least one word.
 func scan(script string) ([][]string, *obstacle) {
-	s := &scanner{src: script}
+	// Room for what most scripts have; it grows where there is more.
+	s := &scanner{src: script, words: make([]string, 0, len(script)/8+4), commands: make([][]string, 0, len(script)/24+1)}
 	for s.at < len(s.src) {
 		if o := s.token(); o != nil {
 			return nil, o
@@ -97,8 +98,9 @@ func (s *scanner) endCommand() *obstacle {
 	if len(s.commands) == maxCommands {
 		return &obstacle{text: fmt.Sprintf("more than %d commands", maxCommands)}
 	}
-	s.commands = append(s.commands, s.words)
-	s.words = nil
+	// The words of all commands lie behind one another in one slice.
+	s.commands = append(s.commands, s.words[:len(s.words):len(s.words)])
+	s.words = s.words[len(s.words):]
 	return nil
 }
 
@@ -114,7 +116,15 @@ func (s *scanner) comment() *obstacle {
 // word reads one word and takes its quotes off.
 func (s *scanner) word() *obstacle {
 	start := s.at
+	for s.at < len(s.src) && (bare(s.src[s.at]) || s.src[s.at] == '#' && s.at > start) {
+		s.at++
+	}
+	if s.at > start && (s.at == len(s.src) || strings.IndexByte(wordEnds, s.src[s.at]) >= 0) {
+		s.add(start, s.src[start:s.at]) // most words have no quotes
+		return nil
+	}
 	var b strings.Builder
+	b.WriteString(s.src[start:s.at])
 	for s.at < len(s.src) {
 		c := s.src[s.at]
 		switch {
@@ -134,7 +144,7 @@ func (s *scanner) word() *obstacle {
 				return o
 			}
 			continue
-		case !strings.ContainsRune(" \t\n;&|", rune(c)):
+		case strings.IndexByte(wordEnds, c) < 0:
 			return s.stop(special(c))
 		}
 		break
@@ -142,11 +152,17 @@ func (s *scanner) word() *obstacle {
 	if s.at == start {
 		return s.stop(special(s.src[s.at]))
 	}
+	s.add(start, b.String())
+	return nil
+}
+
+const wordEnds = " \t\n;&|"
+
+func (s *scanner) add(start int, word string) {
 	if len(s.words) == 0 {
 		s.wordAt = start
 	}
-	s.words = append(s.words, b.String())
-	return nil
+	s.words = append(s.words, word)
 }
 
 // quoted reads what stands between two quotes q.

@@ -64,7 +64,7 @@ func (r *rule) runner() string {
 	if r.vague() {
 		return "the program is not named, so this lets through every program of that form, also those that run others"
 	}
-	open := r.rest || slices.ContainsFunc(r.words, func(p pattern) bool { return !p.exact() })
+	open := r.rest || slices.ContainsFunc(r.words, func(p pattern) bool { return !p.exact })
 	if name := path.Base(r.program()); open && runners[name] {
 		return fmt.Sprintf("%s can run any program that its words name, as root", name)
 	}
@@ -72,7 +72,7 @@ func (r *rule) runner() string {
 }
 
 func (r *rule) neverPlain() string {
-	if r.kind == aboutCommand && len(r.words) > 0 && r.words[0].exact() {
+	if r.kind == aboutCommand && len(r.words) > 0 && r.words[0].exact {
 		if text := unseen([]string{r.program()}); text != "" {
 			return "this never matches, for such a request is a script: " + text
 		}
@@ -82,8 +82,8 @@ func (r *rule) neverPlain() string {
 
 // program is the program's name where the rule has one.
 func (r *rule) program() string {
-	if len(r.words) == 0 || !r.words[0].exact() {
+	if len(r.words) == 0 || !r.words[0].exact {
 		return ""
 	}
-	return r.words[0].alts[0][0].text
+	return r.words[0].only
 }

@@ -48,6 +48,9 @@ func (r *wordReader) pattern() (pattern, error) {
 		}
 		p.alts = append(p.alts, s)
 	}
+	if p.exact = len(p.alts) == 1 && p.alts[0].exact(); p.exact {
+		p.only = p.alts[0][0].text
+	}
 	return p, nil
 }
 
@@ -145,9 +148,13 @@ func (r *wordReader) quoted(q byte) ([]sequence, error) {
 	}
 	text := r.line[r.at+1 : r.at+1+end]
 	for i := range len(text) {
-		if !visible(text[i]) {
+		switch {
+		case !visible(text[i]):
 			r.at += 1 + i
 			return nil, errors.New(notVisible + ", which no command can have")
+		case q == '"' && strings.IndexByte("$`\\", text[i]) >= 0: // a shell would not take it as it is
+			r.at += 1 + i
+			return nil, fmt.Errorf("'%c' stands in single quotes", text[i])
 		}
 	}
 	r.at += end + 2
