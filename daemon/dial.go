@@ -17,10 +17,14 @@ import (
 type callers struct {
 	qvmRun transport.Caller
 	budget *transport.Budget
-	looks  poll.Looks
+	share  *poll.Share
 }
 
 const qrexecClient = "qrexec-client"
+
+// maxLooks is how many looks, and how many other calls, polling makes at once:
+// the answer to a look may hold 2 MiB of scripts.
+const maxLooks = 4
 
 // manyQubes is how many qubes make the cheaper program the first choice.
 const manyQubes = 10
@@ -61,7 +65,7 @@ func (x *Executor) dialBy(ctx context.Context, q *qube, caller transport.Caller,
 	if set.Transport != settings.Poll {
 		stream = &transport.Stream{Caller: caller, Account: set.VMUser, Times: x.o.Times.Transport, Budget: x.calls.budget, Now: x.now, Version: queue.Version}
 	}
-	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: x.o.Times.Poll, Looks: x.calls.looks, Running: x.mayCall, Legacy: x.legacyOf}
+	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: x.o.Times.Poll, Share: x.calls.share, Running: x.mayCall, Legacy: x.legacyOf}
 	conn, polled, err := d.Reach(ctx, stream, q.name)
 	q.way = way{program: caller.Name(), polled: polled}
 	return conn, err
