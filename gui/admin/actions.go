@@ -19,6 +19,7 @@ var accelerators = map[string][]string{
 	"win.authorise":      {"<Control>n"},
 	"win.page::overview": {"<Control>1"},
 	"win.page::qubes":    {"<Control>2"},
+	"win.page::requests": {"<Control>3"},
 	"win.page::activity": {"<Control>4"},
 	"win.close":          {"<Control>w"},
 	"win.menu":           {"F10"},

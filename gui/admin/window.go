@@ -5,6 +5,7 @@ package admin
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
@@ -33,17 +34,17 @@ type page interface {
 	close()
 }
 
-// pages are the window's, in their order. Requests has its place after Qubes,
-// and Ctrl+3.
+// pages are the window's, in their order.
 var pages = []struct{ name, title, icon string }{
 	{"overview", "Overview", "qr-overview-symbolic"},
 	{"qubes", "Qubes", "qr-qubes-symbolic"},
+	{"requests", "Requests", "qr-requests-symbolic"},
 	{"activity", "Activity", "qr-activity-symbolic"},
 }
 
 // makers make the pages, in the same order.
 func makers() []func(*window) (page, error) {
-	return []func(*window) (page, error){newOverview, newQubes, newActivity}
+	return []func(*window) (page, error){newOverview, newQubes, newRequests, newActivity}
 }
 
 type windowView struct {
@@ -82,6 +83,7 @@ type window struct {
 	broken  error           // why a page could not be made
 	ran     map[string]bool // qubes whose commands were running at the last report
 	lasts   *lasts
+	count   requestCount
 	help    *gtk.ShortcutsWindow // once it was wanted
 }
 
@@ -95,7 +97,11 @@ func newWindow(a *App) (*window, error) {
 	w.desk.now = dbus.Snapshot{Availability: dbus.Connecting, Stale: true}
 	w.lasts = newLasts(w.desk, w.scope)
 	for _, p := range pages {
-		w.Pages.Append(sidebarRow(p.title, p.icon))
+		row, box := sidebarRow(p.title, p.icon)
+		w.Pages.Append(row)
+		if p.name == "requests" {
+			w.count = newRequestCount(row, box)
+		}
 	}
 	w.addActions()
 	w.connect()
@@ -151,14 +157,14 @@ func (w *window) makeRest() {
 	}
 }
 
-func sidebarRow(title, icon string) *gtk.ListBoxRow {
+func sidebarRow(title, icon string) (*gtk.ListBoxRow, *gtk.Box) {
 	box := gtk.NewBox(gtk.OrientationHorizontal, 12)
 	box.Append(gtk.NewImageFromIconName(icon))
 	box.Append(ui.NewLabel(title))
 	row := gtk.NewListBoxRow()
 	row.SetChild(box)
 	ui.Name(row, title)
-	return row
+	return row, box
 }
 
 func (w *window) top() *gtk.Window { return &w.Window.Window }
@@ -188,7 +194,7 @@ func (w *window) addActions() {
 			p.find()
 		}
 	})
-	add("attention", func() { w.showPage("overview") })
+	add("attention", w.showAttention)
 	add("authorise", func() { w.authorise("") })
 	add("pause", w.pauseOrGoOn)
 	add("shortcuts", w.shortcuts)
@@ -299,6 +305,7 @@ func (w *window) report(r link.Report) {
 	for _, p := range w.pages {
 		p.report(r.Fresh, r.News)
 	}
+	w.count.show(len(r.Snapshot.Requests))
 	w.showBanner()
 	w.tellRunning()
 	w.refreshBar()
@@ -345,6 +352,15 @@ func (w *window) openQube(name string) {
 	w.showPage("qubes")
 	if p := w.pages[w.current]; p != nil {
 		p.open(name)
+	}
+	w.refreshBar()
+}
+
+// openRequest shows one request that waits.
+func (w *window) openRequest(number uint64) {
+	w.showPage("requests")
+	if p := w.pages[w.current]; p != nil {
+		p.open(strconv.FormatUint(number, 10))
 	}
 	w.refreshBar()
 }
