@@ -33,7 +33,7 @@ func TestGenerate(t *testing.T) {
 	if !c.Changed || c.Fingerprint != held.Current.Fingerprint() || string(held.Current.Reveal()) != first {
 		t.Errorf("the qube and dom0 do not have the same key: %+v", c)
 	}
-	l.wantEvents(audit.Authorized, audit.Setting, audit.Connected)
+	l.wantEvents(audit.Setting, audit.Authorized, audit.Setting, audit.Connected)
 
 	var other *ReplaceError
 	if _, err := l.Generate(ctx, vm, Terms{}); !errors.As(err, &other) || l.inQube(vm) != first {

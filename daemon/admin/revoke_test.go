@@ -37,7 +37,7 @@ func TestRevoke(t *testing.T) {
 	if len(st.Qubes) != 2 || st.Qubes[0].Key != KeyNone || !st.Qubes[0].Configured {
 		t.Errorf("the qube must stay configured: %+v", st.Qubes)
 	}
-	l.wantEvents(audit.Authorized, audit.Setting, audit.Authorized, audit.Setting, audit.Rotating, audit.Revoked)
+	l.wantEvents(audit.Setting, audit.Authorized, audit.Setting, audit.Setting, audit.Authorized, audit.Setting, audit.Rotating, audit.Revoked)
 	if _, err := l.Revoke(ctx, work); !errors.Is(err, keys.ErrNoKey) {
 		t.Errorf("a second time: %v", err)
 	}
@@ -115,7 +115,7 @@ func TestConnectTakesTheKeyOfTheQube(t *testing.T) {
 	if err != nil || c.Fingerprint != key.Fingerprint() {
 		t.Errorf("%+v, %v", c, err)
 	}
-	l.wantEvents(audit.Authorized, audit.Setting, audit.Connected)
+	l.wantEvents(audit.Setting, audit.Authorized, audit.Setting, audit.Connected)
 	if _, err := l.FetchKey(ctx, halted); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "qvm-start") {
 		t.Errorf("a halted qube: %v", err)
 	}

@@ -31,7 +31,7 @@ func (a *Admin) checkRules(vm, text string) error {
 	if text == "" {
 		return nil
 	}
-	if _, err := policy.Parse(vm+".policy", []byte(text), policy.Includes(a.Root.Keys(), "")); err != nil {
+	if _, err := policy.Parse(vm+".policy", []byte(text), policy.Includes(a.Root.Keys())); err != nil {
 		return refused("the rules are not taken: %v", err)
 	}
 	return nil
