@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
-	"github.com/diamondburned/gotk4/pkg/gio/v2"
-	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
@@ -37,18 +35,32 @@ func (p *requestPane) listen() {
 	on := func(b *gtk.Button, f func()) { s.Bind(b, b.ConnectClicked(f)) }
 	on(p.Deny, func() { p.denyIt(false, "Denied.") })
 	on(p.DenySession, func() { p.denyIt(true, "Denied, and the same until dom0 reboots.") })
-	on(p.Approve, func() { p.approveIt(words.Approval{Said: "Approved: it runs now."}) })
-	p.approve = gio.NewSimpleAction("approve", glib.NewVariantType("s"))
-	s.Bind(p.approve, p.approve.ConnectActivate(func(name *glib.Variant) {
-		if a, ok := words.Approvals[name.String()]; ok {
-			p.approveIt(a)
-		}
-	}))
-	group := gio.NewSimpleActionGroup()
-	group.AddAction(p.approve)
-	p.Root.InsertActionGroup("request", group)
-	s.OnClose(func() { p.Root.InsertActionGroup("request", nil) })
+	for _, a := range p.approvals() {
+		on(a.button, func() { p.approveIt(a.scope, a.said) })
+	}
 	p.refresh()
+}
+
+// approval is a button that approves, and what of.
+type approval struct {
+	button *gtk.Button
+	scope  dbus.Scope
+	said   string // afterwards
+}
+
+// briefly is how long one is not asked again.
+const briefly = 10 * time.Minute
+
+// approvals are all of them. The longer ones are on the page, not in a menu: one
+// that opens takes the focus from the window, and with it the guard's word.
+func (p *requestPane) approvals() []approval {
+	return []approval{
+		{p.Approve, dbus.Scope{}, "Approved: it runs now."},
+		{p.CommandWhile, dbus.Scope{For: briefly}, "Approved, and the same command for 10 minutes."},
+		{p.CommandBoot, dbus.Scope{UntilReboot: true}, "Approved, and the same command until dom0 reboots."},
+		{p.QubeWhile, dbus.Scope{Qube: true, For: briefly}, "Approved, and whatever the qube asks for 10 minutes."},
+		{p.QubeBoot, dbus.Scope{Qube: true, UntilReboot: true}, "Approved, and whatever the qube asks until dom0 reboots."},
+	}
 }
 
 // watchKeys tells the guard of the keys that press, wherever they do.
@@ -88,9 +100,10 @@ func (p *requestPane) refresh() {
 	for _, b := range []*gtk.Button{p.Deny, p.DenySession} {
 		b.SetSensitive(deny)
 	}
-	p.Approve.SetSensitive(deny && p.sound)
+	for _, a := range p.approvals() {
+		a.button.SetSensitive(deny && p.sound)
+	}
 	p.More.SetSensitive(deny && p.sound)
-	p.approve.SetEnabled(deny && p.sound)
 	if wait := p.guard.Wait(); wait > 0 {
 		p.forget = ui.After(p.requests.scope, uint(wait/time.Millisecond)+1, p.refresh)
 	}
@@ -98,12 +111,12 @@ func (p *requestPane) refresh() {
 
 // approveIt lets run what is shown, and nothing else: it is named by the hash of
 // these bytes.
-func (p *requestPane) approveIt(a words.Approval) {
+func (p *requestPane) approveIt(scope dbus.Scope, said string) {
 	number, hash := p.now.Number, p.hash
 	if !p.sound {
 		return
 	}
-	p.decide(func(ctx context.Context, c *dbus.Client) error { return c.Approve(ctx, number, hash, a.Scope) }, a.Said)
+	p.decide(func(ctx context.Context, c *dbus.Client) error { return c.Approve(ctx, number, hash, scope) }, said)
 }
 
 func (p *requestPane) denyIt(untilReboot bool, said string) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
-	"github.com/diamondburned/gotk4/pkg/gio/v2"
 
 	"qvmremote/dbus"
 	"qvmremote/gui/guard"
@@ -31,13 +30,12 @@ type requestPane struct {
 	change *ui.Output // to what was approved last
 	facts  rows[words.Fact]
 
-	read    bool   // or it cannot be
-	hash    string // of the bytes that are shown
-	sound   bool   // all of them are shown, and are what the service says they are
-	busy    bool   // a decision is under way
-	guard   *guard.Guard
-	forget  func() // the look at the guard that is due
-	approve *gio.SimpleAction
+	read   bool   // or it cannot be
+	hash   string // of the bytes that are shown
+	sound  bool   // all of them are shown, and are what the service says they are
+	busy   bool   // a decision is under way
+	guard  *guard.Guard
+	forget func() // the look at the guard that is due
 }
 
 func newRequestPane(q *requests) *requestPane {
@@ -108,6 +106,7 @@ func (p *requestPane) begin(r dbus.Request) {
 func (p *requestPane) blank() {
 	p.read, p.hash, p.sound = false, "", false
 	p.say("")
+	p.More.SetActive(false)
 	for _, o := range []*ui.Output{p.script, p.input, p.change} {
 		o.Set("")
 	}

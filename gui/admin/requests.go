@@ -34,7 +34,12 @@ type requestsView struct {
 	Deny            *gtk.Button
 	DenySession     *gtk.Button
 	Approve         *gtk.Button
-	More            *gtk.MenuButton
+	More            *gtk.ToggleButton
+	Scopes          *gtk.Revealer
+	CommandWhile    *gtk.Button
+	CommandBoot     *gtk.Button
+	QubeWhile       *gtk.Button
+	QubeBoot        *gtk.Button
 }
 
 // requests is the page of what waits for somebody to decide, and of one of these

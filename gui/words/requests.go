@@ -105,18 +105,3 @@ func Asks(requests []dbus.Request) string {
 	}
 	return fmt.Sprintf("%d qubes ask to run something in dom0, and wait for you.", len(requests))
 }
-
-// Approval is what is approved beyond one request.
-type Approval struct {
-	dbus.Scope
-	Said string // afterwards
-}
-
-// Approvals are those that are offered, by the names that resources/admin/requests.ui
-// has for them.
-var Approvals = map[string]Approval{
-	"command-10":   {dbus.Scope{For: 10 * time.Minute}, "Approved, and the same command for 10 minutes."},
-	"command-boot": {dbus.Scope{UntilReboot: true}, "Approved, and the same command until dom0 reboots."},
-	"qube-10":      {dbus.Scope{Qube: true, For: 10 * time.Minute}, "Approved, and whatever the qube asks for 10 minutes."},
-	"qube-boot":    {dbus.Scope{Qube: true, UntilReboot: true}, "Approved, and whatever the qube asks until dom0 reboots."},
-}

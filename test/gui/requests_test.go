@@ -93,7 +93,7 @@ func TestARequestIsDeniedByKeys(t *testing.T) {
 	s.onPage(t, "Overview")
 	answer := s.asks(t, "dev", "touch denied")
 	s.app.Find(t, "label", "dev asks to run something in dom0*")
-	s.app.Walk(t, "Tab", "button", "Show*")
+	s.app.Walk(t, "Tab", "button", "Show")
 	s.Desktop.Key(t, "space")
 	s.app.Find(t, "button", "Deny").AwaitState(t, desktop.Sensitive, true)
 	if at := s.app.Focused(t); at.Role == "button" && !strings.HasPrefix(at.Name, "Back") {
@@ -112,6 +112,7 @@ func TestAHeldKeyApprovesNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t, life.Options{}, "requests")
 	s.app.Find(t, "", "Nothing waits for you")
+	s.app.Walk(t, "Tab", "list item", "Requests") // where Enter does nothing new
 	s.Desktop.Hold(t, "Return")
 	answer := s.asks(t, "work", "echo ran")
 	s.opens(t, "work")
@@ -140,7 +141,7 @@ func TestApprovedForAWhile(t *testing.T) {
 	first := s.asks(t, "work", "echo again")
 	s.opens(t, "work")
 	s.app.Find(t, "", "Approve for…*").Press(t)
-	s.app.Find(t, "menu item", "For 10 minutes*").Press(t)
+	s.app.Find(t, "button", "Approve it, and the same command for 10 minutes*").Press(t)
 	if a := <-first; a.Code != 0 {
 		t.Errorf("the qube got %+v", a)
 	}
