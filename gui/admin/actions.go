@@ -55,6 +55,9 @@ func (a *App) addActions() {
 	a.app.AddAction(style)
 	a.toggle("high-contrast", &a.prefs.HighContrast, func() { a.style.Set(a.prefs.Style, a.prefs.HighContrast) })
 	a.toggle("notify", &a.prefs.Notify, func() {})
+	a.toggle("ask", &a.prefs.Ask, func() {})
+	a.addBackground()
+	a.addRequestActions()
 }
 
 func (a *App) add(name string, f func()) {

@@ -84,7 +84,7 @@ func readRequest(ctx context.Context, c *dbus.Client, r dbus.Request) (reading, 
 	v.script, all = ui.Exact(string(script), maxPieces)
 	v.input, most = ui.Exact(string(stdin[:min(len(stdin), maxInput)]), maxInputPieces)
 	v.whole = all && most && len(stdin) <= maxInput
-	v.change = ui.Pieces(change, true)
+	v.change = ui.Pieces(words.Change(change), true)
 	return v, nil
 }
 

@@ -169,7 +169,20 @@ func sidebarRow(title, icon string) (*gtk.ListBoxRow, *gtk.Box) {
 
 func (w *window) top() *gtk.Window { return &w.Window.Window }
 
-func (w *window) present() { w.Window.Present() }
+func (w *window) present() {
+	if p := w.pages[w.current]; p != nil && !w.Window.IsVisible() {
+		p.shown()
+	}
+	w.Window.Present()
+}
+
+// conceal hides the window of a program that goes on without one.
+func (w *window) conceal() {
+	if p := w.pages[w.current]; p != nil {
+		p.hidden()
+	}
+	w.Window.SetVisible(false)
+}
 
 func (w *window) say(text string) {
 	toast := adw.NewToast(glib.MarkupEscapeText(text, -1))
@@ -211,7 +224,10 @@ func (w *window) connect() {
 	w.Window.ConnectMap(func() { ui.After(w.scope, settleTime, w.makeRest) })
 	w.Window.ConnectCloseRequest(func() bool {
 		w.remember()
-		return false
+		if w.app.stays {
+			w.conceal()
+		}
+		return w.app.stays
 	})
 }
 
@@ -340,7 +356,7 @@ func (w *window) tellRunning() {
 		w.ran[q.Name] = q.Running > 0
 		switch {
 		case began && w.app.prefs.Notify:
-			w.app.notice("running-"+q.Name, fmt.Sprintf("%s runs a command in dom0", q.Name), "Open Qubes Remote to see it, or to stop it.")
+			w.app.tell("running-"+q.Name, fmt.Sprintf("%s runs a command in dom0", q.Name), "Open Qubes Remote to see it, or to stop it.")
 		case q.Running == 0:
 			w.app.app.WithdrawNotification("running-" + q.Name)
 		}

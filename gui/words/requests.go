@@ -3,6 +3,7 @@ package words
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"time"
 
 	"qvmremote/dbus"
@@ -30,7 +31,7 @@ func RequestLine(r dbus.Request, script []byte) string {
 	if script != nil {
 		line = FirstLine(string(script))
 	}
-	return line + Behind(r, "\n")
+	return line + Behind(r, " · ")
 }
 
 // Behind is how many more of the qube wait, after something that parts it from
@@ -93,6 +94,14 @@ func LastApproved(known bool, difference string) string {
 		return "The same script"
 	}
 	return ""
+}
+
+// Change is a difference without the lines that name what is compared.
+func Change(difference string) string {
+	if i := strings.Index(difference, "\n@@"); i >= 0 {
+		return difference[i+1:]
+	}
+	return difference
 }
 
 // Asks names in a sentence who waits for somebody to decide.

@@ -144,6 +144,8 @@ func CommandLine(c dbus.Command) string {
 		line = "Runs"
 	case "waiting":
 		line = "Waits for its turn"
+	case "approval":
+		line = "Waits for somebody to approve it"
 	case "delivering":
 		line = "Has ended; its result is delivered"
 	}

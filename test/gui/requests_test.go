@@ -13,19 +13,12 @@ import (
 	"qvmremote/test/life"
 )
 
+// asking is a house in which nothing runs that nobody approved.
+var asking = life.Options{Rules: "ask **\n"}
+
 // asks has a qube ask for a script that its rules want approved, and hands on how
 // its client ends. It returns once the request waits.
 func (s *scene) asks(t *testing.T, qube, script string) <-chan life.Answer {
-	t.Helper()
-	if err := s.Rules(qube, "ask **\n"); err != nil {
-		t.Fatal(err)
-	}
-	return s.asksAgain(t, qube, script)
-}
-
-// asksAgain is asks where the rules are so already. Rules count within a second,
-// so a request may be too early for them: then it is not the one that waits.
-func (s *scene) asksAgain(t *testing.T, qube, script string) <-chan life.Answer {
 	t.Helper()
 	ended := make(chan life.Answer, 1)
 	ctx, stop := context.WithCancel(context.Background())
@@ -65,7 +58,7 @@ func (s *scene) opens(t *testing.T, qube string) {
 
 func TestARequestIsApproved(t *testing.T) {
 	t.Parallel()
-	s := open(t, life.Options{}, "requests")
+	s := open(t, asking, "requests")
 	s.app.Find(t, "", "Nothing waits for you")
 	answer := s.asks(t, "work", "echo approved '\u202e'")
 	s.app.Find(t, "list item", "Requests, 1 waiting")
@@ -89,7 +82,7 @@ func TestARequestIsApproved(t *testing.T) {
 // TestARequestIsDeniedByKeys, from another page on.
 func TestARequestIsDeniedByKeys(t *testing.T) {
 	t.Parallel()
-	s := open(t, life.Options{}, "overview")
+	s := open(t, asking, "overview")
 	s.onPage(t, "Overview")
 	answer := s.asks(t, "dev", "touch denied")
 	s.app.Find(t, "label", "dev asks to run something in dom0*")
@@ -110,7 +103,7 @@ func TestARequestIsDeniedByKeys(t *testing.T) {
 // over the button once that works.
 func TestAHeldKeyApprovesNothing(t *testing.T) {
 	t.Parallel()
-	s := open(t, life.Options{}, "requests")
+	s := open(t, asking, "requests")
 	s.app.Find(t, "", "Nothing waits for you")
 	s.app.Walk(t, "Tab", "list item", "Requests") // where Enter does nothing new
 	s.Desktop.Hold(t, "Return")
@@ -137,7 +130,7 @@ func TestAHeldKeyApprovesNothing(t *testing.T) {
 // TestApprovedForAWhile: the same command is not asked about again.
 func TestApprovedForAWhile(t *testing.T) {
 	t.Parallel()
-	s := open(t, life.Options{}, "requests")
+	s := open(t, asking, "requests")
 	first := s.asks(t, "work", "echo again")
 	s.opens(t, "work")
 	s.app.Find(t, "", "Approve for…*").Press(t)
@@ -148,7 +141,7 @@ func TestApprovedForAWhile(t *testing.T) {
 	if a, err := s.House.Run(t.Context(), "work", "echo again"); err != nil || a.Out != "again\n" {
 		t.Errorf("the same once more: %+v, %v", a, err)
 	}
-	second := s.asksAgain(t, "work", "echo other")
+	second := s.asks(t, "work", "echo other")
 	s.opens(t, "work")
 	s.app.Find(t, "label", "*-echo again*")
 	s.app.Find(t, "button", "Deny").Press(t)

@@ -1,6 +1,8 @@
 package life
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 )
@@ -13,4 +15,13 @@ func (h *House) Rules(qube, text string) error {
 		return err
 	}
 	return os.Rename(fresh, path)
+}
+
+// Ask has a qube ask for a script, for whose end nobody waits.
+func (h *House) Ask(ctx context.Context, qube, script string) error {
+	a, err := h.Client(ctx, qube, "--detach", "--", script)
+	if err == nil && a.Code != 0 {
+		err = fmt.Errorf("ask in %s: exit code %d\n%s", qube, a.Code, a.Err)
+	}
+	return err
 }

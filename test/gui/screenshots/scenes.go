@@ -41,7 +41,7 @@ var lively = []scene{
 	{name: "menu", page: "overview", act: openMenu},
 	{name: "about", wide: true, page: "overview", act: func(s *stage) {
 		openMenu(s)
-		s.key("Down", "Down", "Down", "Down", "Down", "Down", "Return") // the last one
+		s.key("Down", "Down", "Down", "Down", "Down", "Down", "Down", "Down", "Return") // the last one
 		s.find("", "About Qubes Remote*")
 	}},
 	{name: "shortcuts", wide: true, page: "overview", act: func(s *stage) { s.find("label", "Last events"); s.key("F1"); s.find("", "Keyboard shortcuts*") }},
@@ -93,6 +93,8 @@ var lively = []scene{
 		dialog.Find(s, "button", "Next*").Press(s)
 		dialog.Find(s, "label", "Run “qvm-remote status”*")
 	}},
+
+	{name: "requests-none", minor: true, page: "requests", act: func(s *stage) { s.find("", "Nothing waits for you") }},
 
 	{name: "activity", page: "activity", act: func(s *stage) { s.find("list item", "*work*") }},
 	{name: "activity-menu", minor: true, page: "activity", act: func(s *stage) { s.menu("Verify and export") }},
@@ -230,6 +232,27 @@ var changing = []scene{
 		dialog.Find(s, "button", "Authorise*").Press(s)
 		dialog.Find(s, "", life.Stranger+" is authorised")
 	}},
+}
+
+// asked are scenes where requests wait.
+var asked = []scene{
+	{name: "requests", page: "requests", act: func(s *stage) { s.find("list item", "work, label*"); s.find("list item", "*# Update the template*") }},
+	{name: "request", page: "requests", act: func(s *stage) { s.request("personal") }},
+	{name: "request-changed", page: "requests", act: func(s *stage) { s.request("work") }},
+	{name: "request-end", minor: true, page: "requests", act: func(s *stage) { s.request("work"); s.down() }},
+	{name: "request-scopes", page: "requests", act: func(s *stage) {
+		s.request("work")
+		s.press("", "Approve for…*")
+		s.find("button", "Approve it, and the same command for 10 minutes*")
+	}},
+	{name: "asked", page: "overview", act: func(s *stage) { s.find("label", "2 qubes ask*") }},
+	{name: "sidebar-asked", minor: true, page: "overview", narrow: true, act: func(s *stage) { s.press("button", "Back*"); s.find("list item", "Requests, 2 waiting") }},
+}
+
+// request opens the request of a qube and waits until it can be decided about.
+func (s *stage) request(qube string) {
+	s.press("list item", qube+", label*")
+	s.find("button", "Approve once*").AwaitState(s, desktop.Sensitive, true)
 }
 
 // paused needs attention, which every page says above it.
