@@ -70,7 +70,7 @@ func requestRows() []row {
 	}
 	return []row{
 		inRequest("GetScript", row{before: (*story).asks, after: func(s *story, out []any) {
-			if script, _ := out[0].([]byte); string(script) != endless {
+			if script, _ := out[0].([]byte); string(script) != endless+"\n" {
 				s.t.Errorf("GetScript: %q", script)
 			}
 		}}),

@@ -60,7 +60,7 @@ func table(t *testing.T) gate.Table {
 
 // rows are the chapters of a story.
 func rows() []row {
-	return slices.Concat(keyRows(), powerRows(), serviceRows(), requestRows(), workRows(), auditRows(), endRows())
+	return slices.Concat(keyRows(), powerRows(), serviceRows(), workRows(), auditRows(), requestRows(), endRows())
 }
 
 func (r row) member() gate.Member { return gate.Member{Interface: r.iface, Name: r.method} }
