@@ -203,7 +203,9 @@ func (q *qube) decide(ctx context.Context, conn transport.Conn, id string, heade
 	req, key, d := check.Request(header, held.Current, held.Next)
 	switch {
 	case d != nil && !d.Authentic:
-		q.unsigned(ctx, limits.SuspendAfter)
+		if d.Reason == queue.BadMAC { // rubbish is no try to get in
+			q.unsigned(ctx, limits.SuspendAfter)
+		}
 		return false, q.refuse(ctx, conn, id, header, held.Current, d)
 	case adopted != nil:
 		q.burn(header, req.Issued)
