@@ -227,6 +227,11 @@ func FuzzScript(f *testing.F) {
 	for range 50 {
 		f.Add([]byte(c.script()))
 	}
+	for _, scripts := range hiding() {
+		for _, script := range scripts {
+			f.Add([]byte(strings.NewReplacer("echo", "qvm-a", "id", "qvm-b").Replace(script)))
+		}
+	}
 	s := newSandbox(f, fault{})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if _, wrong := s.try(t, string(script)); wrong != "" {
