@@ -46,7 +46,7 @@ func termsFlags(c *cobra.Command, terms *admin.Terms) func() error {
 const maxRules = 64 << 10 // bytes
 
 func rulesFrom(path string) (string, error) {
-	text, err := trusted.Read(path, maxRules)
+	text, _, err := trusted.Read(path, maxRules)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("--policy is allow, ask, deny or a file, and there is no file %s", queue.Quote(path, 200))
 	}
