@@ -39,7 +39,7 @@ func termsFlags(c *cobra.Command, terms *admin.Terms) func() error {
 		default:
 			terms.Rules, err = rulesFrom(*policy)
 		}
-		return err
+		return errors.Join(err, terms.Limit.Check()) // before it is spelled for the bus, which knows no negative one
 	}
 }
 
@@ -69,6 +69,9 @@ func (a *app) limit() *cobra.Command {
 		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
 			if none == !limit.IsZero() {
 				return errors.New("limit takes --for, --count or --until-reboot, or else --none")
+			}
+			if err := limit.Check(); err != nil {
+				return err
 			}
 			ch, err := d.Limit(ctx, args[0], limit)
 			a.warn(ch.Warnings...)

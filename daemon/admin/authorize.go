@@ -57,7 +57,7 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 	if key.IsZero() {
 		return c, queue.ErrKey
 	}
-	if err := errors.Join(terms.Limit.check(), a.checkRules(vm, terms.Rules)); err != nil {
+	if err := errors.Join(terms.Limit.Check(), a.checkRules(vm, terms.Rules)); err != nil {
 		return c, err
 	}
 	c.Fingerprint = key.Fingerprint()
