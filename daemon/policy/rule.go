@@ -29,7 +29,7 @@ type rule struct {
 	file    string
 	line    int
 	text    string // the line, without blanks around it
-	name    string // FILE:LINE: TEXT
+	name    string // FILE:LINE: TEXT, fit to be shown
 	verdict Verdict
 	kind    kind
 	words   []pattern
