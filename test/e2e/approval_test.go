@@ -64,6 +64,21 @@ func (o *office) must(stdin string, args ...string) string {
 	return r.out
 }
 
+// dies runs the administrator's program until it asks, and kills it.
+func (o *office) dies(args ...string) {
+	o.t.Helper()
+	cmd := o.Dom0Command(context.Background(), programs.dom0, append([]string{"--root", o.Dom0()}, args...)...)
+	cmd.Env = append(cmd.Env, paths.BusVar+"="+o.bus.Address)
+	var out said
+	cmd.Stdout, cmd.Stderr = &out, &out
+	_, err := cmd.StdinPipe() // held open, and never written to
+	must(o.t, err)
+	must(o.t, cmd.Start())
+	await(o.t, "the program to ask", func() bool { return out.has("Type 'yes'") })
+	must(o.t, cmd.Process.Kill())
+	_ = cmd.Wait() // by the signal
+}
+
 // waiting is a request as `requests --json` has it.
 type waiting struct {
 	ID                int64
@@ -109,6 +124,7 @@ func TestAskedApprovedDenied(t *testing.T) {
 	if r := o.ask("no\n", "approve", w.id()); r.code == 0 || !strings.Contains(r.out, "| echo yes; touch approved") || !strings.Contains(r.out, w.Sha256) {
 		t.Errorf("no is no yes: %+v", r)
 	}
+	o.dies("approve", w.id())
 	if r := o.ask("", "approve", w.id(), "--hash", strings.Repeat("0", 64)); r.code == 0 || !strings.Contains(r.err, w.Sha256) {
 		t.Errorf("another hash: %+v", r)
 	}
