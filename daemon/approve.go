@@ -30,7 +30,7 @@ func (x *Executor) openApprovals() (err error) {
 		}
 	}
 	path := x.o.Root.Approvals()
-	kept, err := trusted.Read(path, maxApprovals)
+	kept, _, err := trusted.Read(path, maxApprovals)
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}

@@ -195,39 +195,6 @@ func (q *qube) replayed(ctx context.Context, conn transport.Conn, id string, hel
 	return q.refuse(ctx, conn, id, header, q.signer(header, held), &queue.Denial{Reason: queue.Replayed})
 }
 
-// holding returns the keys dom0 holds for the qube, or why it holds none that
-// count.
-func (q *qube) holding() (keys.Held, *queue.Denial) { return q.holdingOf(q.currentUUID) }
-
-// holdingOf is holding for the qube that has the uuid.
-func (q *qube) holdingOf(uuid func() string) (keys.Held, *queue.Denial) {
-	held, err := q.x.keys.Get(q.name)
-	switch {
-	case errors.Is(err, keys.ErrNoKey):
-		return held, &queue.Denial{Reason: queue.NoKey}
-	case err != nil:
-		q.x.complain(HealthKey+q.name, "cannot read the key of "+q.name, err)
-		return held, &queue.Denial{Reason: queue.NotReady, Detail: "its key in dom0 cannot be read; dom0's log says why"}
-	}
-	q.x.complain(HealthKey+q.name, "", nil)
-	switch {
-	case held.Meta.Suspended != 0:
-		return held, &queue.Denial{Reason: queue.Suspended}
-	case held.Meta.Over(q.x.boot):
-		return held, &queue.Denial{Reason: queue.GrantEnded}
-	case held.Meta.UUID == "":
-		return held, nil
-	}
-	switch uuid() {
-	case held.Meta.UUID:
-	case "":
-		return held, &queue.Denial{Reason: queue.NotReady, Detail: "it cannot tell whether this is the qube that was authorised"}
-	default:
-		return held, &queue.Denial{Reason: queue.OtherQube}
-	}
-	return held, nil
-}
-
 // decide checks a header that nothing is known of yet.
 func (q *qube) decide(ctx context.Context, conn transport.Conn, id string, header []byte, held keys.Held) (useful bool, err error) {
 	adopted := q.x.adoptHeld(ctx, q.name, held)
@@ -236,7 +203,9 @@ func (q *qube) decide(ctx context.Context, conn transport.Conn, id string, heade
 	req, key, d := check.Request(header, held.Current, held.Next)
 	switch {
 	case d != nil && !d.Authentic:
-		q.unsigned(ctx, limits.SuspendAfter)
+		if d.Reason == queue.BadMAC { // rubbish is no try to get in
+			q.unsigned(ctx, limits.SuspendAfter)
+		}
 		return false, q.refuse(ctx, conn, id, header, held.Current, d)
 	case adopted != nil:
 		q.burn(header, req.Issued)

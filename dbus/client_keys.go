@@ -32,7 +32,7 @@ type Limit struct {
 }
 
 func (l Limit) into(values map[string]godbus.Variant) {
-	amount(values, "for", uint64(max(l.For, 0)/time.Second))
+	amount(values, "for", wholeSeconds(l.For))
 	amount(values, "count", l.Count)
 	flag(values, "until-reboot", l.UntilReboot)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -121,7 +122,7 @@ func (c *Client) Approve(ctx context.Context, number uint64, hash string, s Scop
 	scope := map[string]godbus.Variant{}
 	flag(scope, "qube", s.Qube)
 	flag(scope, "until-reboot", s.UntilReboot)
-	amount(scope, "for", uint64(max(s.For, 0)/time.Second))
+	amount(scope, "for", wholeSeconds(s.For))
 	amount(scope, "count", s.Count)
 	return c.call(ctx, onRequest(number, "Approve", hash, scope))
 }
@@ -132,6 +133,15 @@ func (c *Client) Deny(ctx context.Context, number uint64, untilReboot bool) erro
 	scope := map[string]godbus.Variant{}
 	flag(scope, "until-reboot", untilReboot)
 	return c.call(ctx, onRequest(number, "Deny", scope))
+}
+
+// wholeSeconds never makes of a time none, which would be without an end: it is
+// rounded up, and a negative one is longer than the service takes.
+func wholeSeconds(d time.Duration) uint64 {
+	if d < 0 {
+		return math.MaxUint64
+	}
+	return (uint64(d) + uint64(time.Second) - 1) / uint64(time.Second)
 }
 
 func flag(values map[string]godbus.Variant, name string, yes bool) {

@@ -50,6 +50,9 @@ var calls = map[string]struct {
 		args: []any{"work", "k"}, reply: []any{"aa", []string{}}, want: []any{"aa", []string{}, nil}},
 	"CancelRotation": {do: func(ctx context.Context, c *Client) []any { return list(c.CancelRotation(ctx, "work")) },
 		args: []any{"work"}, reply: []any{[]string{"w"}}, want: []any{[]string{"w"}, nil}},
+	"LimitQube": {do: func(ctx context.Context, c *Client) []any {
+		return list(c.LimitQube(ctx, "work", Limit{For: time.Hour, Count: 3}))
+	}, args: []any{"work", variants{"for": godbus.MakeVariant(uint64(3600)), "count": godbus.MakeVariant(uint64(3))}}, reply: []any{[]string{"w"}}, want: []any{[]string{"w"}, nil}},
 	"RevokeQube": {do: func(ctx context.Context, c *Client) []any { return list(c.RevokeQube(ctx, "work")) },
 		args: []any{"work", variants{}}, reply: []any{[]string{"w"}}, want: []any{[]string{"w"}, nil}},
 	"DisconnectQube": {do: func(ctx context.Context, c *Client) []any { return list(c.DisconnectQube(ctx, "work")) },
@@ -104,6 +107,22 @@ var calls = map[string]struct {
 
 	"Qube.Start":    {do: func(ctx context.Context, c *Client) []any { return []any{c.StartQube(ctx, "work")} }},
 	"Qube.ShutDown": {do: func(ctx context.Context, c *Client) []any { return []any{c.ShutDownQube(ctx, "work")} }},
+	"Qube.Resume": {do: func(ctx context.Context, c *Client) []any { return list(c.ResumeQube(ctx, "work")) },
+		reply: []any{[]string{"w"}}, want: []any{[]string{"w"}, nil}},
+	"Request.GetDifference": {do: func(ctx context.Context, c *Client) []any { return list(c.Difference(ctx, 7)) },
+		reply: []any{true, "-a\n"}, want: []any{"-a\n", true, nil}},
+	"Request.GetScript": {do: func(ctx context.Context, c *Client) []any {
+		return list(c.RequestBytes(ctx, Request{Number: 7, StdinSize: -1}))
+	}, reply: []any{[]byte("abc")}, want: []any{[]byte("abc"), []byte(nil), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", nil}},
+	"Request.GetStdin": {do: func(ctx context.Context, c *Client) []any {
+		script, stdin, hash, err := c.RequestBytes(ctx, Request{Number: 7, StdinSize: 2})
+		return []any{script, stdin, hash == queue.HashOf(queue.SumOf([]byte("abc")), queue.SumOf([]byte("in"))), err}
+	}, args: []any{uint64(0)}, reply: []any{[]byte("in")}, want: []any{[]byte("abc"), []byte("in"), true, nil}},
+	"Request.Approve": {do: func(ctx context.Context, c *Client) []any {
+		return []any{c.Approve(ctx, 7, "aa", Scope{Qube: true, For: time.Minute})}
+	}, args: []any{"aa", variants{"qube": godbus.MakeVariant(true), "for": godbus.MakeVariant(uint64(60))}}},
+	"Request.Deny": {do: func(ctx context.Context, c *Client) []any { return []any{c.Deny(ctx, 7, true)} },
+		args: []any{variants{"until-reboot": godbus.MakeVariant(true)}}},
 	"Qube.QueueStatus": {do: func(ctx context.Context, c *Client) []any { return list(c.QueueStatus(ctx, "work")) },
 		reply: []any{uint32(1), uint32(2), uint32(3), "n"}, want: []any{QueueStatus{1, 2, 3, "n"}, nil}},
 	"Qube.QueueEntries": {do: func(ctx context.Context, c *Client) []any { return list(c.QueueEntries(ctx, "work")) },
@@ -154,7 +173,7 @@ func TestEveryMethodHasItsCall(t *testing.T) {
 	for iface, of := range map[string]struct {
 		path   godbus.ObjectPath
 		prefix string
-	}{ManagerInterface: {path: ManagerPath}, QubeInterface: {QubePath("work"), "Qube."}} {
+	}{ManagerInterface: {path: ManagerPath}, QubeInterface: {QubePath("work"), "Qube."}, RequestInterface: {RequestPath(7), "Request."}} {
 		for _, m := range methodsOf(iface) {
 			want, ok := calls[of.prefix+m.Name]
 			if !ok {

@@ -35,7 +35,7 @@ func (a *app) connect() *cobra.Command {
 			return nil
 		})}
 	c.Flags().BoolVar(&terms.Replace, "replace", false, "replace another key of this qube without asking")
-	read = termsFlags(c.Flags(), &terms)
+	read = termsFlags(c, &terms)
 	c.Flags().BoolVar(&yes, "yes", false, "trust the key that the qube shows, without asking")
 	return c
 }

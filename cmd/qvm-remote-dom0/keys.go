@@ -45,7 +45,7 @@ func (a *app) authorize() *cobra.Command {
 			return nil
 		})}
 	c.Flags().BoolVar(&terms.Replace, "replace", false, "replace another key of this qube without asking; 'rotate' is the gentle way")
-	read = termsFlags(c.Flags(), &terms)
+	read = termsFlags(c, &terms)
 	c.Flags().BoolVar(&terms.Legacy, "legacy", false, "also take requests of version 1, the first implementation's: insecure, for a qube that has nothing newer")
 	return c
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"qvmremote/daemon/admin"
 	"qvmremote/daemon/trusted"
@@ -17,7 +16,8 @@ import (
 )
 
 // limitFlags are those of how long a key counts.
-func limitFlags(f *pflag.FlagSet, l *admin.Limit) {
+func limitFlags(c *cobra.Command, l *admin.Limit) {
+	f := c.Flags()
 	f.DurationVar(&l.For, "for", 0, "let the key count for so long, such as 2h, and until dom0 reboots at most")
 	f.Int64Var(&l.Count, "count", 0, "let the key count for so many commands")
 	f.BoolVar(&l.UntilReboot, "until-reboot", false, "let the key count until dom0 reboots")
@@ -25,9 +25,9 @@ func limitFlags(f *pflag.FlagSet, l *admin.Limit) {
 
 // termsFlags are those of what a qube is authorised for; the function reads
 // what was given.
-func termsFlags(f *pflag.FlagSet, terms *admin.Terms) func() error {
-	policy := f.String("policy", "", "rules of the qube: allow, ask or deny everything, or a FILE with rules (default: allow, where it has none)")
-	limitFlags(f, &terms.Limit)
+func termsFlags(c *cobra.Command, terms *admin.Terms) func() error {
+	policy := c.Flags().String("policy", "", "rules of the qube: allow, ask or deny everything, or a FILE with rules (default: allow, where it has none)")
+	limitFlags(c, &terms.Limit)
 	return func() (err error) {
 		terms.Rules, terms.ReplaceRules = admin.RulesAllow, *policy != ""
 		switch *policy {
@@ -39,14 +39,14 @@ func termsFlags(f *pflag.FlagSet, terms *admin.Terms) func() error {
 		default:
 			terms.Rules, err = rulesFrom(*policy)
 		}
-		return err
+		return errors.Join(err, terms.Limit.Check()) // before it is spelled for the bus, which knows no negative one
 	}
 }
 
 const maxRules = 64 << 10 // bytes
 
 func rulesFrom(path string) (string, error) {
-	text, err := trusted.Read(path, maxRules)
+	text, _, err := trusted.Read(path, maxRules)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("--policy is allow, ask, deny or a file, and there is no file %s", queue.Quote(path, 200))
 	}
@@ -70,6 +70,9 @@ func (a *app) limit() *cobra.Command {
 			if none == !limit.IsZero() {
 				return errors.New("limit takes --for, --count or --until-reboot, or else --none")
 			}
+			if err := limit.Check(); err != nil {
+				return err
+			}
 			ch, err := d.Limit(ctx, args[0], limit)
 			a.warn(ch.Warnings...)
 			if err != nil {
@@ -78,7 +81,7 @@ func (a *app) limit() *cobra.Command {
 			a.say("The key of VM '%s' counts %s.", ch.VM, limit)
 			return nil
 		})}
-	limitFlags(c.Flags(), &limit)
+	limitFlags(c, &limit)
 	c.Flags().BoolVar(&none, "none", false, "let the key count without an end")
 	return c
 }

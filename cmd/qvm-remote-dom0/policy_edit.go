@@ -38,15 +38,7 @@ func (a *app) policyEdit() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			work, err := os.MkdirTemp("", programName+"-")
-			if err != nil {
-				return fmt.Errorf("cannot make a folder for the copy: %w", err)
-			}
-			e := &edit{app: a, dir: dir, path: path, draft: filepath.Join(work, filepath.Base(path))}
-			if err := e.run(ctx); err != nil {
-				return err
-			}
-			return os.RemoveAll(work)
+			return (&edit{app: a, dir: dir, path: path}).run(ctx)
 		})}
 }
 
@@ -68,9 +60,22 @@ func (e *edit) run(ctx context.Context) error {
 	if before == nil {
 		start = []byte(newPolicy)
 	}
+	work, err := os.MkdirTemp("", programName+"-")
+	if err != nil {
+		return fmt.Errorf("cannot make a folder for the copy: %w", err)
+	}
+	e.draft = filepath.Join(work, filepath.Base(e.path))
 	if err := os.WriteFile(e.draft, start, 0o600); err != nil {
 		return fmt.Errorf("cannot write the copy to edit: %w", err)
 	}
+	if err := e.until(ctx, start); err != nil {
+		return err // the copy is kept: it may be an hour's work
+	}
+	return os.RemoveAll(work)
+}
+
+// until lets the copy be edited until it can take the policy's place.
+func (e *edit) until(ctx context.Context, start []byte) error {
 	for {
 		if err := e.open(ctx); err != nil {
 			return err

@@ -82,7 +82,7 @@ func (a *app) approve() *cobra.Command {
 			"shows. What is granted beyond this request ends with the boot.",
 		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
 			if scope.For < 0 || scope.For%time.Second != 0 {
-				return fmt.Errorf("--for %v is no number of seconds", scope.For)
+				return fmt.Errorf("--for %v is not a number of seconds", scope.For)
 			}
 			r, err := findRequest(ctx, d, args[0])
 			if err != nil {

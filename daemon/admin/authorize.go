@@ -57,7 +57,7 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 	if key.IsZero() {
 		return c, queue.ErrKey
 	}
-	if err := errors.Join(terms.Limit.check(), a.checkRules(vm, terms.Rules)); err != nil {
+	if err := errors.Join(terms.Limit.Check(), a.checkRules(vm, terms.Rules)); err != nil {
 		return c, err
 	}
 	c.Fingerprint = key.Fingerprint()
@@ -101,7 +101,9 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 	// The rules come before the key: a key without rules only gets denials. New
 	// rules are not for the old key.
 	replaces := !held.Current.IsZero() && !held.Current.Equal(key)
-	if err = l.isFree(s, vm, key); err == nil && !replaces {
+	if err = l.isFree(s, vm, key); err != nil {
+		err = fmt.Errorf("nothing was changed: %w", err)
+	} else if !replaces {
 		err = l.rules(ctx, &c, terms)
 	}
 	if err == nil {

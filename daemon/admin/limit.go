@@ -30,7 +30,8 @@ const (
 // IsZero reports whether l limits nothing.
 func (l Limit) IsZero() bool { return l == Limit{} }
 
-func (l Limit) check() error {
+// Check says why nobody is authorised like that.
+func (l Limit) Check() error {
 	switch {
 	case l.For < 0 || l.For > maxFor || l.For%time.Second != 0:
 		return refused("an authorisation is for a number of seconds, up to 366 days, not for %v", l.For)
@@ -91,7 +92,7 @@ func (a *Admin) boot() (boot.Clock, error) {
 // now on: longer, shorter, or with the zero Limit without an end. The error is
 // [keys.ErrNoKey] when vm has no key.
 func (a *Admin) Limit(ctx context.Context, vm string, limit Limit) (c Change, err error) {
-	if err := limit.check(); err != nil {
+	if err := limit.Check(); err != nil {
 		return a.change(vm), err
 	}
 	clock, err := a.boot()

@@ -44,7 +44,7 @@ func (l *ledger) rules(ctx context.Context, c *Change, terms Terms) error {
 	if text == "" {
 		text = RulesAllow
 	}
-	held, err := trusted.Read(path, maxRules)
+	held, _, err := trusted.Read(path, maxRules)
 	switch {
 	case err == nil && string(held) == text:
 		l.warnOfRules(c, text)

@@ -79,7 +79,7 @@ func Names(dir string) ([]string, error) {
 
 // read reads a file that only root could have written.
 func read(path string) ([]byte, error) {
-	text, err := trusted.Read(path, MaxFile)
+	text, _, err := trusted.Read(path, MaxFile)
 	var bad *trusted.Error
 	if errors.As(err, &bad) {
 		return nil, &Error{File: bad.Path, Text: bad.Text}

@@ -17,6 +17,7 @@ const (
 	MaxFile     = 64 << 10 // bytes of one
 	maxIncludes = 16
 	maxRules    = 1000
+	maxShown    = 200 // characters of a rule where it is named
 )
 
 // Error says what is wrong in a file, and where. Line and Column count from 1
@@ -86,7 +87,7 @@ func (r *reader) line(file string, number int, line string) (at int, err error) 
 	switch verb := w.bareWord(); verb {
 	case string(Allow), string(Ask), string(Deny):
 		rule := &rule{file: file, line: number, text: strings.Trim(line, " \t"), verdict: Verdict(verb)}
-		rule.name = fmt.Sprintf("%s:%d: %s", file, number, rule.text)
+		rule.name = fmt.Sprintf("%s:%d: %s", file, number, queue.Plain(strings.ReplaceAll(rule.text, "\t", " "), maxShown))
 		if err := rule.read(w); err != nil {
 			return w.at, err
 		}

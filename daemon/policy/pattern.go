@@ -43,7 +43,8 @@ func (s sequence) exact() bool { return len(s) == 1 && s[0].what == literal }
 // matches reports whether the word is one that the pattern describes. What is
 // not written out in a rule is narrow where the rule lets something through:
 // it stands for no option, for no ".." of a path, and for nothing at all only
-// within a word. Where the rule denies it is wide.
+// within a word. Where the rule denies it is wide, and matches every word that
+// is too long to be held against it.
 func (p *pattern) matches(word string, wide bool) bool {
 	if p.exact {
 		return p.only == word
@@ -55,7 +56,13 @@ func (p *pattern) matches(word string, wide bool) bool {
 			}
 			continue
 		}
-		if len(word) <= maxMatched && (wide || s.permits(word)) && s.match(word, wide) {
+		if len(word) > maxMatched {
+			if wide {
+				return true
+			}
+			continue
+		}
+		if (wide || s.permits(word)) && s.match(word, wide) {
 			return true
 		}
 	}

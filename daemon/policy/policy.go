@@ -35,7 +35,7 @@ const (
 type Decision struct {
 	Verdict Verdict
 	Reason  queue.Reason // of a Deny
-	Rule    string       // "FILE:LINE: TEXT" of the rule that decided; "" where none did
+	Rule    string       // "FILE:LINE: TEXT" of the rule that decided, fit to be shown; "" where none did
 }
 
 // Policy is what the rules of one qube say. Many may use it at once.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 
 	"qvmremote/queue"
@@ -43,5 +44,15 @@ allow sha256:2f1a3bb0e3a5b3c0a1b2c3d4e5f60718293a4b5c6d7e8f901122334455667788
 	var none *Policy
 	if got := none.Decide([]byte("true")); got != (Decision{Verdict: Deny, Reason: queue.NoPolicy}) {
 		t.Errorf("without a policy: %+v", got)
+	}
+}
+
+// TestARuleIsNamedInALine: whatever its length and blanks.
+func TestARuleIsNamedInALine(t *testing.T) {
+	t.Parallel()
+	p := parse(t, "\tallow\techo "+strings.Repeat("a", 1000)+" # it's")
+	d := p.Decide([]byte("echo " + strings.Repeat("a", 1000)))
+	if d.Verdict != Allow || !strings.HasPrefix(d.Rule, "work.policy:1: allow echo aaa") || len(d.Rule) > 300 || !strings.HasSuffix(d.Rule, "…") {
+		t.Errorf("%+v", d)
 	}
 }

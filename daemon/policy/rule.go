@@ -2,7 +2,6 @@ package policy
 
 import (
 	"crypto/sha256"
-	"slices"
 )
 
 // digest is a SHA-256.
@@ -30,7 +29,7 @@ type rule struct {
 	file    string
 	line    int
 	text    string // the line, without blanks around it
-	name    string // FILE:LINE: TEXT
+	name    string // FILE:LINE: TEXT, fit to be shown
 	verdict Verdict
 	kind    kind
 	words   []pattern
@@ -57,9 +56,4 @@ func (r *rule) matches(s subject) bool {
 		}
 	}
 	return true
-}
-
-// vague reports whether a rule about a command does not name the program.
-func (r *rule) vague() bool {
-	return r.kind == aboutCommand && slices.ContainsFunc(r.words[:min(1, len(r.words))], func(p pattern) bool { return !p.exact })
 }

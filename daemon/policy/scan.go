@@ -34,12 +34,13 @@ type scanner struct {
 	commands [][]string
 	words    []string // of the command being read
 	wordAt   int      // where its first word begins
+	fault    fault
 }
 
 // scan returns the commands, each at least one word.
-func scan(script string) ([][]string, *obstacle) {
+func scan(script string, f fault) ([][]string, *obstacle) {
 	// Room for what most scripts have; it grows where there is more.
-	s := &scanner{src: script, words: make([]string, 0, len(script)/8+4), commands: make([][]string, 0, len(script)/24+1)}
+	s := &scanner{src: script, fault: f, words: make([]string, 0, len(script)/8+4), commands: make([][]string, 0, len(script)/24+1)}
 	for s.at < len(s.src) {
 		if o := s.token(); o != nil {
 			return nil, o
@@ -92,7 +93,7 @@ func (s *scanner) endCommand() *obstacle {
 	if len(s.words) == 0 {
 		return nil
 	}
-	if text := unseen(s.words); text != "" {
+	if text := unseen(s.words); text != "" && !s.fault.seen[s.words[0]] {
 		return s.stopAt(s.wordAt, text)
 	}
 	if len(s.commands) == maxCommands {
@@ -116,7 +117,7 @@ func (s *scanner) comment() *obstacle {
 // word reads one word and takes its quotes off.
 func (s *scanner) word() *obstacle {
 	start := s.at
-	for s.at < len(s.src) && (bare(s.src[s.at]) || s.src[s.at] == '#' && s.at > start) {
+	for s.at < len(s.src) && (s.bare(s.src[s.at]) || s.src[s.at] == '#' && s.at > start) {
 		s.at++
 	}
 	if s.at > start && (s.at == len(s.src) || strings.IndexByte(wordEnds, s.src[s.at]) >= 0) {
@@ -128,7 +129,7 @@ func (s *scanner) word() *obstacle {
 	for s.at < len(s.src) {
 		c := s.src[s.at]
 		switch {
-		case bare(c) || c == '#' && s.at > start:
+		case s.bare(c) || c == '#' && s.at > start:
 			b.WriteByte(c)
 			s.at++
 			continue
@@ -190,6 +191,10 @@ func (s *scanner) quoted(q byte, b *strings.Builder) *obstacle {
 		b.WriteByte(c)
 	}
 	return s.stopAt(open, "a quote that is not closed")
+}
+
+func (s *scanner) bare(c byte) bool {
+	return bare(c) || s.fault.bare != "" && strings.IndexByte(s.fault.bare, c) >= 0
 }
 
 // bare reports whether c stands for itself in a word without quotes, wherever

@@ -61,29 +61,44 @@ func (r *rule) runner() string {
 	if r.verdict != Allow || r.kind != aboutCommand {
 		return ""
 	}
-	if r.vague() {
+	open := r.rest || slices.ContainsFunc(r.words[min(1, len(r.words)):], func(p pattern) bool { return !p.exact })
+	names, vague := r.programs()
+	if vague {
 		return "the program is not named, so this lets through every program of that form, also those that run others"
 	}
-	open := r.rest || slices.ContainsFunc(r.words, func(p pattern) bool { return !p.exact })
-	if name := path.Base(r.program()); open && runners[name] {
-		return fmt.Sprintf("%s can run any program that its words name, as root", name)
+	for _, name := range names {
+		if open && runners[path.Base(name)] {
+			return fmt.Sprintf("%s can run any program that its words name, as root", name)
+		}
 	}
 	return ""
 }
 
 func (r *rule) neverPlain() string {
-	if r.kind == aboutCommand && len(r.words) > 0 && r.words[0].exact {
-		if text := unseen([]string{r.program()}); text != "" {
+	names, _ := r.programs()
+	for _, name := range names {
+		if text := unseen([]string{name}); text != "" {
 			return "this never matches, for such a request is a script: " + text
 		}
 	}
 	return ""
 }
 
-// program is the program's name where the rule has one.
-func (r *rule) program() string {
-	if len(r.words) == 0 || !r.words[0].exact {
-		return ""
+// programs are those that a rule about a command names; vague says that it
+// leaves some of their names open.
+func (r *rule) programs() (names []string, vague bool) {
+	if r.kind != aboutCommand {
+		return nil, false
 	}
-	return r.words[0].only
+	if len(r.words) == 0 {
+		return nil, true
+	}
+	for _, s := range r.words[0].alts {
+		if !s.exact() {
+			vague = true
+			continue
+		}
+		names = append(names, s[0].text)
+	}
+	return names, vague
 }

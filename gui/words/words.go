@@ -145,7 +145,7 @@ func CommandLine(c dbus.Command) string {
 	case "waiting":
 		line = "Waits for its turn"
 	case "approval":
-		line = "Waits for somebody to approve it"
+		line = "Waits for approval"
 	case "delivering":
 		line = "Has ended; its result is delivered"
 	}

@@ -110,6 +110,11 @@ func keyRows() []row {
 			after: func(s *story, _ []any) { s.keyOf("work", s.keyIn("work").Reveal()) },
 			hears: record(string(audit.Connected), "work"),
 		}),
+		on("LimitQube", row{
+			args:  with("work", map[string]godbus.Variant{"count": godbus.MakeVariant(uint64(1000))}),
+			after: func(s *story, _ []any) { s.has("work", "GrantCount", uint64(1000)) },
+			hears: change(work, "GrantLeft"),
+		}),
 		on("GenerateKey", row{
 			args:  with("personal", noOptions),
 			after: func(s *story, _ []any) { s.keyOf("personal", s.keyIn("personal").Reveal()) },

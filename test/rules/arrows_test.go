@@ -29,7 +29,7 @@ var arrows = []arrow{
 	{Folder: "dbus", Ours: []string{"queue"}, Theirs: []string{"github.com/godbus/dbus/v5"}},
 	{Folder: "dbus/wire", Theirs: []string{"github.com/godbus/dbus/v5", "golang.org/x/sys"}},
 	{Folder: "dbus/service", Ours: []string{"queue", "dbus", "daemon"},
-		Theirs: []string{"github.com/godbus/dbus/v5", "golang.org/x/sys"}},
+		Theirs: []string{"github.com/godbus/dbus/v5", "github.com/rogpeppe/go-internal/diff", "golang.org/x/sys"}},
 	{Folder: "ui", Ours: []string{"queue"}, Theirs: []string{"C", "github.com/diamondburned"}},
 	{Folder: "resources", Theirs: []string{"github.com/diamondburned"}},
 	// What has no widgets can be tested everywhere, with the race detector.
