@@ -51,10 +51,11 @@ func (a *App) tellRequests(s dbus.Snapshot) {
 	a.asked = waits
 }
 
-// inFront reports whether the person works with the program.
+// inFront reports whether the person works with the program. A window that is
+// hidden may still say that it is active.
 func (a *App) inFront() bool {
 	w := a.app.ActiveWindow()
-	return w != nil && w.IsActive()
+	return w != nil && w.IsVisible() && w.IsActive()
 }
 
 // tellRequest offers to open it, and to deny it unseen; what would run is seen

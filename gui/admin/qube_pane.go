@@ -27,6 +27,7 @@ type qubePane struct {
 	copy, activity, start, shut      *gtk.Button
 	entries                          rows[dbus.QueueEntry]
 	asking                           bool
+	may                              *qubeMay
 }
 
 func newQubePane(q *qubes) *qubePane {
@@ -45,6 +46,7 @@ func newQubePane(q *qubes) *qubePane {
 		r.AddCSSClass("property")
 		p.Work.Add(*r)
 	}
+	p.may = newQubeMay(p)
 	p.power, p.found = ui.NewRow(), ui.NewRow()
 	p.Power.Add(p.power)
 	p.Queue.Add(p.found)
@@ -111,6 +113,7 @@ func (p *qubePane) show(q dbus.Qube) {
 	look := words.Connection(q)
 	p.pill.Set(look.Word, string(look.Tone))
 	p.showKey(q)
+	p.may.show(q)
 	p.last.Set("Last command", words.LastCommand(p.window.lasts.of(q.Name)))
 	p.counts.Set("Since the service started", words.QubeCounts(q))
 	p.power.Set("This qube is "+words.Power(q.PowerState), "")

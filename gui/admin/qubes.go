@@ -18,6 +18,8 @@ type qubesView struct {
 	One          *gtk.ScrolledWindow
 	Head         *gtk.Box
 	Facts        *adw.PreferencesGroup
+	May          *adw.PreferencesGroup
+	Limit        *gtk.MenuButton
 	Work         *adw.PreferencesGroup
 	Queue        *adw.PreferencesGroup
 	Look         *gtk.Button
