@@ -111,8 +111,8 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		s.report(link.Report{Snapshot: now, Quiet: s.quiet, Asking: s.asking})
 	}
 	steps := map[string]func(){
-		"pages":      func() { s.showPage("qubes"); s.showPage("requests"); s.showPage("activity"); s.showPage("overview") },
-		"a qube":     func() { s.openQube("work"); s.back() },
+		"pages":  func() { s.showPage("qubes"); s.showPage("requests"); s.showPage("activity"); s.showPage("overview") },
+		"a qube": func() { s.openQube("work"); s.back() },
 		"a request": func() {
 			waits(dbus.Request{Number: 1, Qube: "work", Expires: time.Now().Add(time.Hour), StdinSize: -1})
 			s.openRequest(1)

@@ -104,8 +104,8 @@ func (p *requestPane) refresh() {
 		a.button.SetSensitive(deny && p.sound)
 	}
 	p.More.SetSensitive(deny && p.sound)
-	if wait := p.guard.Wait(); wait > 0 {
-		p.forget = ui.After(p.requests.scope, uint(wait/time.Millisecond)+1, p.refresh)
+	if left := p.guard.Left(); left > 0 {
+		p.forget = ui.After(p.requests.scope, uint(left/time.Millisecond)+1, p.refresh)
 	}
 }
 

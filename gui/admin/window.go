@@ -5,7 +5,6 @@ package admin
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
@@ -361,40 +360,4 @@ func (w *window) tellRunning() {
 			w.app.app.WithdrawNotification("running-" + q.Name)
 		}
 	}
-}
-
-// openQube shows one qube on its page.
-func (w *window) openQube(name string) {
-	w.showPage("qubes")
-	if p := w.pages[w.current]; p != nil {
-		p.open(name)
-	}
-	w.refreshBar()
-}
-
-// openRequest shows one request that waits.
-func (w *window) openRequest(number uint64) {
-	w.showPage("requests")
-	if p := w.pages[w.current]; p != nil {
-		p.open(strconv.FormatUint(number, 10))
-	}
-	w.refreshBar()
-}
-
-// showActivityOf shows what one qube did.
-func (w *window) showActivityOf(name string) {
-	w.showPage("activity")
-	if p := w.pages[w.current]; p != nil {
-		p.open(name)
-	}
-	w.refreshBar()
-}
-
-// openRecord shows one record in full.
-func (w *window) openRecord(r dbus.Record) {
-	w.showPage("activity")
-	if a, ok := w.page("activity").(*activity); ok {
-		a.detail.begin(r)
-	}
-	w.refreshBar()
 }

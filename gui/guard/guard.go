@@ -70,9 +70,9 @@ func (g *Guard) opens() (time.Time, bool) {
 	return from.Add(Pause), true
 }
 
-// Wait is how long it takes until a press counts; 0 where one does, or none will
+// Left is how long it takes until a press counts; 0 where one does, or none will
 // before something else happens.
-func (g *Guard) Wait() time.Duration {
+func (g *Guard) Left() time.Duration {
 	at, ok := g.opens()
 	if !ok || g.used || g.waiting != nil {
 		return 0

@@ -51,14 +51,14 @@ func TestAPressCountsOnceBothHaveLasted(t *testing.T) {
 		s.press()
 		begin(s)
 		s.press()
-		if s.Ready() || s.Wait() != Pause {
-			t.Errorf("%s: at first it is ready, or waits %v", name, s.Wait())
+		if s.Ready() || s.Left() != Pause {
+			t.Errorf("%s: at first it is ready, or waits %v", name, s.Left())
 		}
 		s.pass(Pause - 1)
 		s.press()
 		s.expect(name+", too early", 0)
 		s.pass(1)
-		if !s.Ready() || s.Wait() != 0 {
+		if !s.Ready() || s.Left() != 0 {
 			t.Errorf("%s: it is not ready after the pause", name)
 		}
 		s.press()
@@ -105,7 +105,7 @@ func TestASecondPressDecidesNothing(t *testing.T) {
 	s.pass(Pause)
 	s.press()
 	s.expect("pressed four times", 1)
-	if s.Ready() || s.Wait() != 0 {
+	if s.Ready() || s.Left() != 0 {
 		t.Error("it is ready, or will be, though it was decided")
 	}
 }

@@ -34,7 +34,7 @@ var arrows = []arrow{
 	{Folder: "resources", Theirs: []string{"github.com/diamondburned"}},
 	// What has no widgets can be tested everywhere, with the race detector.
 	{Folder: "gui", Ours: []string{"queue", "dbus"}},
-	{Folder: "gui/admin", Ours: []string{"queue", "dbus", "gui/link", "gui/prefs", "gui/timeline", "gui/words", "ui", "resources"},
+	{Folder: "gui/admin", Ours: []string{"queue", "dbus", "gui/autostart", "gui/guard", "gui/link", "gui/prefs", "gui/timeline", "gui/words", "ui", "resources"},
 		Theirs: []string{"github.com/diamondburned"}},
 	{Folder: "cmd/qvm-remote-admin", Ours: []string{"queue", "gui/admin"}, Theirs: []string{"github.com/spf13/cobra"}},
 	{Folder: "cmd/qvm-remote", Ours: []string{"queue", "client"},
