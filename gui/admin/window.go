@@ -83,7 +83,9 @@ type window struct {
 	ran     map[string]bool // qubes whose commands were running at the last report
 	lasts   *lasts
 	count   requestCount
-	help    *gtk.ShortcutsWindow // once it was wanted
+
+	concealed bool                 // closed, by a program that goes on
+	help      *gtk.ShortcutsWindow // once it was wanted
 }
 
 func newWindow(a *App) (*window, error) {
@@ -169,9 +171,10 @@ func sidebarRow(title, icon string) (*gtk.ListBoxRow, *gtk.Box) {
 func (w *window) top() *gtk.Window { return &w.Window.Window }
 
 func (w *window) present() {
-	if p := w.pages[w.current]; p != nil && !w.Window.IsVisible() {
+	if p := w.pages[w.current]; p != nil && w.concealed {
 		p.shown()
 	}
+	w.concealed = false
 	w.Window.Present()
 }
 
@@ -180,6 +183,7 @@ func (w *window) conceal() {
 	if p := w.pages[w.current]; p != nil {
 		p.hidden()
 	}
+	w.concealed = true
 	w.Window.SetVisible(false)
 }
 

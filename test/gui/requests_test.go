@@ -68,6 +68,9 @@ func TestARequestIsApproved(t *testing.T) {
 		t.Errorf("the script is shown as %q", script)
 	}
 	s.app.Find(t, "list item", "SHA-256 of what is shown*")
+	for _, n := range nameless(t, s.app) {
+		t.Errorf("it has no name: %s", n)
+	}
 	if len(answer) != 0 {
 		t.Fatal("it ran before anybody approved it")
 	}
