@@ -256,7 +256,9 @@ func TestThePolicyDecides(t *testing.T) {
 	q.denied("broken", q.submit("broken", "echo yes\n"), queue.BadPolicy)
 	w.rules(q, "allow **\n")
 	q.ran("mended", q.submit("mended", "echo $(id)\n"))
-	w.eventually("nothing is wrong any more", func() bool { return len(x.Snapshot().Health) == 0 || !strings.Contains(x.Snapshot().Health[0].Code, HealthPolicy) })
+	w.eventually("nothing is wrong any more", func() bool {
+		return len(x.Snapshot().Health) == 0 || !strings.Contains(x.Snapshot().Health[0].Code, HealthPolicy)
+	})
 }
 
 func TestAnEditCountsForWhatWaitsForItsTurn(t *testing.T) {

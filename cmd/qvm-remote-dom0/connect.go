@@ -79,12 +79,12 @@ func (a *app) disconnect() *cobra.Command {
 		})}
 }
 
-const risk = `WARNING: every qube you authorize becomes as powerful as dom0.
+const risk = `WARNING: every qube whose policy allows everything becomes as powerful as dom0.
 WARNING: whoever controls such a qube, a web page that breaks out of its browser
 WARNING: included, can read, change and destroy every qube and dom0 itself.
 WARNING: Qubes OS exists to prevent exactly that. This service takes it away for
 WARNING: the qubes you choose, now and at every boot from now on.
-WARNING: Nobody is asked before a command runs. The audit log tells you
+WARNING: Where the policy does not say "ask", nobody is. The audit log tells you
 WARNING: afterwards, and root, which every command is, can rewrite it.
 WARNING: Without this, ` + "`systemctl start qvm-remote-dom0`" + ` lasts until the next boot.`
 
