@@ -285,7 +285,8 @@ func TestStopEverythingWithWhatWaits(t *testing.T) {
 	}
 	asked := o.of("asks").begin("touch approved")
 	o.requests("asks")
-	o.held("release-0")
+	await(t, "all of them to be taken", func() bool { return o.named("work", audit.Claim) == len(all) })
+	await(t, "some of them to run", func() bool { return o.named("work", audit.Run) > 0 })
 	must(t, os.WriteFile(o.root.Stop(), nil, 0o600))
 	for _, g := range append(all, asked) {
 		if r := g.end(); r.code != queue.ExitInterrupted && r.code != queue.ExitDenied {
