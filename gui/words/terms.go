@@ -47,7 +47,7 @@ func Rules(q dbus.Qube) string {
 	see := "qvm-remote-dom0 policy show " + queue.Escape(q.Name, 64)
 	switch q.Rules {
 	case "good":
-		return "What they say: " + see
+		return "To read them: " + see
 	case "none":
 		return "There are none, so each request is denied. To write some: " + strings.Replace(see, "show", "edit", 1)
 	case "broken":
