@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -217,6 +218,37 @@ func TestGrantsOutliveTheDaemonAndNoBoot(t *testing.T) {
 	q.ran("five", header)
 	if err := stop(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestAnApprovalForATimeStartsNothingAfterIt: what was let through in its time
+// and then waited for its turn.
+func TestAnApprovalForATimeStartsNothingAfterIt(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	w.rules(q, "ask touch **\nallow **\nlimit running 1\n")
+	var lasted atomic.Int64
+	lasted.Store(int64(time.Hour))
+	w.o.Boot = boot.Clock{ID: "one", Now: func() time.Duration { return time.Duration(lasted.Load()) }}
+	x, _, _ := w.observed()
+	first := q.submit("first", "touch asked\n")
+	w.approve(x, w.asks(x, q), approval.Scope{For: 10 * time.Minute})
+	q.ran("first", first)
+	release := filepath.Join(w.o.Root.Home(), "release")
+	running := q.submit("running", "until [ -e release ]; do sleep 0.02; done\n")
+	w.eventually("another one runs", func() bool { return x.Snapshot().Running == 1 })
+	granted := q.submit("granted", "touch asked\n")
+	w.eventually("the granted one waits for its turn", func() bool { return x.Snapshot().Waiting == 1 && len(x.Questions()) == 0 })
+	if err := os.Remove(filepath.Join(w.o.Root.Home(), "asked")); err != nil {
+		t.Fatal(err)
+	}
+	lasted.Add(int64(10 * time.Minute))
+	touch(t, release)
+	q.ran("running", running)
+	q.denied("granted", granted, queue.NotApproved)
+	if _, err := os.Stat(filepath.Join(w.o.Root.Home(), "asked")); err == nil {
+		t.Error("it ran after the time that it was approved for")
 	}
 }
 

@@ -301,6 +301,11 @@ func (r *request) mayStart(before context.Context) error {
 	if d := r.judgeAgain(before); d != nil {
 		return d
 	}
+	if r.decided != nil {
+		if err := r.q.x.approvals.Holds(*r.decided); err != nil {
+			return &queue.Denial{Reason: queue.NotApproved, Detail: err.Error(), Authentic: true}
+		}
+	}
 	return nil
 }
 

@@ -9,7 +9,8 @@
 //     while after a no: 30 s, twice as long each time.
 //   - An approval for longer is measured by the boot's clock and ends with the
 //     boot. It is kept before it is first used, and a counted one is counted
-//     down before what it allows begins.
+//     down before what it allows begins. [Book.Holds] tells whether one that was
+//     used still counts.
 //
 // It knows no disk, no bus and no log: whoever uses it keeps its state.
 package approval
@@ -33,6 +34,7 @@ var (
 	ErrDenied = errors.New("the same bytes were denied")
 	ErrNone   = errors.New("no such request waits for approval; it may be answered, expired or cancelled")
 	ErrHash   = errors.New("the hash is not that of the request's bytes")
+	ErrOver   = errors.New("the time that it was approved for is over; ask again")
 )
 
 // Book is all questions and what was granted. Make it with [New].
@@ -67,7 +69,17 @@ type Answer struct {
 	By       int64  // number of the request that it was given to
 	Who, Way string // who approved or denied, and by which way
 
-	UntilReboot bool // of a no
+	UntilReboot bool     // of a no
+	End         boot.End // of what was granted before, and used; zero for an answer to this request
+}
+
+// Holds says why the answer does not count any more: [ErrOver]. It is to be
+// asked again when what was approved begins, which may be long after.
+func (b *Book) Holds(a Answer) error {
+	if b.clock.Over(a.End) {
+		return fmt.Errorf("number %d: %w", a.By, ErrOver)
+	}
+	return nil
 }
 
 // Answer has the answer once there is one.
@@ -229,7 +241,7 @@ func (b *Book) useGrant(t *Turn) (bool, error) {
 			return false, err
 		}
 	}
-	t.answer <- Answer{Approved: true, By: g.Number, Who: g.Who, Way: g.Way}
+	t.answer <- Answer{Approved: true, By: g.Number, Who: g.Who, Way: g.Way, End: g.End}
 	return true, nil
 }
 
