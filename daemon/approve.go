@@ -39,6 +39,7 @@ func (x *Executor) openApprovals() (err error) {
 	})
 	x.approvals = book
 	x.complain(healthApprovals, "what was approved before is lost, and asked about again", errors.Join(err, perr))
+	x.revokeStale("")
 	return nil
 }
 
@@ -54,6 +55,12 @@ func (r *request) permit(ctx context.Context) error {
 	}
 	r.prepared.discard(x) // people take their time
 	r.prepared = nil
+	held, d := r.q.holding()
+	if d != nil {
+		d.Authentic = true
+		return d
+	}
+	r.since = held.Meta.Authorised
 	turn, err := x.approvals.Ask(r.question())
 	switch {
 	case errors.Is(err, approval.ErrFull):
@@ -96,7 +103,7 @@ func (r *request) answered(a approval.Answer) error {
 }
 
 func (r *request) question() approval.Question {
-	q := approval.Question{Number: r.claim.Number, Qube: r.q.name, Key: r.claim.Key, Hash: r.hash, Received: r.claim.Time,
+	q := approval.Question{Number: r.claim.Number, Qube: r.q.name, Key: r.claim.Key, Since: r.since, Hash: r.hash, Received: r.claim.Time,
 		Expires: r.deadline(), Script: r.size, Stdin: -1, Rule: r.judged.Rule}
 	if r.header.Stdin.Present {
 		q.Stdin = r.header.Stdin.Size

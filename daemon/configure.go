@@ -135,6 +135,7 @@ func (x *Executor) InForce() settings.Settings {
 
 // keyChanged wakes the qube whose key or meta changed.
 func (x *Executor) keyChanged(name string) {
+	x.revokeStale(name)
 	for _, q := range x.all() {
 		if name == "" || q.name == name {
 			q.wake()

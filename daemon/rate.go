@@ -107,6 +107,7 @@ func (q *qube) suspend(ctx context.Context, failed int64) error {
 	if err := q.x.keys.PutMeta(q.name, held.Meta); err != nil {
 		return err
 	}
+	q.x.revokeStale(q.name)
 	q.x.warn("a qube is suspended", "qube", q.name, "failures", failed, "until", "qvm-remote-dom0 resume "+q.name)
 	q.x.tell(audit.Record{Event: audit.Suspended, Qube: q.name, Way: "daemon",
 		Detail: fmt.Sprintf("%d requests in a row were not signed with its key", failed)})

@@ -34,6 +34,7 @@ type request struct {
 	judged  judged           // by the policy
 	hash    string           // of its bytes, as people approve them
 	size    int64            // of the script
+	since   int64            // when its key was authorised, as it was asked about
 	decided *approval.Answer // of a person, or what one granted before; nil where none was asked for
 
 	phase     phase         // how far it is
@@ -301,10 +302,8 @@ func (r *request) mayStart(before context.Context) error {
 	if d := r.judgeAgain(before); d != nil {
 		return d
 	}
-	if r.decided != nil {
-		if err := r.q.x.approvals.Holds(*r.decided); err != nil {
-			return &queue.Denial{Reason: queue.NotApproved, Detail: err.Error(), Authentic: true}
-		}
+	if d := r.stillApproved(held); d != nil {
+		return d
 	}
 	return nil
 }

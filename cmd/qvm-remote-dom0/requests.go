@@ -210,10 +210,12 @@ type approvals interface {
 	RequestBytes(ctx context.Context, r dbus.Request) (script, stdin []byte, hash string, err error)
 	Approve(ctx context.Context, number uint64, hash string, scope dbus.Scope) error
 	Deny(ctx context.Context, number uint64, untilReboot bool) error
+	Approvals(context.Context) ([]dbus.Approval, error)
+	RevokeApprovals(ctx context.Context, vm string, number uint64) (uint32, error)
 }
 
 // errNoApproval is for where the daemon cannot be asked.
-var errNoApproval = errors.New("what waits for approval is known to the daemon alone, which tells it over the message bus, where it does not answer")
+var errNoApproval = errors.New("what waits for approval, and what is approved, is known to the daemon alone, which tells it over the message bus, where it does not answer")
 
 func (f onFiles) Requests(context.Context) ([]dbus.Request, error) {
 	if _, running := f.Executor(); running {

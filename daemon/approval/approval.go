@@ -34,6 +34,7 @@ var (
 	ErrDenied = errors.New("the same bytes were denied")
 	ErrNone   = errors.New("no such request waits for approval; it may be answered, expired or cancelled")
 	ErrHash   = errors.New("the hash is not that of the request's bytes")
+	ErrTaken  = errors.New("what was approved with it was taken back in the meantime")
 	ErrOver   = errors.New("the time that it was approved for is over; ask again")
 )
 
@@ -45,12 +46,14 @@ type Book struct {
 	mu    sync.Mutex
 	lines map[string][]*Turn // by qube; the first is the open one
 	state state
+	taken taken
 }
 
 // New returns a book with what an earlier run kept, nil for nothing. keep has to
 // put a state where the next run finds it, before it returns.
 func New(clock boot.Clock, kept []byte, keep func([]byte) error) (*Book, error) {
-	b := &Book{clock: clock, keep: keep, lines: map[string][]*Turn{}}
+	b := &Book{clock: clock, keep: keep, lines: map[string][]*Turn{},
+		taken: taken{qubes: map[string]int64{}, number: map[int64]bool{}}}
 	if len(kept) == 0 {
 		return b, nil
 	}
@@ -71,15 +74,9 @@ type Answer struct {
 
 	UntilReboot bool     // of a no
 	End         boot.End // of what was granted before, and used; zero for an answer to this request
-}
 
-// Holds says why the answer does not count any more: [ErrOver]. It is to be
-// asked again when what was approved begins, which may be long after.
-func (b *Book) Holds(a Answer) error {
-	if b.clock.Over(a.End) {
-		return fmt.Errorf("number %d: %w", a.By, ErrOver)
-	}
-	return nil
+	qube  string
+	given int64 // on the clock of what was taken back
 }
 
 // Answer has the answer once there is one.
@@ -216,6 +213,11 @@ func (b *Book) open(number int64) (*Turn, error) {
 
 func (b *Book) settle(t *Turn, a Answer) {
 	b.remove(t)
+	t.tell(a, b.taken.clock)
+}
+
+func (t *Turn) tell(a Answer, clock int64) {
+	a.qube, a.given = t.q.Qube, clock
 	t.answer <- a // has room for one, and is in the line only once
 }
 
@@ -241,7 +243,7 @@ func (b *Book) useGrant(t *Turn) (bool, error) {
 			return false, err
 		}
 	}
-	t.answer <- Answer{Approved: true, By: g.Number, Who: g.Who, Way: g.Way, End: g.End}
+	t.tell(Answer{Approved: true, By: g.Number, Who: g.Who, Way: g.Way, End: g.End}, b.taken.clock)
 	return true, nil
 }
 

@@ -159,7 +159,9 @@ func TestAGrantForTheQubeIsForAllItAsks(t *testing.T) {
 	d.restart("one")
 	d.now += 1000 * time.Hour
 	d.expect("after a restart", d.ask("work", "anything"), "true by 1, ann")
-	d.must(d.Revoke("work"))
+	if n, err := d.Revoke("work", 1); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
 	d.expect("when it was taken back", d.ask("work", "anything"), "")
 	d.ask("other", "id")
 	d.must(d.Approve(d.last, hash("id"), Scope{Qube: true, UntilReboot: true}, "ann", "cli"))
