@@ -292,7 +292,9 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 	if most := q.limits().MaxPending; d == nil && int64(x.book.Pending(q.name)) >= most {
 		d = &queue.Denial{Reason: queue.Limit, Authentic: true, Detail: fmt.Sprintf("%d requests of this qube are open", most)}
 	}
-	counted := d == nil && req.Kind == queue.KindScript && held.Meta.Count > 0
+	// Whether the key is for a count is asked under the keys' lock: held was read
+	// before the header was, and whoever limits the key takes that lock.
+	counted := d == nil && req.Kind == queue.KindScript
 	need := int64(len(header))
 	if d == nil {
 		need += req.Body.Size + req.Stdin.Size
