@@ -94,18 +94,30 @@ func (b *Book) Ask(q Question) (*Turn, error) {
 	if err != nil || granted {
 		return t, err
 	}
-	if r := b.state.denied(q); r != nil {
-		if left, ok := b.clock.Left(r.End); ok && left > 0 {
-			return nil, fmt.Errorf("%w a moment ago; ask again in %d s", ErrDenied, int64((left+time.Second-1)/time.Second))
-		} else if !ok {
-			return nil, fmt.Errorf("%w until dom0 reboots", ErrDenied)
-		}
+	if err := b.refused(q); err != nil {
+		return nil, err
 	}
 	if len(b.lines[q.Qube]) > MaxWaiting {
 		return nil, ErrFull
 	}
 	b.lines[q.Qube] = append(b.lines[q.Qube], t)
 	return t, nil
+}
+
+// refused says why the same bytes are not asked about now.
+func (b *Book) refused(q Question) error {
+	r := b.state.denied(q)
+	if r == nil {
+		return nil
+	}
+	left, ok := b.clock.Left(r.End)
+	switch {
+	case !ok:
+		return fmt.Errorf("%w until dom0 reboots", ErrDenied)
+	case left > 0:
+		return fmt.Errorf("%w a moment ago; ask again in %d s", ErrDenied, int64((left+time.Second-1)/time.Second))
+	}
+	return nil
 }
 
 // Withdraw takes a question back that nobody waits for any more.
@@ -230,8 +242,9 @@ func (b *Book) remove(t *Turn) {
 }
 
 // useGrant answers a question that was granted before, and counts that down.
+// What was granted for whatever the qube asks is not for bytes that were denied.
 func (b *Book) useGrant(t *Turn) (bool, error) {
-	i := b.state.granted(t.q)
+	i := b.state.granted(t.q, b.refused(t.q) == nil)
 	if i < 0 {
 		return false, nil
 	}

@@ -242,6 +242,24 @@ func TestTheSameBytesAreNotAskedAboutAtOnceAfterANo(t *testing.T) {
 	d.ask("work", "id")
 }
 
+// TestANoIsNotLiftedByAYesToAllElse: only one to the very bytes does that.
+func TestANoIsNotLiftedByAYesToAllElse(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.ask("work", "evil")
+	d.must(d.Deny(d.last, true, "ann", "cli"))
+	d.ask("work", "id")
+	d.must(d.Approve(d.last, hash("id"), Scope{Qube: true, UntilReboot: true}, "ann", "cli"))
+	if turn, err := d.Ask(d.question("work", "evil")); !errors.Is(err, ErrDenied) {
+		t.Fatalf("what was denied until the reboot: %v, %v", turn, err)
+	}
+	d.expect("all else", d.ask("work", "ls"), "true by 2, ann")
+	d.restart("two")
+	d.ask("work", "evil")
+	d.must(d.Approve(d.last, hash("evil"), Scope{For: time.Hour}, "ann", "cli"))
+	d.expect("the very bytes, once approved", d.ask("work", "evil"), fmt.Sprintf("true by %d, ann", d.last-1))
+}
+
 func TestScopesThatNobodyMayGrant(t *testing.T) {
 	t.Parallel()
 	for _, s := range []Scope{{For: -1}, {For: MaxFor + 1}, {Count: -1}, {Count: MaxCount + 1}, {For: 1, UntilReboot: true}, {Qube: true}} {

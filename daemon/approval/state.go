@@ -82,11 +82,11 @@ func (s *state) grant(g Grant) {
 }
 
 // granted is the index of what allows q, those first that are not counted; -1
-// for none.
-func (s *state) granted(q Question) int {
+// for none. wide says that one for any bytes may.
+func (s *state) granted(q Question, wide bool) int {
 	found := -1
 	for i, g := range s.Grants {
-		if g.Qube == q.Qube && g.Key == q.Key && g.Since == q.Since && (g.Hash == "" || g.Hash == q.Hash) && (found < 0 || !g.Counted) {
+		if g.Qube == q.Qube && g.Key == q.Key && g.Since == q.Since && (g.Hash == "" && wide || g.Hash == q.Hash) && (found < 0 || !g.Counted) {
 			found = i
 		}
 	}
