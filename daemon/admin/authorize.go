@@ -57,6 +57,9 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 	if key.IsZero() {
 		return c, queue.ErrKey
 	}
+	if terms.Rules != "" && !strings.HasSuffix(terms.Rules, "\n") {
+		terms.Rules += "\n" // a text that was handed over is whole
+	}
 	if err := errors.Join(terms.Limit.Check(), a.checkRules(vm, terms.Rules)); err != nil {
 		return c, err
 	}
@@ -86,7 +89,7 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 	if also == audit.Connected {
 		// A new key changes nothing about that, another qube of that name does.
 		terms.Legacy = held.Meta.Legacy && found.UUID == held.Meta.UUID
-		terms.keep = held.Current.Equal(key)
+		terms.keep = held.Current.Equal(key) && terms.Limit.IsZero()
 	}
 	if terms.Legacy {
 		c.Warnings = append(c.Warnings, LegacyRisk)

@@ -103,6 +103,11 @@ func TestAConnectionKeepsTheLimitOfAKeyThatStays(t *testing.T) {
 	if k := l.keyLine(vm); k.Count != 5 || k.Left != 5 {
 		t.Errorf("after the connection: %+v", k)
 	}
+	_, err = l.Connect(ctx, vm, key, Terms{Limit: Limit{Count: 3}})
+	l.must(err)
+	if k := l.keyLine(vm); k.Count != 3 || k.Left != 3 {
+		t.Errorf("after one with a limit of its own: %+v", k)
+	}
 	_, err = l.Connect(ctx, vm, queue.GenerateKey(), Terms{Replace: true})
 	l.must(err)
 	if k := l.keyLine(vm); k.Count != 0 {
