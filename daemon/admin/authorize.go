@@ -102,12 +102,14 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 		return c, fmt.Errorf("nothing was changed: %w", err)
 	}
 	// The rules come before the key: a key without rules only gets denials. New
-	// rules are not for the old key.
+	// rules are not for the old key, and old ones not for the new key.
 	replaces := !held.Current.IsZero() && !held.Current.Equal(key)
 	if err = l.isFree(s, vm, key); err != nil {
 		err = fmt.Errorf("nothing was changed: %w", err)
 	} else if !replaces {
 		err = l.rules(ctx, &c, terms)
+	} else if terms.ReplaceRules {
+		err = l.shut(ctx, &c)
 	}
 	if err == nil {
 		err = l.store(ctx, s, held, key, found, terms, &c)
