@@ -138,7 +138,7 @@ func escaped(text []byte) []string {
 	var lines []string
 	for line := range strings.Lines(string(text)) {
 		whole, ended := strings.CutSuffix(line, "\n")
-		shown := "| " + queue.Escape(whole, 10*len(whole)+1)
+		shown := "| " + queue.EscapeASCII(whole, 10*len(whole)+1)
 		if !ended {
 			shown += "   (no newline at its end)"
 		}

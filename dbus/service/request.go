@@ -72,7 +72,7 @@ func (r request) GetDifference(_ context.Context, c caller) (bool, string, error
 func escapeLines(text []byte) []byte {
 	var b strings.Builder
 	for line := range strings.Lines(string(text)) {
-		b.WriteString(queue.Escape(strings.TrimSuffix(line, "\n"), len(line)*10+1) + "\n")
+		b.WriteString(queue.EscapeASCII(strings.TrimSuffix(line, "\n"), len(line)*10+1) + "\n")
 	}
 	return []byte(b.String())
 }
