@@ -104,6 +104,7 @@ func TestLegacyWaitsForTheWholeAnswer(t *testing.T) {
 	<-out.done
 	oldWrite(t, c.Layout.Result(ticket.ID, queue.Exit), "")
 	oldWrite(t, c.Layout.Result(ticket.ID, queue.Exit), "7")
+	oldWrite(t, c.Layout.Result(ticket.ID, queue.Meta), "id=") // not all of it yet
 	select {
 	case e := <-done:
 		t.Fatalf("ended before .meta was there: %+v", e)
