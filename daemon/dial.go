@@ -65,7 +65,7 @@ func (x *Executor) dialBy(ctx context.Context, q *qube, caller transport.Caller,
 	if set.Transport != settings.Poll {
 		stream = &transport.Stream{Caller: caller, Account: set.VMUser, Times: x.o.Times.Transport, Budget: x.calls.budget, Now: x.now, Version: queue.Version}
 	}
-	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: x.o.Times.Poll, Share: x.calls.share, Running: x.mayCall, Legacy: x.legacyOf}
+	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: x.o.Times.Poll, Share: x.calls.share, Running: x.mayCall, Legacy: x.legacyOf, Active: q.stirred}
 	conn, polled, err := d.Reach(ctx, stream, q.name)
 	q.way = way{program: caller.Name(), polled: polled}
 	return conn, err
