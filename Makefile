@@ -71,8 +71,11 @@ screenshots: setup-test build build-gui ## render every page and dialog into bui
 
 test: setup-test test-core test-transports test-gui ## set up and run every test
 
+# The suites below cmd/ and test/ start whole programs, which are built without
+# the race detector: it would find nothing in them and cost each start its time.
 test-core: ## run every test that needs no GTK, then the crash tests
-	$(TEST) -race ./...
+	$(TEST) -race $$($(GO) list ./... | grep -vE '^qvmremote/(cmd|test)/')
+	$(TEST) ./cmd/... ./test/...
 	@$(MAKE) --no-print-directory test-crash
 
 # The end-to-end tests of test-core go by one long qvm-run. By polling they run
@@ -86,9 +89,11 @@ test-gui: build gotk4 resources ## run the tests of the desktop program, on a sc
 	CC=clang $(GO) vet $(GTK:gtk=gtk,frames) ./gui/admin
 	CC=clang $(TEST) $(GTK) $(GTK_DIRS)
 
+# Below daemon/ the tests that crash have Crash in their names; the others ran.
 test-crash: ## stop the daemon at each of its crash points and start it again
 ifneq ($(CRASH),)
-	$(TEST) -tags crashpoints $(CRASH)
+	$(TEST) -tags crashpoints -run Crash $(filter ./daemon/%,$(CRASH))
+	$(TEST) -tags crashpoints $(filter-out ./daemon/%,$(CRASH))
 else
 	@echo "no crash tests in this tree"
 endif
@@ -99,10 +104,11 @@ test-system: setup-system ## boot Debian in a container, as root, and test what 
 model: ## check the model of the queue in docs/model with spin
 	@docs/model/check
 
+# vet compiles the suites below test/ as well; what they run with that Go is the
+# end-to-end tests by polling, in test-transports.
 floor: ## vet and test with the oldest Go that must do, and check the coverage
 	GOTOOLCHAIN=$(FLOOR) $(GO) vet ./...
 	@GOTOOLCHAIN=$(FLOOR) GO=$(GO) .ci/cover 85 queue daemon dbus
-	GOTOOLCHAIN=$(FLOOR) $(TEST) $$($(GO) list ./test/... | grep -v '/test/e2e$$')
 
 lint: ## gofmt, vet, staticcheck, and shellcheck where it is installed
 	@GO=$(GO) STATICCHECK=$(STATICCHECK) GTK_DIRS='$(GTK_DIRS)' .ci/lint

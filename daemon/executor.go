@@ -156,7 +156,7 @@ func (x *Executor) openTools() error {
 	x.calls = callers{
 		qvmRun: transport.Caller{Path: qvmRun},
 		budget: transport.NewBudget(16<<20, queue.MaxPayload),
-		looks:  poll.NewLooks(8),
+		share:  poll.NewShare(maxLooks, x.o.Times.Poll.Apart),
 	}
 	return nil
 }

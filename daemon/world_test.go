@@ -63,7 +63,7 @@ func newWorld(t *testing.T, qubes ...*testQube) *world {
 // quickPoll are the waits of polling as tests want them.
 func quickPoll() poll.Times {
 	t := poll.DefaultTimes()
-	t.Fast, t.Again, t.Call = 20*time.Millisecond, 20*time.Millisecond, 10*time.Second
+	t.Fast, t.Apart, t.Again, t.Call = 20*time.Millisecond, time.Millisecond, 20*time.Millisecond, 10*time.Second
 	return t
 }
 

@@ -60,17 +60,17 @@ func NewIconButton(icon, name string) *gtk.Button {
 }
 
 // TimelineRow is one line of what happened: when, how it ended as icon, colour
-// and word, which qube, what.
+// and word, which qube, what. It has no more widgets than it shows: GTK binds two
+// hundred rows of a long list, and styles all of them anew when the pointer comes
+// to lie upon another one.
 type TimelineRow struct {
-	*gtk.Box
-	head  *gtk.Label
+	*gtk.Grid
+	head  *gtk.Label // nil while there was no need for one
 	time  *gtk.Label
 	icon  *gtk.Image
 	chip  *Chip
 	text  *gtk.Label
 	pill  Pill
-	lower *gtk.Box // holds text where there is little room
-	upper *gtk.Box
 	small bool
 	shown Moment
 }
@@ -87,24 +87,19 @@ type Moment struct {
 // NewTimelineRow makes an empty one.
 func NewTimelineRow() *TimelineRow {
 	r := &TimelineRow{
-		Box: gtk.NewBox(gtk.OrientationVertical, 0), head: NewLabel("", "day"), upper: gtk.NewBox(gtk.OrientationHorizontal, 12), lower: gtk.NewBox(gtk.OrientationHorizontal, 0),
-		time: NewLabel("", "dim-label", "numeric"), icon: gtk.NewImage(), chip: NewChip(), text: NewLabel("", "timeline-text"), pill: NewPill(),
+		Grid: gtk.NewGrid(), time: NewLabel("", "dim-label", "numeric"), icon: gtk.NewImage(),
+		chip: NewChip(), text: NewLabel("", "timeline-text"), pill: NewPill(),
 	}
-	card := gtk.NewBox(gtk.OrientationVertical, 3)
-	card.AddCSSClass("timeline-row")
-	r.head.SetVisible(false)
+	r.AddCSSClass("timeline-row")
+	r.SetColumnSpacing(12)
+	r.SetRowSpacing(3)
 	r.text.SetEllipsize(pango.EllipsizeEnd)
 	r.text.SetHExpand(true)
 	r.text.SetSingleLineMode(true)
 	r.pill.SetHAlign(gtk.AlignEnd)
-	for _, w := range []gtk.Widgetter{r.time, r.icon, r.chip, r.text, r.pill} {
-		r.upper.Append(w)
+	for column, w := range []gtk.Widgetter{r.time, r.icon, r.chip, r.text, r.pill} {
+		r.Attach(w, column, 1, 1, 1)
 	}
-	card.Append(r.upper)
-	card.Append(r.lower)
-	r.Append(r.head)
-	r.Append(card)
-	r.lower.SetVisible(false)
 	r.icon.SetVisible(false)
 	r.chip.SetVisible(false)
 	r.pill.SetVisible(false)
@@ -118,14 +113,25 @@ func (r *TimelineRow) Narrow(narrow bool) {
 	}
 	r.small = narrow
 	r.pill.SetHExpand(narrow)
+	r.Remove(r.text)
 	if narrow {
-		r.upper.Remove(r.text)
-		r.lower.Append(r.text)
+		r.Attach(r.text, 0, 2, 5, 1)
 	} else {
-		r.lower.Remove(r.text)
-		r.upper.InsertChildAfter(r.text, r.chip)
+		r.Attach(r.text, 3, 1, 1, 1)
 	}
-	r.lower.SetVisible(narrow)
+}
+
+// headline shows a heading above the row, "" for none.
+func (r *TimelineRow) headline(text string) {
+	if r.head == nil {
+		if text == "" {
+			return
+		}
+		r.head = NewLabel("", "day")
+		r.Attach(r.head, 0, 0, 5, 1)
+	}
+	r.head.SetText(text)
+	r.head.SetVisible(text != "")
 }
 
 // Blank shows nothing, in the room that it has: no other line moves, and what it
@@ -139,8 +145,7 @@ func (r *TimelineRow) Set(m Moment) {
 	r.shown = m
 	r.SetOpacity(1)
 	if m.Day != was.Day {
-		r.head.SetText(m.Day)
-		r.head.SetVisible(m.Day != "")
+		r.headline(m.Day)
 	}
 	if m.Time != was.Time {
 		r.time.SetText(m.Time)

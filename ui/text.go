@@ -76,21 +76,17 @@ func (p Pill) Set(word, tone string) {
 }
 
 // Chip is a qube: its label colour and its name, never one without the other.
+// It is one widget, since a long list has hundreds of them, and GTK looks at the
+// style of each when the pointer moves.
 type Chip struct {
-	*gtk.Box
-	swatch *gtk.Box
-	name   *gtk.Label
+	*gtk.Label
 	colour string
 }
 
 // NewChip makes one that shows no qube yet.
 func NewChip() *Chip {
-	c := &Chip{Box: gtk.NewBox(gtk.OrientationHorizontal, 8), swatch: gtk.NewBox(gtk.OrientationHorizontal, 0), name: NewLabel("", "qube-name")}
-	c.swatch.SetVAlign(gtk.AlignCenter)
-	c.swatch.AddCSSClass("swatch")
-	c.name.SetEllipsize(pango.EllipsizeEnd)
-	c.Append(c.swatch)
-	c.Append(c.name)
+	c := &Chip{Label: NewLabel("", "chip")}
+	c.SetEllipsize(pango.EllipsizeEnd)
 	return c
 }
 
@@ -102,31 +98,46 @@ var labels = map[string]bool{
 
 // Set shows a qube; a label that is none of Qubes OS's own is an empty frame.
 func (c *Chip) Set(name, label string) {
-	c.SetColour(label)
-	SetText(c.name, name, 64)
-	c.name.SetVisible(true)
+	c.paint(label)
+	c.RemoveCSSClass("alone")
+	SetText(c.Label, name, 64)
 }
 
 // SetName shows a name alone, for dom0, which has no label.
 func (c *Chip) SetName(name string) {
-	SetText(c.name, name, 64)
-	c.name.SetVisible(true)
-	c.swatch.SetVisible(false)
+	c.take("")
+	c.SetTooltipText("")
+	SetText(c.Label, name, 64)
 }
 
 // SetColour shows the colour alone, for where the name stands beside it.
 func (c *Chip) SetColour(label string) {
-	c.name.SetVisible(false)
-	c.swatch.SetVisible(true)
+	c.paint(label)
+	c.AddCSSClass("alone")
+	c.SetText("")
+}
+
+func (c *Chip) paint(label string) {
 	if !labels[label] {
 		label = "unknown"
 	}
-	if colour := "label-" + label; colour != c.colour {
-		if c.colour != "" {
-			c.swatch.RemoveCSSClass(c.colour)
-		}
-		c.swatch.AddCSSClass(colour)
-		c.colour = colour
-		c.swatch.SetTooltipText("Label: " + label)
+	if c.take("label-" + label) {
+		c.SetTooltipText("Label: " + label)
 	}
+}
+
+// take leaves the chip with this colour's class alone, "" for none, and reports
+// whether that is another one.
+func (c *Chip) take(colour string) bool {
+	if colour == c.colour {
+		return false
+	}
+	if c.colour != "" {
+		c.RemoveCSSClass(c.colour)
+	}
+	if colour != "" {
+		c.AddCSSClass(colour)
+	}
+	c.colour = colour
+	return true
 }

@@ -267,7 +267,7 @@ func TestChipsNeverMixUpColours(t *testing.T) {
 			want = "label-unknown"
 		}
 		var got []string
-		for _, class := range c.swatch.CSSClasses() {
+		for _, class := range c.CSSClasses() {
 			if strings.HasPrefix(class, "label-") {
 				got = append(got, class)
 			}

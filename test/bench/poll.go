@@ -17,7 +17,7 @@ import (
 const (
 	polledCount  = 40
 	refusedCount = 8 // each with a cancel after it: fewer than dom0 records singly in a minute
-	activeLook   = 200 * time.Millisecond
+	activeLook   = 150 * time.Millisecond
 )
 
 // pollRows measures a qube that has no agent and that is active.
@@ -112,13 +112,13 @@ func (s *scene) records(ctx context.Context, event audit.Event) (map[string]time
 	}
 }
 
-const mixedPer = 10
+const mixedPer = 2
 
 // mixedRows has 50 qubes, every other one without an agent, by either program.
 func mixedRows(ctx context.Context, l *lab) ([]row, error) {
 	var rows []row
 	for _, program := range []string{"qvm-run", "qrexec-client"} {
-		transport := "auto"
+		transport := "stream"
 		if program == "qrexec-client" {
 			transport = "qrexec"
 		}

@@ -97,13 +97,17 @@ func (a *answer) raw() ([]byte, error) {
 // has read read the answer. The caller's exit code is not looked at: a killed
 // qvm-run reports success.
 func (c *conn) call(ctx context.Context, limit time.Duration, in io.Reader, read func(*answer) error) error {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-c.life.Done():
-		return c.Err()
+	done, err := enter(ctx, c, c.slots)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if c.d.Share != nil && limit <= c.d.Times.Call {
+		done, err := enter(ctx, c, c.d.Share.calls)
+		if err != nil {
+			return err
+		}
+		defer done()
 	}
 	return c.begun(ctx, limit, in, read)
 }

@@ -42,18 +42,15 @@ const (
 
 // look makes one look and keeps what it found.
 func (c *conn) look(ctx context.Context) error {
-	select {
-	case c.d.Looks <- struct{}{}:
-		defer func() { <-c.d.Looks }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-c.life.Done():
-		return c.Err()
+	done, err := c.d.Share.take(ctx, c)
+	if err != nil {
+		return err
 	}
+	defer done()
 	in, wanted := c.begin()
 	var f found
 	var acks map[string]bool
-	err := c.begun(ctx, c.d.Times.Call, bytes.NewReader(in), func(a *answer) (err error) {
+	err = c.begun(ctx, c.d.Times.Call, bytes.NewReader(in), func(a *answer) (err error) {
 		f, acks, err = readLook(a, wanted)
 		return err
 	})

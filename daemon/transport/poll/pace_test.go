@@ -5,6 +5,35 @@ import (
 	"time"
 )
 
+// TestManyQubesShareTheLooks: dom0 has no more work with fifty active qubes than
+// with two, and none of them is left out.
+func TestManyQubesShareTheLooks(t *testing.T) {
+	t.Parallel()
+	s := NewShare(4, 100*time.Millisecond)
+	now := time.Now()
+	for i := range 50 {
+		if at := s.turn(now); at.Sub(now) != time.Duration(i)*100*time.Millisecond {
+			t.Errorf("qube %d looks after %s", i, at.Sub(now))
+		}
+	}
+	later := now.Add(time.Minute)
+	if at := s.turn(later); !at.Equal(later) {
+		t.Errorf("after a minute of nothing a look waits %s", at.Sub(later))
+	}
+}
+
+// TestARenewedWayKeepsItsPace: a qube that was idle for long is not looked at
+// anew as if something had happened, only because dom0 looked for an agent.
+func TestARenewedWayKeepsItsPace(t *testing.T) {
+	t.Parallel()
+	q := newQube(t)
+	q.d.Active = time.Now().Add(-time.Hour)
+	c := q.dial()
+	if pace := c.pace(time.Now()); pace != q.d.Times.Rest || !c.Active().Equal(q.d.Active) {
+		t.Errorf("the pace is %s", pace)
+	}
+}
+
 // TestPace: fast while something happens, then slower, and at most two calls a
 // minute when nothing does, the looks after an agent included.
 func TestPace(t *testing.T) {

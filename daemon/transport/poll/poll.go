@@ -29,6 +29,7 @@ type Times struct {
 	Fast   time.Duration // from look to look while something happens
 	Slow   time.Duration // the same while something is open, or was of late
 	Rest   time.Duration // the same after Idle without anything
+	Apart  time.Duration // from look to look of any two qubes
 	Recent time.Duration // how long Fast lasts after something happened
 	Idle   time.Duration
 	Call   time.Duration // for a look; real qvm-run may hold the first data back for 10 s
@@ -42,8 +43,8 @@ type Times struct {
 // a minute, for a look after the agent now and then.
 func DefaultTimes() Times {
 	return Times{
-		Fast: 200 * time.Millisecond, Slow: 5 * time.Second, Rest: 32 * time.Second,
-		Recent: 30 * time.Second, Idle: 10 * time.Minute,
+		Fast: 150 * time.Millisecond, Slow: 5 * time.Second, Rest: 32 * time.Second,
+		Apart: 100 * time.Millisecond, Recent: 30 * time.Second, Idle: 10 * time.Minute,
 		Call: 25 * time.Second, Bulk: 10 * time.Minute, Skip: time.Minute, Again: time.Second, Power: 2 * time.Second,
 	}
 }
@@ -51,24 +52,20 @@ func DefaultTimes() Times {
 // maxFailures is how many looks in a row may fail before the way is at its end.
 const maxFailures = 3
 
-// Looks bounds how many looks all qubes together may have under way: the answer
-// to each may hold 2 MiB of scripts.
-type Looks chan struct{}
-
-// NewLooks allows n looks at once.
-func NewLooks(n int) Looks { return make(Looks, n) }
-
 // Dialer opens ways to qubes.
 type Dialer struct {
 	Caller  transport.Caller
 	Account string // in the qube; a valid one (queue.ValidAccount)
 	Times   Times
-	Looks   Looks
+	Share   *Share // nil with AtOnce, which makes no look
 	// Running says why the qube must not be called now, nil if it may. The way
 	// ends where that is ErrNotRunning; another error is a call that failed.
 	Running func(ctx context.Context, qube string) error
 	// Legacy reports whether version 1 is allowed for the qube; a look asks.
 	Legacy func(qube string) bool
+	// Active is when something last happened with the qube, for the pace; zero is
+	// now.
+	Active time.Time
 	// AtOnce makes each change a call of its own, for who does not wait for
 	// names.
 	AtOnce bool
@@ -81,7 +78,10 @@ func (d Dialer) Dial(ctx context.Context, qube string) (transport.Conn, error) {
 	}
 	life, end := context.WithCancelCause(context.Background())
 	c := &conn{d: d, qube: qube, life: life, end: end, slots: make(chan struct{}, maxCalls), nudge: make(chan struct{}, 1),
-		known: map[string]bool{}, open: map[string]bool{}, skip: map[string]time.Time{}, active: time.Now()}
+		known: map[string]bool{}, open: map[string]bool{}, skip: map[string]time.Time{}, active: d.Active}
+	if c.active.IsZero() {
+		c.active = time.Now()
+	}
 	var err error
 	if d.AtOnce {
 		_, err = c.List(ctx)
@@ -157,6 +157,13 @@ func (c *conn) Close() {
 	c.fail(errClosed)
 	c.mu.Unlock()
 	c.calls.Wait()
+}
+
+// Active is when something last happened: see [Dialer.Active].
+func (c *conn) Active() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.active
 }
 
 func (c *conn) Live() bool { return false }

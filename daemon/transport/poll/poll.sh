@@ -13,8 +13,12 @@ older=${root%/*}/.qubes-remote
 if [ ! -e "$root" ] && [ -d "$older" ] && [ ! -L "$older" ]; then mv "$older" "$root"; fi
 queue=$root/queue
 pending=$queue/pending running=$queue/running results=$queue/results cancel=$queue/cancel stdin=$queue/stdin
-mkdir -p "$root/history" "$pending" "$running" "$results" "$cancel" "$stdin"
-[ -L "$root" ] || chmod 700 "$root"
+for dir in "$root/history" "$pending" "$running" "$results" "$cancel" "$stdin"; do
+	[ -d "$dir" ] && continue
+	mkdir -p "$root/history" "$pending" "$running" "$results" "$cancel" "$stdin"
+	[ -L "$root" ] || chmod 700 "$root"
+	break
+done
 
 lines=0
 say() {
@@ -117,8 +121,12 @@ denied() {
 
 # brought NAME SIZE LENGTH: output that follows on stdin.
 brought() {
-	[ ! -d "$results/$1" ] && rm -f "$results/.$1.new" && head -c "$3" | base64 -d >"$results/.$1.new" &&
-		[ "$(size "$results/.$1.new")" -eq "$2" ]
+	[ ! -d "$results/$1" ] && gone "$results/.$1.new" || return 1
+	if [ "$3" -eq 0 ]; then
+		: >"$results/.$1.new" && [ "$2" -eq 0 ]
+	else
+		head -c "$3" | base64 -d >"$results/.$1.new" && [ "$(size "$results/.$1.new")" -eq "$2" ]
+	fi
 }
 
 # finished ID META AUTH EXIT DENIED OUTSIZE OUTLENGTH ERRSIZE ERRLENGTH LOG...
@@ -132,7 +140,7 @@ finished() {
 	have=-
 	plain "$results/$1.auth" && have=$(base64 -w 0 "$results/$1.auth")
 	if filed "$1" || { plain "$results/$1.$marker" && [ "$have" = "$3" ]; }; then
-		rm -f "$results/.$1.out.new" "$results/.$1.err.new"
+		gone "$results/.$1.out.new" "$results/.$1.err.new"
 	else
 		if [ "$5" = - ]; then
 			mv -f "$results/.$1.out.new" "$results/$1.out" && mv -f "$results/.$1.err.new" "$results/$1.err" || return 1
@@ -198,7 +206,7 @@ listed() {
 # looked: what is new, up to 16 requests with 2 MiB of scripts, and 64 cancels.
 # $known are ids that dom0 has, each between blanks.
 looked() {
-	touch "$queue/last-look"
+	if plain "$queue/last-look"; then : >|"$queue/last-look"; else touch "$queue/last-look"; fi
 	n=0
 	for f in "$cancel"/*; do
 		if ! plain "$f" || ! valid "${f##*/}"; then continue; fi

@@ -36,7 +36,7 @@ func newQube(t *testing.T) *qube {
 	}
 	times := DefaultTimes()
 	times.Fast, times.Again, times.Call = 10*time.Millisecond, 10*time.Millisecond, 20*time.Second
-	q.d = Dialer{Caller: transport.Caller{Path: filepath.Join(dir, "qvm-run")}, Account: "user", Times: times, Looks: NewLooks(2),
+	q.d = Dialer{Caller: transport.Caller{Path: filepath.Join(dir, "qvm-run")}, Account: "user", Times: times, Share: NewShare(2, 0),
 		Running: func(context.Context, string) error { return nil }, Legacy: func(string) bool { return false }}
 	q.answers(typed)
 	return q
