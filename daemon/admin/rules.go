@@ -79,7 +79,7 @@ func (l *ledger) shut(ctx context.Context, c *Change) error {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	c.Changed = true
-	if err := disk.Replace("admin.rules", path, []byte(RulesDeny), 0o600); err != nil {
+	if err := disk.Replace("admin.shut", path, []byte(RulesDeny), 0o600); err != nil {
 		return fmt.Errorf("cannot write the rules of %s: %w", c.VM, err)
 	}
 	return nil
