@@ -310,6 +310,29 @@ func TestAnEditCountsForWhatWaitsForItsTurn(t *testing.T) {
 	q.denied("waiting", waiting, queue.PolicyDenied)
 }
 
+// TestLoweredLimitsReachWhatWaits, and raised ones do so without another request.
+func TestLoweredLimitsReachWhatWaits(t *testing.T) {
+	t.Parallel()
+	for name, limit := range map[string]string{"script": "limit script 8\n", "timeout": "limit timeout 5\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := newTestQube(t)
+			w := newWorld(t, q)
+			w.rules(q, "allow **\nlimit running 1\n")
+			x, _, _ := w.observed()
+			release := filepath.Join(w.o.Root.Home(), "release")
+			running := q.submit("running", "until [ -e release ]; do sleep 0.02; done\n")
+			w.eventually("the first runs", func() bool { return x.Snapshot().Running == 1 })
+			waiting := q.submit("waiting", "true # more than eight bytes\n")
+			w.eventually("the second waits for its turn", func() bool { return x.Snapshot().Waiting == 1 })
+			w.rules(q, "allow **\nlimit running 2\n"+limit)
+			q.denied("waiting", waiting, queue.Limit)
+			touch(t, release)
+			q.ran("running", running)
+		})
+	}
+}
+
 func TestThePolicyLimitsItsQube(t *testing.T) {
 	t.Parallel()
 	q, free := newTestQube(t), newTestQube(t)

@@ -139,7 +139,7 @@ func (x *Executor) keyChanged(name string) {
 	for _, q := range x.all() {
 		if name == "" || q.name == name {
 			q.wake()
-			_, _ = q.policy() // an error in it is to be known before a request meets it
+			q.bound() // and an error in the policy is to be known before a request meets it
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"qvmremote/daemon/approval"
-	"qvmremote/daemon/audit"
 	"qvmremote/daemon/keys"
 	"qvmremote/queue"
 )

@@ -23,8 +23,7 @@ func (r *rate) take(now time.Time, perMinute int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if perMinute <= 0 {
-		r.filled = time.Time{}
-		return true
+		return true // what was taken counts on, for when there is a limit again
 	}
 	full := float64(perMinute)
 	if r.filled.IsZero() {

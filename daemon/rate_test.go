@@ -34,6 +34,9 @@ func TestRequestsAMinuteFillEvenly(t *testing.T) {
 	if !r.take(now, 0) {
 		t.Error("no limit is none")
 	}
+	if n := take(); n != 0 {
+		t.Errorf("%d at once when there is a limit again", n)
+	}
 }
 
 func TestWrongMACsMakeAQubeWait(t *testing.T) {

@@ -74,7 +74,7 @@ func (r *request) execute() end {
 		return r.endBefore(err)
 	}
 	r.courier.show(queue.WordQueued)
-	r.q.x.slots.Bound(r.q.name, int(r.q.limits().PerQube))
+	r.q.bound()
 	if err := r.q.x.slots.Acquire(before, r.q.name); err != nil {
 		return r.endBefore(err)
 	}
