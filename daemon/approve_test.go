@@ -112,8 +112,8 @@ func TestAnAskedRequestRunsWhenItsBytesAreApproved(t *testing.T) {
 	if err := x.Approve(context.Background(), asked.Number, asked.Hash, approval.Scope{}, "ann", "test"); !errors.Is(err, approval.ErrNone) {
 		t.Errorf("twice: %v", err)
 	}
-	if got := x.LastApproved(q.name); string(got) != "echo approved\n" {
-		t.Errorf("the last approved is %q", got)
+	if got, ok := x.LastApproved(q.name); !ok || string(got.Script) != "echo approved\n" || got.Stdin.Present {
+		t.Errorf("the last approved is %+v", got)
 	}
 }
 
