@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -82,7 +83,8 @@ func (l *legacyEnd) look(c *Client, t *Ticket) (over, taken bool, err error) {
 		if l.numbered.IsZero() {
 			l.numbered = time.Now()
 		}
-		return c.has(t, queue.Meta) || time.Since(l.numbered) >= c.Waits.Meta, true, nil
+		meta, _ := c.read(t, queue.Meta, queue.MaxHeader) // its last line ends it: it is written in place
+		return bytes.Contains(meta, []byte("exit_code=")) || time.Since(l.numbered) >= c.Waits.Meta, true, nil
 	}
 	l.numbered = time.Time{}
 	if exists(c.Layout.Body(t.ID)) { // moved to running in one step, so it never is in neither

@@ -39,6 +39,7 @@ func (x *Executor) openApprovals() (err error) {
 	})
 	x.approvals = book
 	x.complain(healthApprovals, "what was approved before is lost, and asked about again", errors.Join(err, perr))
+	x.revokeStale("")
 	return nil
 }
 
@@ -54,6 +55,12 @@ func (r *request) permit(ctx context.Context) error {
 	}
 	r.prepared.discard(x) // people take their time
 	r.prepared = nil
+	held, d := r.q.holding()
+	if d != nil {
+		d.Authentic = true
+		return d
+	}
+	r.since = held.Meta.Authorised
 	turn, err := x.approvals.Ask(r.question())
 	switch {
 	case errors.Is(err, approval.ErrFull):
@@ -96,7 +103,7 @@ func (r *request) answered(a approval.Answer) error {
 }
 
 func (r *request) question() approval.Question {
-	q := approval.Question{Number: r.claim.Number, Qube: r.q.name, Key: r.claim.Key, Hash: r.hash, Received: r.claim.Time,
+	q := approval.Question{Number: r.claim.Number, Qube: r.q.name, Key: r.claim.Key, Since: r.since, Hash: r.hash, Received: r.claim.Time,
 		Expires: r.deadline(), Script: r.size, Stdin: -1, Rule: r.judged.Rule}
 	if r.header.Stdin.Present {
 		q.Stdin = r.header.Stdin.Size
@@ -136,15 +143,23 @@ func (x *Executor) Approve(ctx context.Context, number int64, hash string, scope
 	if err := scope.Check(); err != nil {
 		return err
 	}
-	if hash == q.Hash {
-		record := r.record(audit.Approved)
-		record.Hash, record.Detail, record.Who, record.Way, record.Rule = q.Hash, scope.String(), who, way, q.Rule
-		if err := x.append(ctx, record); err != nil {
-			return fmt.Errorf("number %d is not approved, for that could not be recorded: %w", number, err)
-		}
-		x.rememberApproved(r)
+	if hash != q.Hash {
+		return x.approvals.Approve(number, hash, scope, who, way) // which says why not
 	}
-	err = x.approvals.Approve(number, hash, scope, who, way) // another hash is refused here
+	what := Approved{Stdin: r.header.Stdin}
+	if what.Script, err = r.entry.ReadScript(); err != nil {
+		return gone(number, err)
+	}
+	record := r.record(audit.Approved)
+	record.Hash, record.Detail, record.Who, record.Way, record.Rule = q.Hash, scope.String(), who, way, q.Rule
+	if err := x.append(ctx, record); err != nil {
+		return fmt.Errorf("number %d is not approved, for that could not be recorded: %w", number, err)
+	}
+	if err = x.approvals.Approve(number, hash, scope, who, way); err != nil {
+		x.tell(audit.Record{Event: audit.Setting, Qube: q.Qube, ID: record.ID, Number: number, Who: who, Way: way, Detail: "the approval did not count: " + err.Error()})
+	} else {
+		x.rememberApproved(q.Qube, what)
+	}
 	x.status.touch()
 	return err
 }
@@ -169,6 +184,15 @@ func (x *Executor) RequestScript(number int64) ([]byte, error) {
 	}
 	script, err := r.entry.ReadScript()
 	return script, gone(number, err)
+}
+
+// RequestStdinSum is the sum of the input of a request that waits for approval.
+func (x *Executor) RequestStdinSum(number int64) (queue.Sum, error) {
+	r, _, err := x.asking(number)
+	if err != nil {
+		return queue.Sum{}, err
+	}
+	return r.header.Stdin, nil
 }
 
 // MaxPiece is how much of an input [Executor.RequestStdin] gives at once.
@@ -200,21 +224,28 @@ func gone(number int64, err error) error {
 // maxRemembered bounds a script that is kept to compare the next one with.
 const maxRemembered = 256 << 10
 
-// rememberApproved keeps the script that was approved last, for who compares.
-func (x *Executor) rememberApproved(r *request) {
-	script, err := r.entry.ReadScript()
-	if err != nil || len(script) > maxRemembered {
-		script = nil
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.approved[r.q.name] = script
+// Approved is what of a request was approved.
+type Approved struct {
+	Script []byte
+	Stdin  queue.Sum
 }
 
-// LastApproved is the script of the qube that was last approved since this
-// executor started; nil for none, or one too large to be kept.
-func (x *Executor) LastApproved(qube string) []byte {
+// rememberApproved keeps what was approved last, for who compares.
+func (x *Executor) rememberApproved(qube string, what Approved) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.approved[qube]
+	if len(what.Script) > maxRemembered {
+		delete(x.approved, qube)
+		return
+	}
+	x.approved[qube] = what
+}
+
+// LastApproved is what of the qube was last approved since this executor
+// started; ok is false where nothing was, or a script too large to be kept.
+func (x *Executor) LastApproved(qube string) (what Approved, ok bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	what, ok = x.approved[qube]
+	return what, ok
 }

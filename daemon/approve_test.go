@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,8 +112,8 @@ func TestAnAskedRequestRunsWhenItsBytesAreApproved(t *testing.T) {
 	if err := x.Approve(context.Background(), asked.Number, asked.Hash, approval.Scope{}, "ann", "test"); !errors.Is(err, approval.ErrNone) {
 		t.Errorf("twice: %v", err)
 	}
-	if got := x.LastApproved(q.name); string(got) != "echo approved\n" {
-		t.Errorf("the last approved is %q", got)
+	if got, ok := x.LastApproved(q.name); !ok || string(got.Script) != "echo approved\n" || got.Stdin.Present {
+		t.Errorf("the last approved is %+v", got)
 	}
 }
 
@@ -220,6 +221,37 @@ func TestGrantsOutliveTheDaemonAndNoBoot(t *testing.T) {
 	}
 }
 
+// TestAnApprovalForATimeStartsNothingAfterIt: what was let through in its time
+// and then waited for its turn.
+func TestAnApprovalForATimeStartsNothingAfterIt(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	w.rules(q, "ask touch **\nallow **\nlimit running 1\n")
+	var lasted atomic.Int64
+	lasted.Store(int64(time.Hour))
+	w.o.Boot = boot.Clock{ID: "one", Now: func() time.Duration { return time.Duration(lasted.Load()) }}
+	x, _, _ := w.observed()
+	first := q.submit("first", "touch asked\n")
+	w.approve(x, w.asks(x, q), approval.Scope{For: 10 * time.Minute})
+	q.ran("first", first)
+	release := filepath.Join(w.o.Root.Home(), "release")
+	running := q.submit("running", "until [ -e release ]; do sleep 0.02; done\n")
+	w.eventually("another one runs", func() bool { return x.Snapshot().Running == 1 })
+	granted := q.submit("granted", "touch asked\n")
+	w.eventually("the granted one waits for its turn", func() bool { return x.Snapshot().Waiting == 1 && len(x.Questions()) == 0 })
+	if err := os.Remove(filepath.Join(w.o.Root.Home(), "asked")); err != nil {
+		t.Fatal(err)
+	}
+	lasted.Add(int64(10 * time.Minute))
+	touch(t, release)
+	q.ran("running", running)
+	q.denied("granted", granted, queue.NotApproved)
+	if _, err := os.Stat(filepath.Join(w.o.Root.Home(), "asked")); err == nil {
+		t.Error("it ran after the time that it was approved for")
+	}
+}
+
 func TestThePolicyDecides(t *testing.T) {
 	t.Parallel()
 	q := newTestQube(t)
@@ -276,6 +308,29 @@ func TestAnEditCountsForWhatWaitsForItsTurn(t *testing.T) {
 	touch(t, release)
 	q.ran("running", running)
 	q.denied("waiting", waiting, queue.PolicyDenied)
+}
+
+// TestLoweredLimitsReachWhatWaits, and raised ones do so without another request.
+func TestLoweredLimitsReachWhatWaits(t *testing.T) {
+	t.Parallel()
+	for name, limit := range map[string]string{"script": "limit script 8\n", "timeout": "limit timeout 5\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := newTestQube(t)
+			w := newWorld(t, q)
+			w.rules(q, "allow **\nlimit running 1\n")
+			x, _, _ := w.observed()
+			release := filepath.Join(w.o.Root.Home(), "release")
+			running := q.submit("running", "until [ -e release ]; do sleep 0.02; done\n")
+			w.eventually("the first runs", func() bool { return x.Snapshot().Running == 1 })
+			waiting := q.submit("waiting", "true # more than eight bytes\n")
+			w.eventually("the second waits for its turn", func() bool { return x.Snapshot().Waiting == 1 })
+			w.rules(q, "allow **\nlimit running 2\n"+limit)
+			q.denied("waiting", waiting, queue.Limit)
+			touch(t, release)
+			q.ran("running", running)
+		})
+	}
 }
 
 func TestThePolicyLimitsItsQube(t *testing.T) {

@@ -135,10 +135,11 @@ func (x *Executor) InForce() settings.Settings {
 
 // keyChanged wakes the qube whose key or meta changed.
 func (x *Executor) keyChanged(name string) {
+	x.revokeStale(name)
 	for _, q := range x.all() {
 		if name == "" || q.name == name {
 			q.wake()
-			_, _ = q.policy() // an error in it is to be known before a request meets it
+			q.bound() // and an error in the policy is to be known before a request meets it
 		}
 	}
 }

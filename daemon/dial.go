@@ -30,8 +30,12 @@ const maxLooks = 4
 const manyQubes = 10
 
 // caller chooses the program for the next connection to q (docs/protocol.md §7).
-func (x *Executor) caller(q *qube, how string) (transport.Caller, error) {
-	if how != settings.Qrexec && (how != settings.Auto || q.dials == 0 && len(x.names()) <= manyQubes || q.avoid) {
+// single is set for the one by which it is polled: a qvm-run that begins while a
+// qube shuts down can start it again, and polling begins one several times a
+// second.
+func (x *Executor) caller(q *qube, how string, single bool) (transport.Caller, error) {
+	first := how == settings.Qrexec || how == settings.Auto && (single || q.dials > 0 || len(x.names()) > manyQubes) || how == settings.Poll
+	if !first || q.avoid && how != settings.Qrexec {
 		return x.calls.qvmRun, nil
 	}
 	path, err := qubes.Tool(x.o.Root, qrexecClient)
@@ -49,25 +53,32 @@ func (x *Executor) caller(q *qube, how string) (transport.Caller, error) {
 func (x *Executor) dial(ctx context.Context, q *qube) (transport.Conn, error) {
 	q.uuid.Store("") // that of the qube which the last connection was to
 	set := x.settings()
-	caller, err := x.caller(q, set.Transport)
+	long, err := x.caller(q, set.Transport, false)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := x.dialBy(ctx, q, caller, set)
+	single, err := x.caller(q, set.Transport, true)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := x.dialBy(ctx, q, long, single, set)
 	q.dials++
 	// What does not work by one program is tried by the other next.
-	q.avoid = err != nil && caller.Qrexec
+	q.avoid = err != nil && (long.Qrexec || single.Qrexec)
 	return conn, err
 }
 
-func (x *Executor) dialBy(ctx context.Context, q *qube, caller transport.Caller, set settings.Settings) (transport.Conn, error) {
+func (x *Executor) dialBy(ctx context.Context, q *qube, long, single transport.Caller, set settings.Settings) (transport.Conn, error) {
 	var stream *transport.Stream
 	if set.Transport != settings.Poll {
-		stream = &transport.Stream{Caller: caller, Account: set.VMUser, Times: x.o.Times.Transport, Budget: x.calls.budget, Now: x.now, Version: queue.Version}
+		stream = &transport.Stream{Caller: long, Account: set.VMUser, Times: x.o.Times.Transport, Budget: x.calls.budget, Now: x.now, Version: queue.Version}
 	}
-	d := poll.Dialer{Caller: caller, Account: set.VMUser, Times: x.o.Times.Poll, Share: x.calls.share, Running: x.mayCall, Legacy: x.legacyOf}
+	d := poll.Dialer{Caller: single, Account: set.VMUser, Times: x.o.Times.Poll, Share: x.calls.share, Running: x.mayCall, Legacy: x.legacyOf, Active: q.stirred}
 	conn, polled, err := d.Reach(ctx, stream, q.name)
-	q.way = way{program: caller.Name(), polled: polled}
+	q.way = way{program: long.Name(), polled: polled}
+	if polled != nil {
+		q.way.program = single.Name()
+	}
 	return conn, err
 }
 

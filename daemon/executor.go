@@ -77,7 +77,7 @@ type Executor struct {
 	qubes     map[string]*qube
 	leave     map[string]context.CancelFunc // of the loops that run
 	unsettled map[string]bool               // qubes whose floors must be raised before their key counts
-	approved  map[string][]byte             // the script that was approved last, by qube
+	approved  map[string]Approved           // what was approved last, by qube
 }
 
 // Run executes until ctx ends, then stops in order: no new requests, a while
@@ -96,7 +96,7 @@ func Run(ctx context.Context, o Options) error {
 func open(ctx context.Context, o Options) (x *Executor, err error) {
 	o.Front = orNobody(o.Front)
 	x = &Executor{o: o, book: claim.NewBook(), reading: make(chan struct{}, 4), reloads: make(chan chan error), manager: newNotifier(o.Environ),
-		qubes: map[string]*qube{}, leave: map[string]context.CancelFunc{}, unsettled: map[string]bool{}, approved: map[string][]byte{}}
+		qubes: map[string]*qube{}, leave: map[string]context.CancelFunc{}, unsettled: map[string]bool{}, approved: map[string]Approved{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, x.close())

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"qvmremote/daemon/policy"
@@ -42,6 +43,10 @@ func (r *request) judge(script []byte) *queue.Denial {
 		r.judged = judged{}
 		return d
 	}
+	if d := r.tooMuch(p.Limits()); d != nil {
+		r.judged = judged{}
+		return d
+	}
 	r.judged = judged{Decision: p.Decide(script), hash: p.Hash()}
 	r.judged.Rule = queue.Plain(r.judged.Rule, maxRule)
 	if r.judged.Verdict == policy.Allow || r.judged.Verdict == policy.Ask {
@@ -74,13 +79,31 @@ func (r *request) judgeAgain(ctx context.Context) *queue.Denial {
 	return nil
 }
 
-// limits are the settings with what the qube's policy narrows. A policy that
-// cannot be used denies everything anyway.
-func (q *qube) limits() settings.Settings {
-	set := q.x.settings()
-	p, err := policy.Load(q.x.o.Root.Keys(), q.name)
-	if err != nil {
-		return set
+// tooMuch denies what is more than the limits are by now: the header was checked
+// against those of its day.
+func (r *request) tooMuch(l policy.Limits) *queue.Denial {
+	for _, c := range []struct {
+		what       string
+		have, most int64
+	}{
+		{"timeout", r.header.Timeout, int64(l.MaxTimeout)},
+		{"script bytes", r.size, l.MaxBody},
+		{"input bytes", r.header.Stdin.Size, l.MaxStdin},
+	} {
+		if c.most > 0 && c.have > c.most {
+			return &queue.Denial{Reason: queue.Limit, Detail: fmt.Sprintf("%s %d, allowed %d by now", c.what, c.have, c.most), Authentic: true}
+		}
+	}
+	return nil
+}
+
+// limits are the settings with what the qube's policy narrows. Without one that
+// can be used, denial is why no script of the qube may run.
+func (q *qube) limits() (set settings.Settings, denial *queue.Denial) {
+	set = q.x.settings()
+	p, denial := q.policy()
+	if denial != nil {
+		return set, denial
 	}
 	l := p.Limits()
 	narrow(&set.MaxScript, l.MaxBody)
@@ -90,7 +113,14 @@ func (q *qube) limits() settings.Settings {
 	narrow(&set.PerQube, int64(l.Running))
 	narrow(&set.Requests, int64(l.RequestsPerMinute))
 	narrow(&set.SuspendAfter, int64(l.SuspendAfter))
-	return set
+	return set, nil
+}
+
+// bound holds the qube to what may run of it at once. What runs goes on.
+func (q *qube) bound() {
+	if limits, denial := q.limits(); denial == nil {
+		q.x.slots.Bound(q.name, int(limits.PerQube))
+	}
 }
 
 // narrow makes a limit smaller if there is another; 0 is none.

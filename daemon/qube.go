@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,8 @@ type qube struct {
 	dials int  // the loop's own: connections tried so far
 	avoid bool // the loop's own: qrexec-client did not work the last time
 	way   way  // the loop's own: how the connection was made
+
+	stirred time.Time // the loop's own: when something last happened, where polling goes on at its pace
 
 	left   bool // the loop's own: names may have been left in the qube because nothing new was taken
 	unsure bool // the loop's own: a name of the last answer may be on its way out, so it is asked for once more
@@ -126,6 +129,10 @@ func (q *qube) serveConn(ctx context.Context, conn transport.Conn) error {
 	asking, stop := q.untilRenewal(ctx)
 	err := q.serve(ctx, asking, conn)
 	stop()
+	q.stirred = time.Time{}
+	if polled, ok := conn.(interface{ Active() time.Time }); ok && errors.Is(err, errLong) {
+		q.stirred = polled.Active()
+	}
 	if q.x.accepting.Err() != nil {
 		select {
 		case <-q.x.lasting.Done():
@@ -139,6 +146,9 @@ func (q *qube) serveConn(ctx context.Context, conn transport.Conn) error {
 
 // errRenew ends a connection by single calls, for there may be an agent now.
 var errRenew = errors.New("the qube may have an agent by now")
+
+// errLong is that nothing says so: the qube is polled on at the pace it had.
+var errLong = fmt.Errorf("%w: it was polled for long", errRenew)
 
 // untilRenewal ends when a qube that is polled is to be tried for an agent: at
 // a kick, or when it was polled for long.
@@ -156,6 +166,7 @@ func (q *qube) untilRenewal(ctx context.Context) (context.Context, func()) {
 				q.wake() // it was for whoever comes next
 			}
 		case <-timer.C:
+			cancel(errLong)
 		case <-asking.Done():
 		}
 		cancel(errRenew)

@@ -23,8 +23,7 @@ func (r *rate) take(now time.Time, perMinute int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if perMinute <= 0 {
-		r.filled = time.Time{}
-		return true
+		return true // what was taken counts on, for when there is a limit again
 	}
 	full := float64(perMinute)
 	if r.filled.IsZero() {
@@ -107,6 +106,7 @@ func (q *qube) suspend(ctx context.Context, failed int64) error {
 	if err := q.x.keys.PutMeta(q.name, held.Meta); err != nil {
 		return err
 	}
+	q.x.revokeStale(q.name)
 	q.x.warn("a qube is suspended", "qube", q.name, "failures", failed, "until", "qvm-remote-dom0 resume "+q.name)
 	q.x.tell(audit.Record{Event: audit.Suspended, Qube: q.name, Way: "daemon",
 		Detail: fmt.Sprintf("%d requests in a row were not signed with its key", failed)})

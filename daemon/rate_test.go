@@ -34,6 +34,9 @@ func TestRequestsAMinuteFillEvenly(t *testing.T) {
 	if !r.take(now, 0) {
 		t.Error("no limit is none")
 	}
+	if n := take(); n != 0 {
+		t.Errorf("%d at once when there is a limit again", n)
+	}
 }
 
 func TestWrongMACsMakeAQubeWait(t *testing.T) {
@@ -97,6 +100,27 @@ func TestACountedKeyRunsSoManyAndPings(t *testing.T) {
 	}
 	w.meta(q, func(m *keys.Meta) { m.Count = 0 })
 	q.ran("four", q.submit("four", "true\n"))
+}
+
+// TestALimitThatComesWithTheRequestCounts: one set after the qube's key was read,
+// and before the claim.
+func TestALimitThatComesWithTheRequestCounts(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	x, _, _ := w.observed()
+	q.ran("first", q.submit("first", "true\n"))
+	at := x.qubeOf(q.name)
+	before, d := at.holding()
+	header := q.header("late", "true\n", nil)
+	req, key, bad := (queue.Check{ID: "late", Qube: q.name, Now: x.now(), MaxTimeout: 600, MaxBody: 100, MaxStdin: 100, Floor: at.floor}).Request(header, before.Current, before.Next)
+	if d != nil || bad != nil {
+		t.Fatal(d, bad)
+	}
+	w.meta(q, func(m *keys.Meta) { m.Count, m.Spent = 1, 1 })
+	if r, d, err := at.claimIt(t.Context(), "late", header, req, key, before, nil); d == nil || d.Reason != queue.GrantEnded {
+		t.Errorf("claimed: %v, %v, %v", r, d, err)
+	}
 }
 
 func TestATimeOfAnotherBootHasPassed(t *testing.T) {

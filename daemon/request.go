@@ -34,6 +34,7 @@ type request struct {
 	judged  judged           // by the policy
 	hash    string           // of its bytes, as people approve them
 	size    int64            // of the script
+	since   int64            // when its key was authorised, as it was asked about
 	decided *approval.Answer // of a person, or what one granted before; nil where none was asked for
 
 	phase     phase         // how far it is
@@ -73,7 +74,7 @@ func (r *request) execute() end {
 		return r.endBefore(err)
 	}
 	r.courier.show(queue.WordQueued)
-	r.q.x.slots.Bound(r.q.name, int(r.q.limits().PerQube))
+	r.q.bound()
 	if err := r.q.x.slots.Acquire(before, r.q.name); err != nil {
 		return r.endBefore(err)
 	}
@@ -299,6 +300,9 @@ func (r *request) mayStart(before context.Context) error {
 		return &queue.Denial{Reason: queue.NoKey, Detail: "its key was revoked in the meantime", Authentic: true}
 	}
 	if d := r.judgeAgain(before); d != nil {
+		return d
+	}
+	if d := r.stillApproved(held); d != nil {
 		return d
 	}
 	return nil

@@ -198,7 +198,7 @@ func (q *qube) replayed(ctx context.Context, conn transport.Conn, id string, hel
 // decide checks a header that nothing is known of yet.
 func (q *qube) decide(ctx context.Context, conn transport.Conn, id string, header []byte, held keys.Held) (useful bool, err error) {
 	adopted := q.x.adoptHeld(ctx, q.name, held)
-	limits := q.limits()
+	limits, denial := q.limits()
 	check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), MaxTimeout: limits.MaxTimeout, MaxBody: limits.MaxScript, MaxStdin: limits.MaxStdin, Floor: q.floor}
 	req, key, d := check.Request(header, held.Current, held.Next)
 	switch {
@@ -223,6 +223,9 @@ func (q *qube) decide(ctx context.Context, conn transport.Conn, id string, heade
 	if over != nil {
 		q.burn(header, req.Issued)
 		return false, q.refuse(ctx, conn, id, header, key, over)
+	}
+	if d == nil && req.Kind == queue.KindScript {
+		d = denial
 	}
 	prepared := q.prepare(req, d)
 	r, d2, err := q.claimIt(ctx, id, header, req, key, held, d)
@@ -289,10 +292,12 @@ func (q *qube) paused() bool {
 // A denial returned here means that nothing was claimed.
 func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.Request, key queue.Key, held keys.Held, d *queue.Denial) (*request, *queue.Denial, error) {
 	x := q.x
-	if most := q.limits().MaxPending; d == nil && int64(x.book.Pending(q.name)) >= most {
-		d = &queue.Denial{Reason: queue.Limit, Authentic: true, Detail: fmt.Sprintf("%d requests of this qube are open", most)}
+	if limits, _ := q.limits(); d == nil && int64(x.book.Pending(q.name)) >= limits.MaxPending {
+		d = &queue.Denial{Reason: queue.Limit, Authentic: true, Detail: fmt.Sprintf("%d requests of this qube are open", limits.MaxPending)}
 	}
-	counted := d == nil && req.Kind == queue.KindScript && held.Meta.Count > 0
+	// Whether the key is for a count is asked under the keys' lock: held was read
+	// before the header was, and whoever limits the key takes that lock.
+	counted := d == nil && req.Kind == queue.KindScript
 	need := int64(len(header))
 	if d == nil {
 		need += req.Body.Size + req.Stdin.Size

@@ -100,9 +100,9 @@ func (c *Client) RequestBytes(ctx context.Context, r Request) (script, stdin []b
 	return script, bytes.Clone(stdin), queue.HashOf(queue.SumOf(script), sum), nil
 }
 
-// Difference is how the script of a request differs from the one of its qube
-// that was last approved, as diff -u, fit to be shown; known is false where none
-// was since the executor started.
+// Difference is how script and input of a request differ from those of its qube
+// that were last approved, as diff -u, fit to be shown, "" for the same bytes;
+// known is false where none were since the executor started.
 func (c *Client) Difference(ctx context.Context, number uint64) (difference string, known bool, err error) {
 	err = c.call(ctx, onRequest(number, "GetDifference"), &known, &difference)
 	return difference, known, err

@@ -81,6 +81,11 @@ var calls = map[string]struct {
 		want:  []any{[]Command{{7, "work", "id", "waiting", time.Unix(5, 0), time.Time{}}}, nil}},
 	"CancelCommand": {do: func(ctx context.Context, c *Client) []any { return []any{c.CancelCommand(ctx, 7)} },
 		args: []any{uint64(7)}, want: []any{nil}},
+	"ListApprovals": {do: func(ctx context.Context, c *Client) []any { return list(c.ListApprovals(ctx)) },
+		reply: []any{[]approvalRow{{7, "work", "aa", 60, 2, "ann", "dbus"}}},
+		want:  []any{[]Approval{{7, "work", "aa", time.Minute, 2, "ann", "dbus"}}, nil}},
+	"RevokeApprovals": {do: func(ctx context.Context, c *Client) []any { return list(c.RevokeApprovals(ctx, "work", 7)) },
+		args: []any{"work", uint64(7)}, reply: []any{uint32(1)}, want: []any{uint32(1), nil}},
 
 	"QueryAudit": {do: func(ctx context.Context, c *Client) []any {
 		return list(c.QueryAudit(ctx, Filter{"work", []string{"final"}, []string{"exit"}, "expired", "i", 4, time.Unix(5, 0), time.Unix(6, 0), "x"}, 9, 2))
@@ -138,6 +143,13 @@ type commandRow struct {
 	Number          uint64
 	Qube, ID, State string
 	Taken, Started  uint64
+}
+
+type approvalRow struct {
+	Number      uint64
+	Qube, Hash  string
+	Left, Count uint64
+	Who, Way    string
 }
 
 type spanRow struct {

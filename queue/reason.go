@@ -67,7 +67,7 @@ var sentences = map[Reason]string{
 	BadPolicy:    "dom0's rules for this qube have an error, so nothing is allowed. In dom0: qvm-remote-dom0 policy check NAME",
 	NoRule:       "no rule of dom0 for this qube is about this, so it is not allowed. In dom0: qvm-remote-dom0 policy explain NAME COMMAND",
 	PolicyDenied: "a rule of dom0 for this qube denies this",
-	NotApproved:  "somebody in dom0 was asked and said no",
+	NotApproved:  "somebody in dom0 was asked and said no, or what was approved for a while counts no more",
 	NoApprover:   "dom0's policy wants a person to approve this, and nobody did in time. In dom0: qvm-remote-dom0 requests",
 	GrantEnded:   "this qube was authorised for a time or for so many commands, and that is over. In dom0: qvm-remote-dom0 limit NAME",
 	Suspended:    "dom0 takes nothing of this qube because too many of its requests were not signed with its key. In dom0: qvm-remote-dom0 resume NAME",

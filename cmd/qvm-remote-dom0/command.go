@@ -42,7 +42,7 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(a.authorize(), a.limit(), a.revoke(), a.keys(), a.rotate(), a.connect(), a.disconnect(), a.status(),
 		group("queue", "Look into the queues of running qubes", a.queueStatus(), a.queueClean(), a.queueRecover(), a.queueDebug()),
 		a.start(), a.stop(), a.restart(), a.enable(), a.disable(), a.pause(), a.resume(), a.stopEverything(),
-		a.commands(), a.cancel(), a.requests(), a.approve(), a.deny(),
+		a.commands(), a.cancel(), a.requests(), a.approve(), a.deny(), a.approvals(),
 		group("audit", "Read and verify the audit log", a.auditShow(), a.auditFollow(), a.auditVerify(), a.auditExport()),
 		a.policies(),
 		a.doctor())

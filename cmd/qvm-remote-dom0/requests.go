@@ -138,7 +138,7 @@ func escaped(text []byte) []string {
 	var lines []string
 	for line := range strings.Lines(string(text)) {
 		whole, ended := strings.CutSuffix(line, "\n")
-		shown := "| " + queue.Escape(whole, 10*len(whole)+1)
+		shown := "| " + queue.EscapeASCII(whole, 10*len(whole)+1)
 		if !ended {
 			shown += "   (no newline at its end)"
 		}
@@ -147,17 +147,21 @@ func escaped(text []byte) []string {
 	return lines
 }
 
-// paged prints lines, on a terminal as many at once as it shows.
+// paged prints lines, on a terminal as many at once as it shows: none scrolls
+// out of sight before somebody says so.
 func (a *app) paged(ctx context.Context, lines []string) error {
 	height := len(lines)
 	if a.interactive() {
-		if _, rows, err := term.GetSize(int(a.in.Fd())); err == nil && rows > 3 {
-			height = rows - 2
+		width, rows, err := term.GetSize(int(a.in.Fd()))
+		if err != nil || width <= 0 || rows <= 0 { // a terminal that does not tell
+			width, rows = 80, 24
 		}
+		lines = folded(lines, width)
+		height = max(1, rows-2)
 	}
 	for i, line := range lines {
 		if i > 0 && i%height == 0 {
-			fmt.Fprintf(a.out, "-- %d of %d lines; Enter for more --", i, len(lines))
+			fmt.Fprintf(a.out, "-- %d of %d rows; Enter for more --", i, len(lines))
 			if _, err := await(ctx, a.line); err != nil {
 				return fmt.Errorf("not all of it was shown: %w", err)
 			}
@@ -165,6 +169,36 @@ func (a *app) paged(ctx context.Context, lines []string) error {
 		a.say("%s", line)
 	}
 	return nil
+}
+
+// folded cuts lines into what a row of the terminal holds. What goes on from the
+// row above begins with a mark of its own, so that no part of a qube's line can
+// look like one of this program's. A character counts as two columns where it
+// may take them; those of scripts are ASCII.
+func folded(lines []string, width int) []string {
+	const mark = "+ "
+	width = max(width, len(mark)+2)
+	var rows []string
+	for _, line := range lines {
+		var row strings.Builder
+		used := 0
+		for _, c := range line {
+			w := 1
+			if c > '~' {
+				w = 2
+			}
+			if used+w > width {
+				rows = append(rows, row.String())
+				row.Reset()
+				row.WriteString(mark)
+				used = len(mark)
+			}
+			row.WriteRune(c)
+			used += w
+		}
+		rows = append(rows, row.String())
+	}
+	return rows
 }
 
 func (a *app) deny() *cobra.Command {
@@ -210,10 +244,12 @@ type approvals interface {
 	RequestBytes(ctx context.Context, r dbus.Request) (script, stdin []byte, hash string, err error)
 	Approve(ctx context.Context, number uint64, hash string, scope dbus.Scope) error
 	Deny(ctx context.Context, number uint64, untilReboot bool) error
+	Approvals(context.Context) ([]dbus.Approval, error)
+	RevokeApprovals(ctx context.Context, vm string, number uint64) (uint32, error)
 }
 
 // errNoApproval is for where the daemon cannot be asked.
-var errNoApproval = errors.New("what waits for approval is known to the daemon alone, which tells it over the message bus, where it does not answer")
+var errNoApproval = errors.New("what waits for approval, and what is approved, is known to the daemon alone, which tells it over the message bus, where it does not answer")
 
 func (f onFiles) Requests(context.Context) ([]dbus.Request, error) {
 	if _, running := f.Executor(); running {

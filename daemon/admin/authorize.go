@@ -57,6 +57,9 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 	if key.IsZero() {
 		return c, queue.ErrKey
 	}
+	if terms.Rules != "" && !strings.HasSuffix(terms.Rules, "\n") {
+		terms.Rules += "\n" // a text that was handed over is whole
+	}
 	if err := errors.Join(terms.Limit.Check(), a.checkRules(vm, terms.Rules)); err != nil {
 		return c, err
 	}
@@ -86,7 +89,7 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 	if also == audit.Connected {
 		// A new key changes nothing about that, another qube of that name does.
 		terms.Legacy = held.Meta.Legacy && found.UUID == held.Meta.UUID
-		terms.keep = held.Current.Equal(key)
+		terms.keep = held.Current.Equal(key) && terms.Limit.IsZero()
 	}
 	if terms.Legacy {
 		c.Warnings = append(c.Warnings, LegacyRisk)
@@ -99,12 +102,14 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 		return c, fmt.Errorf("nothing was changed: %w", err)
 	}
 	// The rules come before the key: a key without rules only gets denials. New
-	// rules are not for the old key.
+	// rules are not for the old key, and old ones not for the new key.
 	replaces := !held.Current.IsZero() && !held.Current.Equal(key)
 	if err = l.isFree(s, vm, key); err != nil {
 		err = fmt.Errorf("nothing was changed: %w", err)
 	} else if !replaces {
 		err = l.rules(ctx, &c, terms)
+	} else if terms.ReplaceRules {
+		err = l.shut(ctx, &c)
 	}
 	if err == nil {
 		err = l.store(ctx, s, held, key, found, terms, &c)

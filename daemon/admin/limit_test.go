@@ -103,10 +103,39 @@ func TestAConnectionKeepsTheLimitOfAKeyThatStays(t *testing.T) {
 	if k := l.keyLine(vm); k.Count != 5 || k.Left != 5 {
 		t.Errorf("after the connection: %+v", k)
 	}
+	_, err = l.Connect(ctx, vm, key, Terms{Limit: Limit{Count: 3}})
+	l.must(err)
+	if k := l.keyLine(vm); k.Count != 3 || k.Left != 3 {
+		t.Errorf("after one with a limit of its own: %+v", k)
+	}
 	_, err = l.Connect(ctx, vm, queue.GenerateKey(), Terms{Replace: true})
 	l.must(err)
 	if k := l.keyLine(vm); k.Count != 0 {
 		t.Errorf("another key: %+v", k)
+	}
+}
+
+// TestANewKeyNeverHasTheOldRules: also where it is stored and then all fails.
+func TestANewKeyNeverHasTheOldRules(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	vm, ctx := l.qube("work", "Halted"), context.Background()
+	_, err := l.Authorize(ctx, vm, queue.GenerateKey(), Terms{Rules: RulesAllow})
+	l.must(err)
+	if c, err := l.Authorize(ctx, vm, queue.GenerateKey(), Terms{Rules: RulesAsk, Replace: true}); err != nil || !strings.Contains(strings.Join(c.Warnings, "\n"), "nobody is asked") {
+		t.Errorf("of the wide rules that stay: %q, %v", c.Warnings, err)
+	}
+	_, err = l.Authorize(ctx, vm, queue.GenerateKey(), Terms{Rules: RulesAsk, Replace: true, ReplaceRules: true})
+	l.must(err)
+	var told []string
+	for _, r := range l.records() {
+		if r.Event == audit.Authorized || r.Event == audit.Setting && strings.Contains(r.Detail, ".policy") {
+			told = append(told, strings.TrimPrefix(strings.TrimSpace(r.Detail), vm+".policy: "))
+		}
+	}
+	n := len(told)
+	if n < 3 || told[n-3] != "deny **" || !strings.HasPrefix(told[n-2], "replaces") || told[n-1] != "ask **" {
+		t.Errorf("in the order %q", told)
 	}
 }
 

@@ -51,6 +51,9 @@ func (l *ledger) rules(ctx context.Context, c *Change, terms Terms) error {
 		return nil
 	case !errors.Is(err, fs.ErrNotExist) && !terms.ReplaceRules:
 		c.Warnings = append(c.Warnings, fmt.Sprintf("%s has rules already, which stay as they are: %s", c.VM, path))
+		if p, err := policy.Load(l.a.Root.Keys(), c.VM); err == nil && p.Decide([]byte("eval :")).Verdict == policy.Allow {
+			c.Warnings = append(c.Warnings, fmt.Sprintf("by its rules %s may run anything as root in dom0, and nobody is asked", c.VM))
+		}
 		return nil
 	}
 	c.Changed = true
@@ -61,6 +64,24 @@ func (l *ledger) rules(ctx context.Context, c *Change, terms Terms) error {
 		return fmt.Errorf("cannot write the rules of %s: %w", c.VM, err)
 	}
 	l.warnOfRules(c, text)
+	return nil
+}
+
+// shut denies the qube everything until it has its new key and then its new
+// rules: whatever ends this in between leaves no key under another one's rules.
+func (l *ledger) shut(ctx context.Context, c *Change) error {
+	path := l.a.rulesFile(c.VM)
+	held, _, err := trusted.Read(path, maxRules)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && string(held) == RulesDeny {
+		return nil
+	}
+	if err := l.add(ctx, audit.Record{Event: audit.Setting, Qube: c.VM, Detail: filepath.Base(path) + ": " + firstLine(RulesDeny)}); err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	c.Changed = true
+	if err := disk.Replace("admin.shut", path, []byte(RulesDeny), 0o600); err != nil {
+		return fmt.Errorf("cannot write the rules of %s: %w", c.VM, err)
+	}
 	return nil
 }
 

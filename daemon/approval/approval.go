@@ -9,7 +9,8 @@
 //     while after a no: 30 s, twice as long each time.
 //   - An approval for longer is measured by the boot's clock and ends with the
 //     boot. It is kept before it is first used, and a counted one is counted
-//     down before what it allows begins.
+//     down before what it allows begins. [Book.Holds] tells whether one that was
+//     used still counts.
 //
 // It knows no disk, no bus and no log: whoever uses it keeps its state.
 package approval
@@ -33,6 +34,8 @@ var (
 	ErrDenied = errors.New("the same bytes were denied")
 	ErrNone   = errors.New("no such request waits for approval; it may be answered, expired or cancelled")
 	ErrHash   = errors.New("the hash is not that of the request's bytes")
+	ErrTaken  = errors.New("what was approved with it was taken back in the meantime")
+	ErrOver   = errors.New("the time that it was approved for is over; ask again")
 )
 
 // Book is all questions and what was granted. Make it with [New].
@@ -43,12 +46,14 @@ type Book struct {
 	mu    sync.Mutex
 	lines map[string][]*Turn // by qube; the first is the open one
 	state state
+	taken taken
 }
 
 // New returns a book with what an earlier run kept, nil for nothing. keep has to
 // put a state where the next run finds it, before it returns.
 func New(clock boot.Clock, kept []byte, keep func([]byte) error) (*Book, error) {
-	b := &Book{clock: clock, keep: keep, lines: map[string][]*Turn{}}
+	b := &Book{clock: clock, keep: keep, lines: map[string][]*Turn{},
+		taken: taken{qubes: map[string]int64{}, number: map[int64]bool{}}}
 	if len(kept) == 0 {
 		return b, nil
 	}
@@ -67,7 +72,11 @@ type Answer struct {
 	By       int64  // number of the request that it was given to
 	Who, Way string // who approved or denied, and by which way
 
-	UntilReboot bool // of a no
+	UntilReboot bool     // of a no
+	End         boot.End // of what was granted before, and used; zero for an answer to this request
+
+	qube  string
+	given int64 // on the clock of what was taken back
 }
 
 // Answer has the answer once there is one.
@@ -85,18 +94,30 @@ func (b *Book) Ask(q Question) (*Turn, error) {
 	if err != nil || granted {
 		return t, err
 	}
-	if r := b.state.denied(q); r != nil {
-		if left, ok := b.clock.Left(r.End); ok && left > 0 {
-			return nil, fmt.Errorf("%w a moment ago; ask again in %d s", ErrDenied, int64((left+time.Second-1)/time.Second))
-		} else if !ok {
-			return nil, fmt.Errorf("%w until dom0 reboots", ErrDenied)
-		}
+	if err := b.refused(q); err != nil {
+		return nil, err
 	}
 	if len(b.lines[q.Qube]) > MaxWaiting {
 		return nil, ErrFull
 	}
 	b.lines[q.Qube] = append(b.lines[q.Qube], t)
 	return t, nil
+}
+
+// refused says why the same bytes are not asked about now.
+func (b *Book) refused(q Question) error {
+	r := b.state.denied(q)
+	if r == nil {
+		return nil
+	}
+	left, ok := b.clock.Left(r.End)
+	switch {
+	case !ok:
+		return fmt.Errorf("%w until dom0 reboots", ErrDenied)
+	case left > 0:
+		return fmt.Errorf("%w a moment ago; ask again in %d s", ErrDenied, int64((left+time.Second-1)/time.Second))
+	}
+	return nil
 }
 
 // Withdraw takes a question back that nobody waits for any more.
@@ -204,6 +225,11 @@ func (b *Book) open(number int64) (*Turn, error) {
 
 func (b *Book) settle(t *Turn, a Answer) {
 	b.remove(t)
+	t.tell(a, b.taken.clock)
+}
+
+func (t *Turn) tell(a Answer, clock int64) {
+	a.qube, a.given = t.q.Qube, clock
 	t.answer <- a // has room for one, and is in the line only once
 }
 
@@ -216,8 +242,9 @@ func (b *Book) remove(t *Turn) {
 }
 
 // useGrant answers a question that was granted before, and counts that down.
+// What was granted for whatever the qube asks is not for bytes that were denied.
 func (b *Book) useGrant(t *Turn) (bool, error) {
-	i := b.state.granted(t.q)
+	i := b.state.granted(t.q, b.refused(t.q) == nil)
 	if i < 0 {
 		return false, nil
 	}
@@ -229,7 +256,7 @@ func (b *Book) useGrant(t *Turn) (bool, error) {
 			return false, err
 		}
 	}
-	t.answer <- Answer{Approved: true, By: g.Number, Who: g.Who, Way: g.Way}
+	t.tell(Answer{Approved: true, By: g.Number, Who: g.Who, Way: g.Way, End: g.End}, b.taken.clock)
 	return true, nil
 }
 

@@ -159,7 +159,9 @@ func TestAGrantForTheQubeIsForAllItAsks(t *testing.T) {
 	d.restart("one")
 	d.now += 1000 * time.Hour
 	d.expect("after a restart", d.ask("work", "anything"), "true by 1, ann")
-	d.must(d.Revoke("work"))
+	if n, err := d.Revoke("work", 1); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
 	d.expect("when it was taken back", d.ask("work", "anything"), "")
 	d.ask("other", "id")
 	d.must(d.Approve(d.last, hash("id"), Scope{Qube: true, UntilReboot: true}, "ann", "cli"))
@@ -238,6 +240,24 @@ func TestTheSameBytesAreNotAskedAboutAtOnceAfterANo(t *testing.T) {
 	}
 	d.restart("two")
 	d.ask("work", "id")
+}
+
+// TestANoIsNotLiftedByAYesToAllElse: only one to the very bytes does that.
+func TestANoIsNotLiftedByAYesToAllElse(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.ask("work", "evil")
+	d.must(d.Deny(d.last, true, "ann", "cli"))
+	d.ask("work", "id")
+	d.must(d.Approve(d.last, hash("id"), Scope{Qube: true, UntilReboot: true}, "ann", "cli"))
+	if turn, err := d.Ask(d.question("work", "evil")); !errors.Is(err, ErrDenied) {
+		t.Fatalf("what was denied until the reboot: %v, %v", turn, err)
+	}
+	d.expect("all else", d.ask("work", "ls"), "true by 2, ann")
+	d.restart("two")
+	d.ask("work", "evil")
+	d.must(d.Approve(d.last, hash("evil"), Scope{For: time.Hour}, "ann", "cli"))
+	d.expect("the very bytes, once approved", d.ask("work", "evil"), fmt.Sprintf("true by %d, ann", d.last-1))
 }
 
 func TestScopesThatNobodyMayGrant(t *testing.T) {

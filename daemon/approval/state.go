@@ -21,6 +21,7 @@ const (
 type Grant struct {
 	Qube    string   `json:"qube"`
 	Key     string   `json:"key"`            // fingerprint: a qube with another key has to ask
+	Since   int64    `json:"since"`          // when that was authorised: the same key authorised anew has to ask as well
 	Hash    string   `json:"hash,omitempty"` // "" is any bytes
 	End     boot.End `json:"end"`
 	Counted bool     `json:"counted,omitempty"`
@@ -63,7 +64,7 @@ func (s *state) clone() state {
 }
 
 func grantOf(c boot.Clock, q Question, scope Scope, who, way string) Grant {
-	g := Grant{Qube: q.Qube, Key: q.Key, Hash: q.Hash, End: c.UntilReboot(), Counted: scope.Count > 0, Left: scope.Count, Number: q.Number, Who: who, Way: way}
+	g := Grant{Qube: q.Qube, Key: q.Key, Since: q.Since, Hash: q.Hash, End: c.UntilReboot(), Counted: scope.Count > 0, Left: scope.Count, Number: q.Number, Who: who, Way: way}
 	if scope.Qube {
 		g.Hash = ""
 	}
@@ -81,11 +82,11 @@ func (s *state) grant(g Grant) {
 }
 
 // granted is the index of what allows q, those first that are not counted; -1
-// for none.
-func (s *state) granted(q Question) int {
+// for none. wide says that one for any bytes may.
+func (s *state) granted(q Question, wide bool) int {
 	found := -1
 	for i, g := range s.Grants {
-		if g.Qube == q.Qube && g.Key == q.Key && (g.Hash == "" || g.Hash == q.Hash) && (found < 0 || !g.Counted) {
+		if g.Qube == q.Qube && g.Key == q.Key && g.Since == q.Since && (g.Hash == "" && wide || g.Hash == q.Hash) && (found < 0 || !g.Counted) {
 			found = i
 		}
 	}
@@ -131,24 +132,4 @@ func (s *state) forgive(q Question) {
 func (s *state) drop(c boot.Clock) {
 	s.Grants = slices.DeleteFunc(s.Grants, func(g Grant) bool { return c.Over(g.End) })
 	s.Refusals = slices.DeleteFunc(s.Refusals, func(r refusal) bool { return c.Over(r.Gone) })
-}
-
-// Grants lists what is granted now.
-func (b *Book) Grants() []Grant {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.forget()
-	return slices.Clone(b.state.Grants)
-}
-
-// Revoke takes back all that was granted to a qube.
-func (b *Book) Revoke(qube string) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	before := b.state.clone()
-	b.state.Grants = slices.DeleteFunc(b.state.Grants, func(g Grant) bool { return g.Qube == qube })
-	if len(b.state.Grants) == len(before.Grants) {
-		return nil
-	}
-	return b.save(before)
 }

@@ -85,5 +85,5 @@ func (e Expectation) LoadFor(dir string) (*Policy, error) {
 	if !e.Set {
 		return Load(dir, e.Policy)
 	}
-	return Parse("expected", []byte("include "+e.Policy), Includes(dir))
+	return Parse("expected", []byte("include "+e.Policy+"\n"), Includes(dir))
 }

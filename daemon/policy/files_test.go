@@ -69,7 +69,7 @@ func TestErrorsNameLineAndColumn(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		put(t, filepath.Join(dir, "work.policy"), text)
-		put(t, filepath.Join(dir, "include/twice"), "ask a")
+		put(t, filepath.Join(dir, "include/twice"), "ask a\n")
 		put(t, filepath.Join(dir, "include/itself"), "include itself")
 		put(t, filepath.Join(dir, "include/wrong"), "ask a\nwhat")
 		p, err := Load(dir, "work")

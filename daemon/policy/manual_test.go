@@ -72,7 +72,7 @@ func TestTheManualIsWhole(t *testing.T) {
 	}
 	example := regexp.MustCompile("(?m)^\\| `(limit [a-z]+ [^`]+)`")
 	for _, m := range example.FindAllStringSubmatch(string(page), -1) {
-		if _, err := Parse("manual", []byte(m[1]), nil); err != nil {
+		if _, err := Parse("manual", []byte(m[1]+"\n"), nil); err != nil {
 			t.Errorf("%s: %v", m[1], err)
 		}
 	}

@@ -62,7 +62,8 @@ func (r *reader) file(name string, text []byte) error {
 	if len(text) > MaxFile {
 		return &Error{File: name, Text: fmt.Sprintf("longer than %d bytes", MaxFile)}
 	}
-	for i, line := range strings.Split(string(text), "\n") {
+	lines := strings.Split(string(text), "\n")
+	for i, line := range lines {
 		at, err := r.line(name, i+1, strings.TrimSuffix(line, "\r"))
 		if inside, ok := err.(*Error); ok {
 			return inside // it has its place, in an included file
@@ -70,6 +71,9 @@ func (r *reader) file(name string, text []byte) error {
 		if err != nil {
 			return &Error{File: name, Line: i + 1, Column: at + 1, Text: err.Error()}
 		}
+	}
+	if last := len(lines); lines[last-1] != "" {
+		return &Error{File: name, Line: last, Column: len(lines[last-1]) + 1, Text: "the last line has no newline at its end; it may be half of what was meant"}
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ const (
 	one           // ?: one character, not '/'
 	some          // *: any characters but '/'
 	anything      // ** inside a word: any characters
-	span          // LOW..HIGH: a number in its shortest decimal form
+	span          // LOW..HIGH: a number in its shortest decimal form; where wide, what is no such number outside
 )
 
 func (s sequence) exact() bool { return len(s) == 1 && s[0].what == literal }
@@ -119,7 +119,8 @@ func (s sequence) match(word string, wide bool) bool {
 
 // advance sets in next where the part can end that begins where from says.
 func (p *part) advance(word string, from, next []bool, wide bool) {
-	open := false // a wildcard reaches here
+	open := false      // a wildcard reaches here
+	every := len(next) // from here on the part can end everywhere
 	for i := range from {
 		switch p.what {
 		case some, anything:
@@ -143,8 +144,15 @@ func (p *part) advance(word string, from, next []bool, wide bool) {
 				next[i+1] = true
 			}
 		case span:
-			p.numbers(word[i:], next[i:])
+			if wide {
+				every = min(every, p.notOutside(word, i, next))
+			} else {
+				p.numbers(word[i:], next[i:])
+			}
 		}
+	}
+	for i := every; i < len(next); i++ {
+		next[i] = true
 	}
 }
 
@@ -167,4 +175,22 @@ func (p *part) numbers(rest string, next []bool) {
 			return // no zero before a number: some programs read octal
 		}
 	}
+}
+
+// notOutside sets in next where a text can end that begins at i and is no number
+// outside the span: a program may read 0100, +100 or 1_00 as one that is inside.
+// It returns the first place from which on every text is like that.
+func (p *part) notOutside(word string, i int, next []bool) (open int) {
+	next[i] = true
+	var n int64
+	for j := i; j < len(word); j++ {
+		c := word[j]
+		if c < '0' || c > '9' || j-i == maxDigits || j > i && word[i] == '0' {
+			return j + 1
+		}
+		if n = n*10 + int64(c-'0'); n >= p.low && n <= p.high {
+			next[j+1] = true
+		}
+	}
+	return len(next)
 }

@@ -9,7 +9,7 @@ import (
 
 func parse(t *testing.T, text string) *Policy {
 	t.Helper()
-	p, err := Parse("work.policy", []byte(text), nil)
+	p, err := Parse("work.policy", []byte(text+"\n"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

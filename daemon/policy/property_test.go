@@ -80,7 +80,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("allow sha256:0000000000000000000000000000000000000000000000000000000000000000\ninclude x\n", "a bd 3 '' 'x y'")
 	f.Add("deny ***\nallow {a\n", "a\nb")
 	f.Fuzz(func(t *testing.T, text, script string) {
-		p, err := Parse("f", []byte(text), func(string) ([]byte, error) { return []byte("ask x"), nil })
+		p, err := Parse("f", []byte(text), func(string) ([]byte, error) { return []byte("ask x\n"), nil })
 		var e *Error
 		if err != nil {
 			if p != nil || !errors.As(err, &e) || e.Line > strings.Count(text, "\n")+1 || e.Line > 0 && e.Column < 1 {

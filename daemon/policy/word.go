@@ -190,11 +190,15 @@ func (r *wordReader) set() ([]sequence, error) {
 	}
 }
 
-// joined puts literals that follow one another together; nothing at all is the
-// empty literal.
+// joined puts literals that follow one another together and leaves out those
+// that are empty, so that a word which begins with a wildcard is seen to; nothing
+// at all is the empty literal.
 func (s sequence) joined() sequence {
 	var out sequence
 	for _, p := range s {
+		if p.what == literal && p.text == "" {
+			continue
+		}
 		if n := len(out); p.what == literal && n > 0 && out[n-1].what == literal {
 			out[n-1].text += p.text
 			continue

@@ -42,7 +42,7 @@ const (
 	Auto   = "auto"   // a stream, or polling where the qube has no agent; by either program
 	Stream = "stream" // the same, by qvm-run only
 	Qrexec = "qrexec" // the same, by qrexec-client only
-	Poll   = "poll"   // polling, by qvm-run
+	Poll   = "poll"   // polling only
 )
 
 var transports = []string{Auto, Stream, Qrexec, Poll}
@@ -56,7 +56,7 @@ func Table() []Setting {
 		{Name: "QVM_REMOTE_VM_USER", Default: "user", Unit: "account", Doc: "Account in the qubes whose home holds the queue.", set: setUser,
 			text: func(s Settings) string { return s.VMUser }},
 		{Name: "QVM_REMOTE_TRANSPORT", Default: Auto, Unit: strings.Join(transports, ", "),
-			Doc: "How dom0 reaches a qube: one long qvm-run, or with qrexec one long qrexec-client; where our program is not in the qube, single calls of it, and with poll those only. With auto it is qvm-run first, qrexec-client, where that is in PATH, for connecting again and for more than 10 qubes.",
+			Doc: "How dom0 reaches a qube: one long qvm-run, or with qrexec one long qrexec-client; where our program is not in the qube, single calls of it, and with poll those only. With auto it is qvm-run first, qrexec-client, where that is in PATH, for connecting again, for more than 10 qubes and for single calls, which with poll are by it, too.",
 			set: setTransport, text: func(s Settings) string { return s.Transport }},
 		{Name: "QVM_REMOTE_LEGACY", Default: "0", Unit: "0 or 1",
 			Doc: "1 takes requests of version 1 from every qube with a key. That is insecure: such a request does not say what it runs. For one qube: authorize --legacy.",

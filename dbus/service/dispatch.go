@@ -159,8 +159,9 @@ func (s *Service) whenReady(ctx context.Context) error {
 // let asks the gate.
 func (s *Service) let(ctx context.Context, m gate.Member, c *caller) error {
 	uid, err := s.gate.Identify(ctx, c.sender)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fail(dbus.Unavailable, "the bus takes long to say who asks; try again")
+	var bus godbus.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &bus) && bus.Name != "org.freedesktop.DBus.Error.NameHasNoOwner" {
+		return fail(dbus.Unavailable, "the bus is too busy to say who asks; try again")
 	}
 	if err != nil {
 		return fail(dbus.NotAuthorized, "the bus does not say who asks: %v", err)

@@ -49,6 +49,9 @@ func options(given map[string]godbus.Variant, known map[string]any) error {
 		case *uint64:
 			kind = "a number (t)"
 			*into, ok = v.Value().(uint64)
+			if ok && *into == 0 { // not to be taken for one that is without an end
+				return fail(dbus.InvalidArgument, "the option %s is 0; leave it out for none", quoted(name))
+			}
 		}
 		if !ok {
 			return fail(dbus.InvalidArgument, "the option %s takes %s", quoted(name), kind)
@@ -83,6 +86,9 @@ func (o *authorization) read(given map[string]godbus.Variant, others map[string]
 	text, ok := words[o.policy]
 	if !ok || o.policy != "" && o.rules != "" {
 		return o.terms, fail(dbus.InvalidArgument, `the option "policy" is one of allow, ask and deny; the option "rules" is their text; give one of the two`)
+	}
+	if text == "" {
+		text = admin.RulesAsk
 	}
 	o.terms.Rules = text
 	o.terms.Limit.For, o.terms.Limit.Count = secondsOf(o.seconds), int64(min(o.count, 1<<62))

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"strings"
 
@@ -49,7 +50,7 @@ func (r request) GetStdin(_ context.Context, c caller, offset uint64) ([]byte, e
 	return piece, err
 }
 
-// GetDifference compares the script with the one that was last approved.
+// GetDifference compares the request with the one that was last approved.
 func (r request) GetDifference(_ context.Context, c caller) (bool, string, error) {
 	x, number, err := r.at(c)
 	if err != nil {
@@ -59,20 +60,44 @@ func (r request) GetDifference(_ context.Context, c caller) (bool, string, error
 	if err != nil {
 		return false, "", err
 	}
+	stdin, err := x.RequestStdinSum(number)
+	if err != nil {
+		return false, "", err
+	}
 	qube := r.s.objects.now.Load().requests[uint64(number)]["Qube"]
 	name, _ := qube.(string)
-	last := x.LastApproved(name)
-	if last == nil {
+	last, known := x.LastApproved(name)
+	if !known {
 		return false, "", nil
 	}
-	return true, string(diff.Diff("approved", escapeLines(last), "asked", escapeLines(script))), nil
+	return true, difference(last, script, stdin), nil
+}
+
+// difference is "" for the very same bytes only. What a diff does not show comes
+// last, where none of its lines looks like it.
+func difference(last daemon.Approved, script []byte, stdin queue.Sum) string {
+	d := string(diff.Diff("approved", escapeLines(last.Script), "asked", escapeLines(script)))
+	if was, is := ended(last.Script), ended(script); was != is {
+		d += "its last line was " + was + " and is " + is + "\n"
+	}
+	if last.Stdin != stdin {
+		d += "its input was " + last.Stdin.String() + " and is " + stdin.String() + "\n"
+	}
+	return d
+}
+
+func ended(script []byte) string {
+	if bytes.HasSuffix(script, []byte("\n")) {
+		return "ended"
+	}
+	return "not ended by a newline"
 }
 
 // escapeLines makes each line of a qube's text fit to be shown.
 func escapeLines(text []byte) []byte {
 	var b strings.Builder
 	for line := range strings.Lines(string(text)) {
-		b.WriteString(queue.Escape(strings.TrimSuffix(line, "\n"), len(line)*10+1) + "\n")
+		b.WriteString(queue.EscapeASCII(strings.TrimSuffix(line, "\n"), len(line)*10+1) + "\n")
 	}
 	return []byte(b.String())
 }

@@ -65,7 +65,9 @@ func keyRows() []row {
 		on("Unsubscribe", row{}),
 		on("AuthorizeQubeWithString", row{
 			before: given.fresh,
-			args:   func(*story) []any { return []any{"work", string(given.Reveal()), noOptions} },
+			args: func(*story) []any {
+				return []any{"work", string(given.Reveal()), map[string]godbus.Variant{"policy": godbus.MakeVariant("allow")}}
+			},
 			after: func(s *story, out []any) {
 				s.keyOf("work", given.Reveal())
 				s.has("work", "Fingerprint", given.Fingerprint())

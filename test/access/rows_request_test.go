@@ -61,12 +61,24 @@ func (s *story) hash() string {
 	return hash
 }
 
+// approved is an entry of ListApprovals.
+type approved struct {
+	Number      uint64
+	Qube, Hash  string
+	Left, Count uint64
+	Who, Way    string
+}
+
 // requestRows decide about what waits for approval.
 func requestRows() []row {
 	gone := func(s *story) {
 		if left := s.requests(); len(left) != 0 {
 			s.t.Errorf("still waiting: %v", left)
 		}
+	}
+	granted := func(s *story) (list []approved) {
+		must(s.t, s.ask("ListApprovals").Store(&list))
+		return list
 	}
 	return []row{
 		inRequest("GetScript", row{before: (*story).asks, after: func(s *story, out []any) {
@@ -85,7 +97,9 @@ func requestRows() []row {
 			}
 		}}),
 		inRequest("Approve", row{
-			args: func(s *story) []any { return []any{s.hash(), noOptions} },
+			args: func(s *story) []any {
+				return []any{s.hash(), map[string]godbus.Variant{"for": godbus.MakeVariant(uint64(600))}}
+			},
 			after: func(s *story, _ []any) {
 				s.begun(s.going)
 				gone(s)
@@ -94,6 +108,20 @@ func requestRows() []row {
 				s.whole()
 			},
 			hears: record(string(audit.Approved), "work"),
+		}),
+		on("ListApprovals", row{after: func(s *story, _ []any) {
+			if list := granted(s); len(list) != 1 || list[0].Qube != "work" || len(list[0].Hash) != 64 || list[0].Left == 0 || list[0].Left > 600 || list[0].Who == "" {
+				s.t.Errorf("ListApprovals: %+v", list)
+			}
+		}}),
+		on("RevokeApprovals", row{
+			args: with("work", uint64(0)),
+			after: func(s *story, out []any) {
+				if list := granted(s); len(list) != 0 || out[0] != uint32(1) {
+					s.t.Errorf("RevokeApprovals: %v, and %+v", out, list)
+				}
+			},
+			hears: record(string(audit.Setting), "work"),
 		}),
 		inRequest("Deny", row{
 			before: (*story).asks,

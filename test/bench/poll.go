@@ -118,7 +118,7 @@ const mixedPer = 2
 func mixedRows(ctx context.Context, l *lab) ([]row, error) {
 	var rows []row
 	for _, program := range []string{"qvm-run", "qrexec-client"} {
-		transport := "auto"
+		transport := "stream"
 		if program == "qrexec-client" {
 			transport = "qrexec"
 		}

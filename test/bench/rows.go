@@ -116,7 +116,7 @@ func idleRows(ctx context.Context, l *lab) ([]row, error) {
 
 func (s *scene) toolCalls() int {
 	n := 0
-	for _, tool := range []string{"qvm-run", "qvm-ls", "qvm-check", "qvm-prefs"} {
+	for _, tool := range []string{"qvm-run", "qrexec-client", "qvm-ls", "qvm-check", "qvm-prefs"} {
 		n += s.Calls(tool)
 	}
 	return n

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
+
+	"qvmremote/test/sim"
 )
 
 // by is the transport of this run, as QVM_REMOTE_TRANSPORT has it: the whole
@@ -22,10 +25,10 @@ func init() {
 
 // tool is the program that dom0 calls qubes with, as the simulator counts it.
 func tool() string {
-	if by == "qrexec" {
-		return "qrexec-client"
+	if by == "stream" {
+		return "qvm-run"
 	}
-	return "qvm-run"
+	return "qrexec-client"
 }
 
 // cannot is what polling has no answer to, and why. All else must hold for each
@@ -53,5 +56,48 @@ func tellWhatCannot() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(cannot)) {
 		fmt.Printf("by polling there is no %s: %s\n", name, cannot[name])
+	}
+}
+
+// TestAPolledQubeThatGoesDownStaysDown: a qvm-run that begins as a qube shuts
+// down by itself starts it again, and polling always has a call on its way.
+func TestAPolledQubeThatGoesDownStaysDown(t *testing.T) {
+	t.Parallel()
+	if by != "poll" {
+		t.Skip("an agent's connection is no call that begins")
+	}
+	h := newHouse(t, "work")
+	q := h.of("work")
+	h.SetKnob(sim.Events, "absent")
+	h.quick()
+	q.Set(sim.Race, "1")
+	for range 3 {
+		q.works()
+		before := q.Boots()
+		q.SetState(sim.Halting)
+		q.seen("Halting")
+		if n := q.Boots() - before; n > 0 {
+			t.Errorf("dom0 started it again %d times", n)
+		}
+		q.SetState(sim.Running)
+	}
+	if n := h.Calls("qvm-run"); n > 0 {
+		t.Errorf("qvm-run was called %d times", n)
+	}
+}
+
+// TestWithoutQrexecClient: who did not ask for it is served without.
+func TestWithoutQrexecClient(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "work")
+	must(t, os.Remove(filepath.Join(h.Dom0Bin(), "qrexec-client")))
+	h.quick()
+	if by == "qrexec" {
+		h.of("work").seen("cannot connect")
+		return
+	}
+	h.of("work").works()
+	if n := h.Calls("qvm-run"); n == 0 {
+		t.Error("qvm-run was not called")
 	}
 }

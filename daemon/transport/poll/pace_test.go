@@ -22,6 +22,18 @@ func TestManyQubesShareTheLooks(t *testing.T) {
 	}
 }
 
+// TestARenewedWayKeepsItsPace: a qube that was idle for long is not looked at
+// anew as if something had happened, only because dom0 looked for an agent.
+func TestARenewedWayKeepsItsPace(t *testing.T) {
+	t.Parallel()
+	q := newQube(t)
+	q.d.Active = time.Now().Add(-time.Hour)
+	c := q.dial()
+	if pace := c.pace(time.Now()); pace != q.d.Times.Rest || !c.Active().Equal(q.d.Active) {
+		t.Errorf("the pace is %s", pace)
+	}
+}
+
 // TestPace: fast while something happens, then slower, and at most two calls a
 // minute when nothing does, the looks after an agent included.
 func TestPace(t *testing.T) {

@@ -63,6 +63,9 @@ type Dialer struct {
 	Running func(ctx context.Context, qube string) error
 	// Legacy reports whether version 1 is allowed for the qube; a look asks.
 	Legacy func(qube string) bool
+	// Active is when something last happened with the qube, for the pace; zero is
+	// now.
+	Active time.Time
 	// AtOnce makes each change a call of its own, for who does not wait for
 	// names.
 	AtOnce bool
@@ -75,7 +78,10 @@ func (d Dialer) Dial(ctx context.Context, qube string) (transport.Conn, error) {
 	}
 	life, end := context.WithCancelCause(context.Background())
 	c := &conn{d: d, qube: qube, life: life, end: end, slots: make(chan struct{}, maxCalls), nudge: make(chan struct{}, 1),
-		known: map[string]bool{}, open: map[string]bool{}, skip: map[string]time.Time{}, active: time.Now()}
+		known: map[string]bool{}, open: map[string]bool{}, skip: map[string]time.Time{}, active: d.Active}
+	if c.active.IsZero() {
+		c.active = time.Now()
+	}
 	var err error
 	if d.AtOnce {
 		_, err = c.List(ctx)
@@ -151,6 +157,13 @@ func (c *conn) Close() {
 	c.fail(errClosed)
 	c.mu.Unlock()
 	c.calls.Wait()
+}
+
+// Active is when something last happened: see [Dialer.Active].
+func (c *conn) Active() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.active
 }
 
 func (c *conn) Live() bool { return false }
