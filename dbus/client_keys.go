@@ -17,7 +17,7 @@ type Options struct {
 	Connect bool // AuthorizeQube alone: the qube must run, and a connection is recorded
 	Legacy  bool // AuthorizeQube alone: version 1, which is insecure, is allowed for the qube
 
-	Policy       string // the rules of a qube that has none: "allow", "ask", "deny"; "" is allow
+	Policy       string // the rules of a qube that has none: "allow", "ask", "deny"; "" is ask
 	Rules        string // their text instead
 	ReplaceRules bool   // also for a qube that has rules
 	Limit        Limit

@@ -22,6 +22,7 @@ type dom0 interface {
 	queues
 	executor
 	approvals
+	rulebook
 	auditLog
 
 	Status(context.Context) (admin.Status, error)

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"qvmremote/daemon/disk"
+	"qvmremote/daemon/admin"
 	"qvmremote/daemon/policy"
 )
 
@@ -33,39 +31,61 @@ const newPolicy = `# What this qube may have dom0 run: one rule a line, the firs
 func (a *app) policyEdit() *cobra.Command {
 	return &cobra.Command{Use: "edit VM", Short: "Edit the rules of a qube; only what has no error takes their place",
 		Args: between(1, 1), ValidArgsFunction: a.policiesOf,
-		RunE: a.onPolicies(func(ctx context.Context, dir string, args []string) error {
-			path, err := policy.Path(dir, args[0])
-			if err != nil {
-				return err
-			}
-			return (&edit{app: a, dir: dir, path: path}).run(ctx)
+		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
+			return (&edit{app: a, dom0: d, vm: args[0]}).run(ctx)
 		})}
 }
 
-// edit is one editing of one policy, in a copy.
+// rulebook is the rules of qubes.
+type rulebook interface {
+	Rules(ctx context.Context, vm string) (text string, err error)
+	// SetRules replaces those that were read before, if they are still the same.
+	SetRules(ctx context.Context, vm, text, before string) (admin.Change, error)
+}
+
+func (f onFiles) Rules(_ context.Context, vm string) (string, error) {
+	r, err := f.Admin.Rules(vm)
+	return r.Text, err
+}
+
+func (f onFiles) SetRules(ctx context.Context, vm, text, before string) (admin.Change, error) {
+	return f.Admin.SetRules(ctx, vm, text, admin.HashOfRules(before))
+}
+
+func (b *overBus) Rules(ctx context.Context, vm string) (string, error) {
+	p, err := b.c.Policy(ctx, vm)
+	return p.Text, err
+}
+
+func (b *overBus) SetRules(ctx context.Context, vm, text, before string) (admin.Change, error) {
+	warnings, err := b.c.SetPolicy(ctx, vm, text, admin.HashOfRules(before))
+	return b.changed(ctx, vm, "", warnings, err)
+}
+
+// edit is one editing of one qube's rules, in a copy.
 type edit struct {
-	app         *app
-	dir         string // of the policies
-	path, draft string
-	before      []byte // nil: there was no policy
+	app    *app
+	dom0   dom0
+	vm     string
+	draft  string // path
+	before string // "": there were none
 }
 
 func (e *edit) run(ctx context.Context) error {
-	before, err := e.current()
-	if err != nil {
+	var err error
+	if e.before, err = e.dom0.Rules(ctx, e.vm); err != nil {
 		return err
 	}
-	e.before = before
-	start := before
-	if before == nil {
-		start = []byte(newPolicy)
+	start := e.before
+	if start == "" {
+		start = newPolicy
 	}
 	work, err := os.MkdirTemp("", programName+"-")
 	if err != nil {
 		return fmt.Errorf("cannot make a folder for the copy: %w", err)
 	}
-	e.draft = filepath.Join(work, filepath.Base(e.path))
-	if err := os.WriteFile(e.draft, start, 0o600); err != nil {
+	e.draft = filepath.Join(work, e.vm+".policy") // a qube's name by now
+	if err := os.WriteFile(e.draft, []byte(start), 0o600); err != nil {
 		return fmt.Errorf("cannot write the copy to edit: %w", err)
 	}
 	if err := e.until(ctx, start); err != nil {
@@ -74,44 +94,28 @@ func (e *edit) run(ctx context.Context) error {
 	return os.RemoveAll(work)
 }
 
-// until lets the copy be edited until it can take the policy's place.
-func (e *edit) until(ctx context.Context, start []byte) error {
+// until lets the copy be edited until it can take the rules' place.
+func (e *edit) until(ctx context.Context, start string) error {
 	for {
 		if err := e.open(ctx); err != nil {
 			return err
 		}
-		text, p, err := e.read()
-		if err == nil && bytes.Equal(text, start) {
+		text, err := readBounded(e.draft, policy.MaxFile)
+		if err == nil && string(text) == start {
 			e.app.say("Nothing was changed.")
 			return nil
 		}
 		if err == nil {
-			return e.replace(text, p)
+			if err = e.replace(ctx, string(text)); err == nil {
+				return nil
+			}
 		}
 		e.app.complain(err)
 		again, answer := e.again(ctx)
 		if !again {
-			return errors.Join(answer, fmt.Errorf("the policy is as it was; what you wrote is in %s", e.draft))
+			return errors.Join(answer, fmt.Errorf("the rules of %s are as they were; what you wrote is in %s", e.vm, e.draft))
 		}
 	}
-}
-
-// current is the policy's text; nil where there is none.
-func (e *edit) current() ([]byte, error) {
-	text, err := readBounded(e.path, policy.MaxFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return text, err
-}
-
-func (e *edit) read() ([]byte, *policy.Policy, error) {
-	text, err := readBounded(e.draft, policy.MaxFile)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := policy.Parse(filepath.Base(e.path), text, policy.Includes(e.dir))
-	return text, p, err
 }
 
 // again asks whether to go on; where nobody can be asked, it does not.
@@ -122,19 +126,13 @@ func (e *edit) again(ctx context.Context) (bool, error) {
 	return e.app.agrees(ctx, "Edit it again? Type yes, or anything else to give up: ")
 }
 
-func (e *edit) replace(text []byte, p *policy.Policy) error {
-	now, err := e.current()
-	if err == nil && !bytes.Equal(now, e.before) {
-		err = errors.New("it was changed by somebody else meanwhile")
-	}
-	if err == nil {
-		err = disk.Replace("policy.edit", e.path, text, 0o600)
-	}
+func (e *edit) replace(ctx context.Context, text string) error {
+	c, err := e.dom0.SetRules(ctx, e.vm, text, e.before)
 	if err != nil {
-		return fmt.Errorf("%s was not replaced: %w; what you wrote is in %s", e.path, err, e.draft)
+		return err
 	}
-	e.app.say("%s is in force within a second: %d rules.", e.path, len(p.Rules()))
-	e.app.warn(p.Warnings()...)
+	e.app.say("The rules of %s are in force within a second.", e.vm)
+	e.app.warn(c.Warnings...)
 	return nil
 }
 

@@ -31,7 +31,7 @@ func (a *Admin) checkRules(vm, text string) error {
 	if text == "" {
 		return nil
 	}
-	if _, err := policy.Parse(vm+".policy", []byte(text), policy.Includes(a.Root.Keys())); err != nil {
+	if _, err := a.parseRules(vm, text); err != nil {
 		return refused("the rules are not taken: %v", err)
 	}
 	return nil
@@ -56,14 +56,23 @@ func (l *ledger) rules(ctx context.Context, c *Change, terms Terms) error {
 		}
 		return nil
 	}
-	c.Changed = true
-	if err := l.add(ctx, audit.Record{Event: audit.Setting, Qube: c.VM, Detail: filepath.Base(path) + ": " + firstLine(text)}); err != nil {
+	if err := l.replaceRules(ctx, c, text); err != nil {
+		return err
+	}
+	l.warnOfRules(c, text)
+	return nil
+}
+
+// replaceRules records the change before it counts.
+func (l *ledger) replaceRules(ctx context.Context, c *Change, text string) error {
+	path := l.a.rulesFile(c.VM)
+	if err := l.add(ctx, audit.Record{Event: audit.Setting, Qube: c.VM, Detail: filepath.Base(path) + ": " + firstLine(text), Hash: HashOfRules(text)}); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
+	c.Changed = true
 	if err := disk.Replace("admin.rules", path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("cannot write the rules of %s: %w", c.VM, err)
 	}
-	l.warnOfRules(c, text)
 	return nil
 }
 

@@ -92,7 +92,7 @@ type Record struct {
 	State     State  `json:"state,omitempty"`
 	Reason    string `json:"reason,omitempty"` // denial code
 	Rule      string `json:"rule,omitempty"`   // of the policy, which decided
-	Hash      string `json:"hash,omitempty"`   // of script and input, as who approves them names it
+	Hash      string `json:"hash,omitempty"`   // of script and input, as who approves them names it; of rules that were set
 	Exit      *int   `json:"exit,omitempty"`
 	StartedAt int64  `json:"started_at,omitempty"` // Unix seconds; 0 = the shell never began
 	Duration  int64  `json:"duration_ms,omitempty"`

@@ -7,11 +7,15 @@ import (
 	"qvmremote/queue"
 )
 
+// maxSteps bounds what an explanation says: one that is longer is read by nobody.
+const maxSteps = 2000
+
 // Explanation is a decision with all that led to it.
 type Explanation struct {
 	Decision
 	Obstacle string   // why the request is a script; "" where it is plain commands
-	Parts    []Judged // each command of it, or the script as one
+	Parts    []Judged // each command of it, or the script as one, up to a bound on all their steps
+	More     int      // commands that are not in Parts
 }
 
 // Judged is a command, or a script, and what the rules say to it.
@@ -40,8 +44,14 @@ func (p *Policy) Explain(script []byte) Explanation {
 		commands = [][]string{nil}
 	}
 	sum := digest(sha256.Sum256(script))
-	for _, words := range commands {
-		e.Parts = append(e.Parts, p.judge(subject{sum: sum, words: words}))
+	steps := 0
+	for i, words := range commands {
+		if steps >= maxSteps {
+			e.More = len(commands) - i
+			break
+		}
+		j := p.judge(subject{sum: sum, words: words})
+		e.Parts, steps = append(e.Parts, j), steps+len(j.Steps)+1
 	}
 	return e
 }

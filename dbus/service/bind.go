@@ -16,7 +16,7 @@ import (
 // whole audit log.
 var long = map[string]bool{
 	"AuthorizeQube": true, "AuthorizeQubeWithString": true, "GenerateKey": true, "FetchKey": true, "ConnectQube": true, "DisconnectQube": true,
-	"RotateKey": true, "RotateKeyWithString": true, "RevokeQube": true, "CancelRotation": true, "LimitQube": true,
+	"RotateKey": true, "RotateKeyWithString": true, "RevokeQube": true, "CancelRotation": true, "LimitQube": true, "SetPolicy": true,
 	"Start": true, "Stop": true, "Restart": true, "StopEverything": true, "EnableAtBoot": true, "DisableAtBoot": true,
 	"VerifyAudit": true, "ExportAudit": true, "CountCommands": true, "Doctor": true, "AvailableQubes": true,
 	"ShutDown": true, "QueueStatus": true, "QueueEntries": true, "CleanQueue": true, "RecoverQueue": true,

@@ -8,6 +8,7 @@ import (
 
 	godbus "github.com/godbus/dbus/v5"
 
+	"qvmremote/daemon/admin"
 	"qvmremote/daemon/audit"
 	"qvmremote/dbus"
 	"qvmremote/queue"
@@ -116,6 +117,25 @@ func keyRows() []row {
 			args:  with("work", map[string]godbus.Variant{"count": godbus.MakeVariant(uint64(1000))}),
 			after: func(s *story, _ []any) { s.has("work", "GrantCount", uint64(1000)) },
 			hears: change(work, "GrantLeft"),
+		}),
+		on("GetPolicy", row{args: with("work"), after: func(s *story, out []any) {
+			if out[0] != "allow **\n" || out[2] != "" {
+				s.t.Errorf("GetPolicy: %v", out)
+			}
+		}}),
+		on("ExplainRequest", row{args: with("work", "deny id\nallow **\n", "id"), after: func(s *story, out []any) {
+			if out[0] != "deny" || out[2] != "work.policy:1: deny id" {
+				s.t.Errorf("ExplainRequest: %v", out)
+			}
+		}}),
+		on("SetPolicy", row{
+			args: with("work", "allow qvm-ls\nallow **\n", admin.HashOfRules("allow **\n")),
+			after: func(s *story, _ []any) {
+				if got := s.ask("GetPolicy", "work").Body[0]; got != "allow qvm-ls\nallow **\n" {
+					s.t.Errorf("SetPolicy: %v", got)
+				}
+			},
+			hears: record(string(audit.Setting), "work"),
 		}),
 		on("GenerateKey", row{
 			args:  with("personal", noOptions),

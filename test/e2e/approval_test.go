@@ -33,7 +33,7 @@ func newOffice(t *testing.T, names ...string) *office {
 	return o
 }
 
-// open starts the daemon with the house's clock, and waits until it is on the bus.
+// open starts the daemon, and waits until it is on the bus.
 func (o *office) open() {
 	o.t.Helper()
 	cmd := o.Dom0Command(context.Background(), programs.dom0, "--root", o.Dom0())
@@ -226,6 +226,32 @@ func TestAuthorisedForTwoCommands(t *testing.T) {
 	work.prints("echo four", "four\n")
 	o.must("", "limit", "work", "--none")
 	work.prints("echo five", "five\n")
+}
+
+// TestAClockJumpMovesNoGrant: an authorisation for a time ends in that time,
+// whatever the wall clock says, and not before.
+func TestAClockJumpMovesNoGrant(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "long", "short")
+	h.off(-3 * time.Hour)
+	h.quick()
+	h.done("", "limit", "long", "--for", "1h")
+	h.done("", "limit", "short", "--for", "3s")
+	short, long := h.of("short"), h.of("long")
+	await(t, "three seconds to end", func() bool {
+		id := short.put(short.craft("true")).ID // its client, with the true clock, would not wait
+		denied := short.layout.Result(id, queue.Denied)
+		await(t, "an answer", func() bool { return exists(denied) || exists(short.layout.Result(id, queue.Exit)) })
+		why, err := os.ReadFile(denied)
+		if err == nil && !strings.HasPrefix(string(why), string(queue.GrantEnded)+"\n") {
+			t.Fatalf("denied: %s", why)
+		}
+		return err == nil
+	})
+	h.off(3 * time.Hour)
+	if r := long.answered(long.put(long.craft("echo on")).ID); r.code != 0 || r.out != "on\n" {
+		t.Errorf("an hour is over after a jump: %+v", r)
+	}
 }
 
 // TestSuspendedAndResumed: a qube that signs with a wrong key again and again is

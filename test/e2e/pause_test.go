@@ -83,7 +83,7 @@ func TestStopEverything(t *testing.T) {
 	g := q.begin("sleep 600 & echo $! > child; setsid sleep 600 & echo $! > stray; echo $$ > shell; echo begun; trap '' TERM; sleep 600")
 	await(t, "the command to run", func() bool { return exists(h.marker("shell")) })
 	waiting := q.begin("touch must-not")
-	await(t, "the second to be queued", func() bool { return countFiles(q.layout.Root+"/queue/running") == 2 })
+	await(t, "the second to be queued", func() bool { return published(q.layout.Root+"/queue/running") == 2 })
 	if r := h.done("", "stop-everything"); !strings.Contains(r.out, "Nothing runs any more") {
 		t.Errorf("said: %+v", r)
 	}
