@@ -123,6 +123,7 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		"a record":   func() { s.openRecord(record); s.back() },
 		"authorise":  func() { s.authorise(""); s.closeAll() },
 		"verify":     func() { s.page("activity").(*activity).verify("x"); s.closeAll() },
+		"rules":      func() { s.editRules("work"); s.closeAll() },
 		"shortcuts":  func() { s.shortcuts(); s.closeAll() },
 		"a question": func() { s.page("overview").(*overview).confirmEverything(); s.closeAll() },
 		"typed question": func() {

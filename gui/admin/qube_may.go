@@ -21,11 +21,11 @@ import (
 type qubeMay struct {
 	*qubePane
 	rules, grant, suspended ui.Row
-	resume                  *gtk.Button
+	resume, edit            *gtk.Button
 }
 
 func newQubeMay(p *qubePane) *qubeMay {
-	m := &qubeMay{qubePane: p, rules: ui.NewRow(), grant: ui.NewRow(), suspended: ui.NewRow(), resume: gtk.NewButtonWithLabel("Resume")}
+	m := &qubeMay{qubePane: p, rules: ui.NewRow(), grant: ui.NewRow(), suspended: ui.NewRow(), resume: gtk.NewButtonWithLabel("Resume"), edit: gtk.NewButtonWithLabel("Edit…")}
 	for _, r := range []ui.Row{m.suspended, m.rules, m.grant} {
 		r.AddCSSClass("property")
 		p.May.Add(r)
@@ -33,7 +33,11 @@ func newQubeMay(p *qubePane) *qubeMay {
 	m.resume.SetVAlign(gtk.AlignCenter)
 	m.suspended.AddSuffix(m.resume)
 	m.grant.AddSuffix(p.Limit)
+	m.edit.SetVAlign(gtk.AlignCenter)
+	m.edit.SetTooltipText("Read, edit and try the rules")
+	m.rules.AddSuffix(m.edit)
 	s := p.qubes.scope
+	s.Bind(m.edit, m.edit.ConnectClicked(func() { m.window.editRules(m.now.Name) }))
 	s.Bind(m.resume, m.resume.ConnectClicked(m.resumeIt))
 	limit := gio.NewSimpleAction("limit", glib.NewVariantType("s"))
 	s.Bind(limit, limit.ConnectActivate(func(name *glib.Variant) { m.limitIt(name.String()) }))
@@ -51,6 +55,7 @@ func (m *qubeMay) show(q dbus.Qube) {
 	m.suspended.SetVisible(!q.SuspendedAt.IsZero())
 	m.May.SetVisible(q.KeyState != "none")
 	m.Limit.SetSensitive(m.usable())
+	m.edit.SetSensitive(m.usable())
 }
 
 func (m *qubeMay) resumeIt() {

@@ -28,6 +28,7 @@ type qubePane struct {
 	entries                          rows[dbus.QueueEntry]
 	asking                           bool
 	may                              *qubeMay
+	lasting                          *lasting
 }
 
 func newQubePane(q *qubes) *qubePane {
@@ -47,6 +48,7 @@ func newQubePane(q *qubes) *qubePane {
 		p.Work.Add(*r)
 	}
 	p.may = newQubeMay(p)
+	p.lasting = newLasting(p)
 	p.power, p.found = ui.NewRow(), ui.NewRow()
 	p.Power.Add(p.power)
 	p.Queue.Add(p.found)
@@ -99,6 +101,7 @@ func (p *qubePane) begin(name string) {
 	p.scope = ui.NewScope(p.qubes.scope)
 	p.asking = false
 	p.showFiles(queueFound{})
+	p.lasting.begin()
 	p.found.Set("Not looked at yet", "")
 	p.now = dbus.Qube{Name: name}
 	p.One.VAdjustment().SetValue(0)
@@ -123,6 +126,9 @@ func (p *qubePane) show(q dbus.Qube) {
 	p.QueueButtons.SetSensitive(p.usable())
 	if first && running && p.usable() {
 		p.look()
+	}
+	if first {
+		p.lasting.look()
 	}
 }
 

@@ -20,6 +20,8 @@ type qubesView struct {
 	Facts        *adw.PreferencesGroup
 	May          *adw.PreferencesGroup
 	Limit        *gtk.MenuButton
+	Lasting      *adw.PreferencesGroup
+	TakeAllBack  *gtk.Button
 	Work         *adw.PreferencesGroup
 	Queue        *adw.PreferencesGroup
 	Look         *gtk.Button
@@ -76,7 +78,12 @@ func (q *qubes) open(name string) {
 	q.showAll()
 }
 
-func (q *qubes) report(bool, []dbus.News) { q.showAll() }
+func (q *qubes) report(_ bool, news []dbus.News) {
+	q.showAll()
+	if q.name != "" && len(news) > 0 {
+		q.one.lasting.look()
+	}
+}
 
 func (q *qubes) showAll() {
 	q.list.show(q.now.Qubes)

@@ -42,16 +42,15 @@ var LimitOffers = []struct {
 	{"Until reboot", dbus.Limit{UntilReboot: true}},
 }
 
-// Rules says what there is of a qube's policy, and where one sees it.
+// Rules says what there is of a qube's policy.
 func Rules(q dbus.Qube) string {
-	see := "qvm-remote-dom0 policy show " + queue.Escape(q.Name, 64)
 	switch q.Rules {
 	case "good":
-		return "To read them: " + see
+		return "What it asks is held against them, the first that matches counts"
 	case "none":
-		return "There are none, so each request is denied. To write some: " + strings.Replace(see, "show", "edit", 1)
+		return "There are none, so each request is denied"
 	case "broken":
-		return "There is an error in them, so each request is denied. Where: " + strings.Replace(see, "show", "check", 1)
+		return "There is an error in them, so each request is denied"
 	}
 	return queue.Escape(q.Rules, 40)
 }

@@ -88,12 +88,14 @@ func then(ctx context.Context, s *studio, do func(*home) error) (string, error) 
 var asksFor = []struct {
 	qube, script string
 	approved     bool
+	scope        dbus.Scope
 }{
-	{"work", "qvm-prefs work memory 4096\necho done", true},
-	{"work", "qvm-prefs work memory 8192\necho done", false},
-	{"work", "hostname", false},
+	{"work", "qvm-prefs work memory 4096\necho done", true, dbus.Scope{}},
+	{"dev", "qubesctl --show-output state.highstate", true, dbus.Scope{For: 20 * time.Minute, Qube: true}},
+	{"work", "qvm-prefs work memory 8192\necho done", false, dbus.Scope{}},
+	{"work", "hostname", false, dbus.Scope{}},
 	{"personal", "# Update the template, and say how much room is left.\nset -e\n" +
-		"qubesctl --skip-dom0 --targets=fedora-41 state.apply update.qubes-vm\ndf -h /var/lib/qubes | tail -1\necho 'invoice\u202efdp.exe'", false},
+		"qubesctl --skip-dom0 --targets=fedora-41 state.apply update.qubes-vm\ndf -h /var/lib/qubes | tail -1\necho 'invoice\u202efdp.exe'", false, dbus.Scope{}},
 }
 
 // ask has qubes ask for something that their rules want approved.
@@ -113,7 +115,7 @@ func ask(ctx context.Context, s *studio) (string, error) {
 			}
 			r, err := h.asked(ctx, a.qube)
 			if err == nil {
-				err = h.client.Approve(ctx, r.Number, r.Sha256, dbus.Scope{})
+				err = h.client.Approve(ctx, r.Number, r.Sha256, a.scope)
 			}
 			if err != nil {
 				return err

@@ -48,6 +48,26 @@ var lively = []scene{
 
 	{name: "qubes", page: "qubes", act: func(s *stage) { s.find("list item", "work*") }},
 	{name: "qube", page: "qubes", act: openQube},
+	{name: "rules", page: "qubes", act: func(s *stage) {
+		openQube(s)
+		s.press("button", "Edit…*")
+		dialog := s.find("dialog", "Rules*")
+		text := dialog.Find(s, "text box", "Rules*")
+		text.AwaitState(s, desktop.Editable, true)
+		text.SetText(s, "# what work may do in dom0\ninclude read-only\nallow qvm-prefs work memory 256..8192\ndeny qvm-prefs **\nask **\nlimit requests 30/min\n")
+		dialog.Find(s, "text box", "What would happen to…*").SetText(s, "qvm-prefs work memory 16384")
+		dialog.Find(s, "label", "It would be denied")
+		dialog.Find(s, "button", "Why*").Press(s)
+	}},
+	{name: "rules-wrong", minor: true, page: "qubes", act: func(s *stage) {
+		openQube(s)
+		s.press("button", "Edit…*")
+		dialog := s.find("dialog", "Rules*")
+		text := dialog.Find(s, "text box", "Rules*")
+		text.AwaitState(s, desktop.Editable, true)
+		text.SetText(s, "allow qvm-ls **\nforbid qvm-kill\n")
+		dialog.Find(s, "label", "*a line begins with*")
+	}},
 	{name: "qube-end", minor: true, page: "qubes", act: func(s *stage) { openQube(s); s.down() }},
 	{name: "copied", minor: true, page: "qubes", act: func(s *stage) {
 		openQube(s)
@@ -244,6 +264,10 @@ var asked = []scene{
 		s.request("work")
 		s.press("", "Approve for…*")
 		s.find("button", "Approve it, and the same command for 10 minutes*")
+	}},
+	{name: "lasting", page: "qubes", act: func(s *stage) {
+		s.press("list item", "dev, label*")
+		s.find("list item", "Whatever it asks*")
 	}},
 	{name: "asked", page: "overview", act: func(s *stage) { s.find("label", "2 qubes ask*") }},
 	{name: "sidebar-asked", minor: true, page: "overview", narrow: true, act: func(s *stage) { s.press("button", "Back*"); s.find("list item", "Requests, 2 waiting") }},
