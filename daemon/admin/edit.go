@@ -106,7 +106,7 @@ func (a *Admin) Explain(vm, draft string, script []byte) (policy.Explanation, er
 		r.Policy, r.Err = a.parseRules(vm, draft)
 	}
 	if err == nil && r.Err != nil {
-		err = refused("by these rules each request is denied, for they have an error: %v", r.Err)
+		err = refused("the rules have an error, so each request would be denied: %v", r.Err)
 	}
 	if err != nil {
 		return policy.Explanation{}, err

@@ -120,6 +120,7 @@ func (r *rules) load() {
 			r.held, r.loaded = p, true
 			r.Text.SetEditable(true)
 			r.Text.Buffer().SetText(p.Text)
+			r.Text.GrabFocus()
 			r.Reload.SetVisible(false)
 			r.note(words.Policy(p))
 			r.check()

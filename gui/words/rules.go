@@ -37,7 +37,7 @@ func Verdict(e dbus.Explanation) Look {
 	case "ask":
 		return Look{"qr-requests-symbolic", "You would be asked", Accent}
 	}
-	return Look{"qr-denied-symbolic", "It would be denied", Good}
+	return Look{"qr-denied-symbolic", "It would be denied", Quiet}
 }
 
 // VerdictBy is the rule that decided, or that there is none.

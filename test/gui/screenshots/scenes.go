@@ -54,7 +54,7 @@ var lively = []scene{
 		dialog := s.find("dialog", "Rules*")
 		text := dialog.Find(s, "text box", "Rules*")
 		text.AwaitState(s, desktop.Editable, true)
-		text.SetText(s, "# what work may do in dom0\ninclude read-only\nallow qvm-prefs work memory 256..8192\ndeny qvm-prefs **\nask **\nlimit requests 30/min\n")
+		text.SetText(s, "# what work may do in dom0\nallow qvm-ls **\nallow qvm-prefs work memory 256..8192\ndeny qvm-prefs **\nask **\nlimit requests 30/min\n")
 		dialog.Find(s, "text box", "What would happen to…*").SetText(s, "qvm-prefs work memory 16384")
 		dialog.Find(s, "label", "It would be denied")
 		dialog.Find(s, "button", "Why*").Press(s)
