@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -42,7 +43,7 @@ func (a *Admin) Rules(vm string) (Rules, error) {
 		return Rules{}, nil
 	case err != nil:
 		return Rules{}, refused("the rules of %s cannot be read: %v", vm, err)
-	case !utf8.Valid(text):
+	case !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0: // which no message can hold
 		return Rules{}, refused("%s is no text in UTF-8; mend it with another program", a.rulesFile(vm))
 	}
 	r := Rules{Text: string(text), Hash: HashOfRules(string(text))}

@@ -54,6 +54,7 @@ func (l *lasting) begin() {
 	l.scope.Close()
 	l.scope = ui.NewScope(l.qubes.scope)
 	l.busy, l.again = false, false
+	l.TakeAllBack.SetSensitive(true) // whatever was under way for the other one
 	l.show(nil)
 }
 
@@ -72,10 +73,11 @@ func (l *lasting) look() {
 	look(l.desk, l.scope, func(ctx context.Context, c *dbus.Client) ([]dbus.Approval, error) { return c.ListApprovals(ctx) },
 		func(all []dbus.Approval, err error) {
 			l.busy = false
-			if err != nil {
-				all = nil // it is stopped, or the page says that it cannot be asked
-			}
 			l.show(slices.DeleteFunc(all, func(a dbus.Approval) bool { return a.Qube != name }))
+			if err != nil {
+				l.Lasting.SetDescription("What is approved for longer could not be asked for. " + words.Error(err))
+				l.Lasting.SetVisible(true)
+			}
 			if l.again {
 				l.again = false
 				l.look()
@@ -85,6 +87,7 @@ func (l *lasting) look() {
 
 func (l *lasting) show(all []dbus.Approval) {
 	l.rows.show(all)
+	l.Lasting.SetDescription("This runs without anybody being asked again.")
 	l.Lasting.SetVisible(len(all) > 0)
 	l.TakeAllBack.SetVisible(len(all) > 1)
 	l.forget()

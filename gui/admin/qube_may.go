@@ -53,7 +53,8 @@ func (m *qubeMay) show(q dbus.Qube) {
 	m.grant.Set("Its key counts", words.Grant(q))
 	m.suspended.Set("Suspended", words.Suspended(q))
 	m.suspended.SetVisible(!q.SuspendedAt.IsZero())
-	m.May.SetVisible(q.KeyState != "none")
+	m.grant.SetVisible(q.KeyState != "none")
+	m.May.SetVisible(q.KeyState != "none" || q.Rules != "none")
 	m.Limit.SetSensitive(m.usable())
 	m.edit.SetSensitive(m.usable())
 }

@@ -100,6 +100,9 @@ func (p *qubePane) begin(name string) {
 	p.scope.Close()
 	p.scope = ui.NewScope(p.qubes.scope)
 	p.asking = false
+	for _, b := range []*gtk.Button{p.start, p.shut, p.Clean, p.Recover, p.Revoke, p.Disconnect} {
+		b.SetSensitive(true) // whatever was under way for the other one
+	}
 	p.showFiles(queueFound{})
 	p.lasting.begin()
 	p.found.Set("Not looked at yet", "")

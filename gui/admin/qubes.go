@@ -78,9 +78,9 @@ func (q *qubes) open(name string) {
 	q.showAll()
 }
 
-func (q *qubes) report(_ bool, news []dbus.News) {
+func (q *qubes) report(fresh bool, news []dbus.News) {
 	q.showAll()
-	if q.name != "" && len(news) > 0 {
+	if q.name != "" && (fresh || len(news) > 0) {
 		q.one.lasting.look()
 	}
 }

@@ -4,7 +4,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
@@ -17,7 +16,7 @@ import (
 
 type rulesView struct {
 	Dialog  *adw.Window
-	Title   *adw.WindowTitle
+	Head    *gtk.Box
 	Close   *gtk.Button
 	Save    *gtk.Button
 	Text    *gtk.TextView
@@ -49,7 +48,8 @@ type rules struct {
 	loaded bool
 	good   bool // the service has found no error in the text
 	busy   bool
-	asked  int // number of the last check
+	asked  int      // number of the last check
+	saved  []string // warnings from writing them
 	forget func()
 }
 
@@ -67,7 +67,9 @@ func (w *window) editRules(qube string) {
 	r.why = ui.NewOutput(r.scope, "Why")
 	r.why.SetHExpand(true)
 	r.Why.Append(r.why)
-	r.Title.SetSubtitle(qube)
+	chip := ui.NewChip()
+	chip.Set(qube, r.labels[qube])
+	r.Head.Append(chip)
 	r.connect()
 	r.Dialog.SetTransientFor(w.top())
 	fit(r.Dialog, w.top())
@@ -80,7 +82,7 @@ func (r *rules) connect() {
 	closable(s, r.Dialog, r.mayClose)
 	s.Bind(r.Close, r.Close.ConnectClicked(r.Dialog.Close))
 	s.Bind(r.Save, r.Save.ConnectClicked(r.save))
-	s.Bind(r.Reload, r.Reload.ConnectClicked(r.load))
+	s.Bind(r.Reload, r.Reload.ConnectClicked(func() { r.discard("What there is now is shown.", r.load) }))
 	buffer := r.Text.Buffer()
 	s.Bind(buffer, buffer.ConnectChanged(r.changed))
 	s.Bind(r.Command, r.Command.ConnectChanged(r.changed))
@@ -89,21 +91,32 @@ func (r *rules) connect() {
 
 // mayClose asks before what was written is lost.
 func (r *rules) mayClose() bool {
-	if !r.loaded || r.text() == r.held.Text {
+	if !r.dirty() {
 		return true
 	}
-	q := ui.Question{Heading: "Discard what you wrote?", Body: "The rules of " + r.name + " stay as they were.", Action: "Discard", Harmful: true}
-	if err := ui.Ask(r.scope, &r.Dialog.Window, q, func() { ui.Soon(r.scope, r.scope.Close) }); err != nil {
-		r.say(err.Error())
-	}
+	r.discard("The rules of "+r.name+" stay as they are.", func() { ui.Soon(r.scope, r.scope.Close) })
 	return false
 }
+
+func (r *rules) discard(then string, yes func()) {
+	q := ui.Question{Heading: "Discard what you wrote?", Body: then, Action: "Discard", Harmful: true, Qube: r.name, Label: r.labels[r.name]}
+	if err := ui.Ask(r.scope, &r.Dialog.Window, q, yes); err != nil {
+		r.say(err.Error())
+	}
+}
+
+// dirty: there is something to be saved.
+func (r *rules) dirty() bool { return r.loaded && r.text() != ended(r.held.Text) }
 
 // text is what is written, its last line ended.
 func (r *rules) text() string {
 	buffer := r.Text.Buffer()
 	start, end := buffer.Bounds()
-	text := buffer.Text(start, end, false)
+	return ended(buffer.Text(start, end, false))
+}
+
+// ended is text with its last line ended, as rules must be.
+func ended(text string) string {
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
@@ -118,18 +131,12 @@ func (r *rules) load() {
 				return
 			}
 			r.held, r.loaded = p, true
-			r.Text.SetEditable(true)
 			r.Text.Buffer().SetText(p.Text)
 			r.Text.GrabFocus()
 			r.Reload.SetVisible(false)
-			r.note(words.Policy(p))
+			r.refresh()
 			r.check()
 		})
-}
-
-func (r *rules) note(text string) {
-	r.Notes.SetText(text)
-	r.Notes.SetVisible(text != "")
 }
 
 // say shows a problem, "" none.
@@ -145,9 +152,14 @@ func (r *rules) changed() {
 	r.forget = ui.After(r.scope, checkDelay, r.check)
 }
 
-// refresh lets save what is another text, without an error.
+// refresh lets save what is another text, without an error. What there is to say
+// of the rules in force is said while they are what is shown.
 func (r *rules) refresh() {
-	r.Save.SetSensitive(r.good && !r.busy && r.text() != r.held.Text)
+	r.Save.SetSensitive(r.good && !r.busy && r.dirty())
+	r.Text.SetEditable(r.loaded && !r.busy)
+	notes := words.Policy(r.held, r.saved)
+	r.Notes.SetText(notes)
+	r.Notes.SetVisible(notes != "" && r.loaded && !r.dirty())
 }
 
 // check asks what would become of the command by what is written.
@@ -196,15 +208,21 @@ func (r *rules) save() {
 	r.refresh()
 	act(r.desk, r.scope, func(ctx context.Context, c *dbus.Client) ([]string, error) {
 		return c.SetPolicy(ctx, r.name, text, r.held.Hash)
-	}, func(_ []string, err error) {
-		r.busy = false
+	}, func(warnings []string, err error) {
+		r.busy, r.saved = false, warnings
 		r.refresh()
 		if err != nil {
 			r.say(words.Error(err))
-			r.Reload.SetVisible(errors.Is(err, dbus.Err(dbus.Refused)))
+			r.compare()
 			return
 		}
 		r.toast("The rules of " + r.name + " are in force.")
 		r.load()
 	})
+}
+
+// compare offers to load what somebody else wrote meanwhile.
+func (r *rules) compare() {
+	look(r.desk, r.scope, func(ctx context.Context, c *dbus.Client) (dbus.Policy, error) { return c.Policy(ctx, r.name) },
+		func(now dbus.Policy, err error) { r.Reload.SetVisible(err == nil && now.Hash != r.held.Hash) })
 }

@@ -90,8 +90,9 @@ func quotedWord(w string) string {
 	return w
 }
 
-// Policy says what there is to know of rules beside their text.
-func Policy(p dbus.Policy) string {
+// Policy says what there is to know of rules beside their text; more are warnings
+// from writing them, those of the rules among them.
+func Policy(p dbus.Policy, more []string) string {
 	var parts []string
 	if p.Error != "" {
 		parts = append(parts, "Each request is denied, for the rules have an error: "+p.Error)
@@ -100,14 +101,16 @@ func Policy(p dbus.Policy) string {
 		parts = append(parts, "There are no rules, so each request is denied.")
 	}
 	for _, w := range p.Warnings {
-		parts = append(parts, "Mind that "+w)
+		parts = append(parts, "Mind: "+w)
+	}
+	for _, w := range more {
+		if !slices.Contains(p.Warnings, w) {
+			parts = append(parts, "Mind: "+w)
+		}
 	}
 	if len(p.Limits) > 0 {
-		limits := slices.Clone(p.Limits)
-		for i := range limits {
-			limits[i] = strings.TrimPrefix(limits[i], "limit ")
-		}
-		parts = append(parts, "Limits in force: "+strings.Join(limits, ", ")+".")
+		parts = append(parts, "In force are:")
+		parts = append(parts, p.Limits...)
 	}
 	return strings.Join(parts, "\n")
 }

@@ -95,6 +95,7 @@ func TestRulesOfTwoEditors(t *testing.T) {
 	s.Desktop.Key(t, "Escape")
 	s.app.Gone(t, "dialog", "Discard what you wrote?")
 	dialog.Find(t, "button", "Load anew*").Press(t)
+	s.confirm(t, "Discard what you wrote?", "Discard")
 	desktop.Await(t, "the other rules are shown", func() bool { return text.Text(t) == "ask **\n" })
 	text.SetText(t, "deny **\n")
 	save.AwaitState(t, desktop.Sensitive, true)
