@@ -146,11 +146,12 @@ mandir   := $(datadir)/man
 icondir  := $(datadir)/icons/hicolor
 ADMIN    := org.qvmremote.Admin
 INSTALL  := install -p -m 0644
+POLICIES := power preferences read-only updates
 INTERFACES := org.qvmremote1.Manager.xml org.qvmremote1.Qube.xml
 
 install-dom0: ## install dom0's side, built before, below DESTDIR; enables and starts nothing
 	install -d $(bindir) $(unitdir) $(datadir)/dbus-1/interfaces $(datadir)/dbus-1/system.d \
-		$(datadir)/dbus-1/system-services $(datadir)/polkit-1/actions $(datadir)/licenses/qvm-remote-dom0
+		$(datadir)/dbus-1/system-services $(datadir)/polkit-1/actions $(datadir)/licenses/qvm-remote-dom0 $(datadir)/qvm-remote/policy
 	install -p -m 0755 $(PROGRAMS)/qvm-remote-dom0 $(bindir)
 	for unit in qvm-remote-dom0 qvm-remote-manage; do \
 		sed 's|=/usr/bin/|=$(PREFIX)/bin/|' packaging/systemd/$$unit.service >$(unitdir)/$$unit.service && \
@@ -160,13 +161,14 @@ install-dom0: ## install dom0's side, built before, below DESTDIR; enables and s
 	$(INSTALL) packaging/dbus/org.qvmremote1.conf $(datadir)/dbus-1/system.d
 	$(INSTALL) packaging/polkit/org.qvmremote1.policy $(datadir)/polkit-1/actions
 	$(INSTALL) $(INTERFACES:%=dbus/%) $(datadir)/dbus-1/interfaces
+	$(INSTALL) $(POLICIES:%=packaging/policy/%) $(datadir)/qvm-remote/policy
 	$(INSTALL) LICENSE $(datadir)/licenses/qvm-remote-dom0
 
 uninstall-dom0: ## remove what install-dom0 installed; settings, keys and records stay
 	rm -f $(bindir)/qvm-remote-dom0 $(unitdir)/qvm-remote-dom0.service $(unitdir)/qvm-remote-manage.service \
 		$(datadir)/dbus-1/system-services/org.qvmremote1.service $(datadir)/dbus-1/system.d/org.qvmremote1.conf \
 		$(datadir)/polkit-1/actions/org.qvmremote1.policy $(INTERFACES:%=$(datadir)/dbus-1/interfaces/%)
-	rm -rf $(datadir)/licenses/qvm-remote-dom0
+	rm -rf $(datadir)/licenses/qvm-remote-dom0 $(datadir)/qvm-remote/policy
 
 install-admin: ## install dom0's desktop program, built before, below DESTDIR
 	install -d $(bindir) $(appdir) $(datadir)/metainfo $(mandir)/man1 $(icondir)/scalable/apps $(icondir)/symbolic/apps \

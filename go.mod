@@ -10,6 +10,7 @@ require (
 	golang.org/x/mod v0.33.0
 	golang.org/x/sys v0.41.0
 	golang.org/x/term v0.40.0
+	mvdan.cc/sh/v3 v3.12.0
 )
 
 require (

@@ -91,10 +91,14 @@ func isThere(path string) (bool, error) {
 	return false, fmt.Errorf("cannot look for %s: %w", path, err)
 }
 
-// stopEverything ends what was claimed and has no final state: what runs with
-// all its processes, what waits without its shell ever beginning. A request
+// stopEverything takes back all that was approved, and ends what was claimed and
+// has no final state: what runs with all its processes, what waits without its
+// shell ever beginning. A request
 // that is claimed at this moment is found by begin.
 func (x *Executor) stopEverything() {
+	if err := x.approvals.RevokeAll(); err != nil {
+		x.warn("cannot keep that all approvals were taken back", "error", err)
+	}
 	for _, r := range x.active() {
 		r.cancel(errStopped)
 	}

@@ -195,7 +195,7 @@ func pausable(t *testing.T, dir string) *Executor {
 	w.o.Root = paths.Root(dir)
 	x := &Executor{o: w.o}
 	x.status = newStatus(x)
-	if err := x.makeFolders(); err != nil {
+	if err := errors.Join(x.makeFolders(), x.openApprovals()); err != nil {
 		t.Fatal(err)
 	}
 	return x

@@ -16,6 +16,7 @@ import (
 // What Command.State says.
 const (
 	CommandWaiting    = "waiting"    // claimed; its script is read, or it waits for its turn
+	CommandAsking     = "approval"   // claimed; it waits for somebody in dom0 to approve it
 	CommandRunning    = "running"    // it has its turn
 	CommandDelivering = "delivering" // it is over; the qube does not have all of the answer yet
 )
@@ -24,7 +25,7 @@ const (
 type Command struct {
 	Number    int64     // dom0's own, from 1; no two requests have the same
 	Qube, ID  string    // who asked, and the name it gave
-	State     string    // waiting, running, delivering
+	State     string    // waiting, approval, running, delivering
 	Since     time.Time // when it was claimed
 	StartedAt time.Time // of the shell; zero: it did not start, or an earlier run started it
 }
@@ -97,7 +98,7 @@ func (*cancelledHere) Unwrap() error { return run.ErrCancelled }
 // phase is how far a claimed request is.
 type phase struct{ n atomic.Int32 }
 
-var phases = []string{CommandWaiting, CommandRunning, CommandDelivering}
+var phases = []string{CommandWaiting, CommandRunning, CommandDelivering, CommandAsking}
 
 func (p *phase) name() string { return phases[p.n.Load()] }
 

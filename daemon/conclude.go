@@ -66,7 +66,10 @@ func (r *request) final(e end) audit.Record {
 	if e.denial != nil {
 		// The qube is told this record's detail; what dom0 knows beyond it
 		// may name paths and goes to the journal only.
-		f.Reason, f.Detail = string(e.denial.Reason), e.denial.Detail
+		f.Reason, f.Detail, f.Rule = string(e.denial.Reason), e.denial.Detail, r.judged.Rule
+		if e.denial.Reason == queue.NotApproved && r.decided != nil {
+			f.Who, f.Way = r.decided.Who, r.decided.Way
+		}
 		if e.detail != "" {
 			r.q.x.warn("a request could not be run", "qube", r.q.name, "id", r.claim.ID, "error", e.detail)
 		}

@@ -135,9 +135,11 @@ func (x *Executor) InForce() settings.Settings {
 
 // keyChanged wakes the qube whose key or meta changed.
 func (x *Executor) keyChanged(name string) {
+	x.revokeStale(name)
 	for _, q := range x.all() {
 		if name == "" || q.name == name {
 			q.wake()
+			q.bound() // and an error in the policy is to be known before a request meets it
 		}
 	}
 }

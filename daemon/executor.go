@@ -23,7 +23,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"qvmremote/daemon/approval"
 	"qvmremote/daemon/audit"
+	"qvmremote/daemon/boot"
 	"qvmremote/daemon/claim"
 	"qvmremote/daemon/keys"
 	"qvmremote/daemon/mirror"
@@ -39,27 +41,29 @@ import (
 
 // Executor is a running daemon. One process holds the executor's lock.
 type Executor struct {
-	o       Options
-	lock    io.Closer // the executor's, held until the process ends
-	log     *audit.Log
-	book    *claim.Book // the log folded; it follows the log by itself
-	spool   *spool.Spool
-	slots   *slots.Slots
-	keys    *keys.Store
-	tools   *qubes.Tools
-	mirror  *mirror.Mirror
-	runner  *run.Runner
-	copies  *copies // of the log, for people
-	calls   callers
-	status  *status
-	number  atomic.Int64           // highest number given to a request
-	loudest atomic.Pointer[string] // the qube that is denied because it filled the audit log, "" for none
-	brake   brake
-	reading chan struct{}   // has room for as many scripts as may be in memory at once
-	manager notifier        // of services, which started this process
-	locked  bool            // Front.Locked was called, and all was well
-	shown   atomic.Bool     // Front wants to hear of changes
-	reloads chan chan error // asks follow to read the settings now
+	o         Options
+	lock      io.Closer // the executor's, held until the process ends
+	log       *audit.Log
+	book      *claim.Book // the log folded; it follows the log by itself
+	spool     *spool.Spool
+	slots     *slots.Slots
+	keys      *keys.Store
+	tools     *qubes.Tools
+	mirror    *mirror.Mirror
+	runner    *run.Runner
+	copies    *copies // of the log, for people
+	calls     callers
+	status    *status
+	number    atomic.Int64           // highest number given to a request
+	loudest   atomic.Pointer[string] // the qube that is denied because it filled the audit log, "" for none
+	brake     brake
+	boot      boot.Clock
+	approvals *approval.Book
+	reading   chan struct{}   // has room for as many scripts as may be in memory at once
+	manager   notifier        // of services, which started this process
+	locked    bool            // Front.Locked was called, and all was well
+	shown     atomic.Bool     // Front wants to hear of changes
+	reloads   chan chan error // asks follow to read the settings now
 
 	accepting context.Context // ends when the daemon begins to stop
 	hard      context.Context // ends when running commands must
@@ -73,6 +77,7 @@ type Executor struct {
 	qubes     map[string]*qube
 	leave     map[string]context.CancelFunc // of the loops that run
 	unsettled map[string]bool               // qubes whose floors must be raised before their key counts
+	approved  map[string]Approved           // what was approved last, by qube
 }
 
 // Run executes until ctx ends, then stops in order: no new requests, a while
@@ -91,7 +96,7 @@ func Run(ctx context.Context, o Options) error {
 func open(ctx context.Context, o Options) (x *Executor, err error) {
 	o.Front = orNobody(o.Front)
 	x = &Executor{o: o, book: claim.NewBook(), reading: make(chan struct{}, 4), reloads: make(chan chan error), manager: newNotifier(o.Environ),
-		qubes: map[string]*qube{}, leave: map[string]context.CancelFunc{}, unsettled: map[string]bool{}}
+		qubes: map[string]*qube{}, leave: map[string]context.CancelFunc{}, unsettled: map[string]bool{}, approved: map[string]Approved{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, x.close())
@@ -127,6 +132,9 @@ func open(ctx context.Context, o Options) (x *Executor, err error) {
 	x.mirror = mirror.New(o.Root.Log(), o.Root.Real())
 	x.status = newStatus(x)
 	x.copies = newCopies(x.mirror.Write, x.mirrorFailed)
+	if err := x.openApprovals(); err != nil {
+		return x, err
+	}
 	return x, x.openRunner(ctx)
 }
 

@@ -21,14 +21,16 @@ type Health struct {
 const (
 	HealthKey      = "key-" // and the qube's name
 	HealthPaused   = "paused"
+	HealthPolicy   = "policy-" // and the qube's name
 	HealthSettings = "settings"
 
-	healthBurn    = "burn-" // and the qube's name
-	healthEvents  = "events"
-	healthLoudest = "loudest"
-	healthMirror  = "mirror"
-	healthPause   = "pause"
-	healthAudit   = "audit-"
+	healthApprovals = "approvals"
+	healthBurn      = "burn-" // and the qube's name
+	healthEvents    = "events"
+	healthLoudest   = "loudest"
+	healthMirror    = "mirror"
+	healthPause     = "pause"
+	healthAudit     = "audit-"
 )
 
 // registered is what can be wrong, by code; one that ends in "-" stands for all
@@ -37,14 +39,16 @@ var registered = map[string]struct {
 	severity audit.Severity
 	title    string
 }{
-	HealthKey:      {audit.Warning, "A qube's key cannot be read"},
-	healthBurn:     {audit.Error, "A qube's used version-1 ids are lost"},
-	healthEvents:   {audit.Warning, "The qubes' power states are asked for, not followed"},
-	healthLoudest:  {audit.Warning, "A qube has filled the audit log"},
-	healthMirror:   {audit.Warning, "The log for people cannot be written"},
-	healthPause:    {audit.Error, "It is not known whether the daemon is paused"},
-	HealthPaused:   {audit.Warning, "The service is paused"},
-	HealthSettings: {audit.Warning, "The settings are broken"},
+	HealthKey:       {audit.Warning, "A qube's key cannot be read"},
+	healthBurn:      {audit.Error, "A qube's used version-1 ids are lost"},
+	healthEvents:    {audit.Warning, "The qubes' power states are asked for, not followed"},
+	healthLoudest:   {audit.Warning, "A qube has filled the audit log"},
+	healthMirror:    {audit.Warning, "The log for people cannot be written"},
+	healthPause:     {audit.Error, "It is not known whether the daemon is paused"},
+	HealthPaused:    {audit.Warning, "The service is paused"},
+	HealthPolicy:    {audit.Error, "A qube's policy has an error"},
+	healthApprovals: {audit.Warning, "Earlier approvals are lost"},
+	HealthSettings:  {audit.Warning, "The settings are broken"},
 
 	healthAudit + string(audit.New):        {audit.New.Severity(), "The audit log is new"},
 	healthAudit + string(audit.TornTail):   {audit.TornTail.Severity(), "The audit log ended in half a record"},
@@ -66,7 +70,7 @@ var registered = map[string]struct {
 // is an error, so that nothing is hidden.
 func NewHealth(code, text string) Health {
 	known, ok := registered[code]
-	for _, prefix := range []string{HealthKey, healthBurn} {
+	for _, prefix := range []string{HealthKey, HealthPolicy, healthBurn} {
 		if !ok && strings.HasPrefix(code, prefix) {
 			known, ok = registered[prefix]
 		}

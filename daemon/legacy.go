@@ -53,12 +53,14 @@ func (q *qube) signer(header []byte, held keys.Held) queue.Key {
 // takeOld decides about a name whose header is a token; denial is why nothing of
 // the qube is taken now, or nil.
 func (q *qube) takeOld(ctx context.Context, conn transport.Conn, id string, token []byte, held keys.Held, denial *queue.Denial) (useful bool, err error) {
+	limits, bad := q.limits()
 	key, err := tokenKey(id, token, held)
 	switch {
 	case errors.Is(err, queue.ErrLegacyShort):
 		q.bare.saw(id) // its client may be about to write the rest
 		return false, nil
 	case err != nil && denial == nil:
+		q.unsigned(ctx, limits.SuspendAfter)
 		denial = &queue.Denial{Reason: queue.BadMAC}
 		fallthrough
 	case err != nil:
@@ -78,10 +80,18 @@ func (q *qube) takeOld(ctx context.Context, conn transport.Conn, id string, toke
 	case used.Len() >= burn.Max:
 		return false, q.refuse(ctx, conn, id, token, queue.Key{}, &queue.Denial{Reason: queue.Limit, Detail: burn.ErrFull.Error()})
 	}
-	if loud := q.tooLoud(); loud != nil {
-		return false, q.refuseOld(ctx, conn, id, token, used, loud)
+	q.rate.good()
+	over := q.tooFast(limits.Requests)
+	if over == nil {
+		over = q.tooLoud()
 	}
-	r, d, err := q.claimOld(ctx, id, token, key, held)
+	if over == nil {
+		over = bad
+	}
+	if over != nil {
+		return false, q.refuseOld(ctx, conn, id, token, used, over)
+	}
+	r, d, err := q.claimOld(ctx, id, token, key, held, limits.MaxTimeout)
 	switch {
 	case d != nil:
 		return false, q.refuseOld(ctx, conn, id, token, used, d)
@@ -113,10 +123,10 @@ func (q *qube) leaveOld(id string, err error) error {
 	return nil
 }
 
-func (q *qube) claimOld(ctx context.Context, id string, token []byte, key queue.Key, held keys.Held) (*request, *queue.Denial, error) {
+func (q *qube) claimOld(ctx context.Context, id string, token []byte, key queue.Key, held keys.Held, maxTimeout int64) (*request, *queue.Denial, error) {
 	now := q.x.now().Unix()
 	req := queue.Request{Kind: queue.KindScript, ID: id, Qube: q.name, Issued: now, Expires: now + legacyStart,
-		Timeout: min(legacyTimeout, q.x.settings().MaxTimeout)}
+		Timeout: min(legacyTimeout, maxTimeout)}
 	return q.claimIt(ctx, id, token, req, key, held, nil)
 }
 
@@ -265,8 +275,9 @@ func (r *request) settleOld(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	var script []byte
+	limits, _ := r.q.limits()
 	err := r.q.withConn(ctx, r.claim.UUID, func(c transport.Conn) (err error) {
-		script, err = c.Settled(ctx, r.header.ID, r.q.x.settings().MaxScript)
+		script, err = c.Settled(ctx, r.header.ID, limits.MaxScript)
 		return err
 	})
 	if err != nil {

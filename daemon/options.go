@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"qvmremote/daemon/boot"
 	"qvmremote/daemon/paths"
 	"qvmremote/daemon/qubes"
 	"qvmremote/daemon/transport"
@@ -20,6 +21,7 @@ type Options struct {
 	Self    string   // this program, for the supervisor; "" = found by itself
 	Path    string   // PATH of the commands
 	Now     func() time.Time
+	Boot    boot.Clock // of the boot that grants are measured by; zero is the machine's
 	Times   Times
 	Front   Front        // told of the executor's life; nil is nobody
 	Log     *slog.Logger // for the journal; its handler must quote what it prints

@@ -26,6 +26,7 @@ type qube struct {
 	looks   atomic.Int64  // questions for names asked so far
 	uuid    atomic.Value  // string: the qube's, asked for at each connection; a qube is not re-created under one
 	refused refusals
+	rate    rate
 
 	preparing atomic.Bool // a supervisor was started for a request that did not end yet
 

@@ -3,10 +3,12 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync/atomic"
 	"time"
 
+	"qvmremote/daemon/approval"
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/run"
 	"qvmremote/daemon/spool"
@@ -28,6 +30,12 @@ type request struct {
 	ready    *finished // its end is recorded already
 	burnt    bool      // of version 1: its id is off those that can be used
 	prepared *prepared // a supervisor that waits for it, or nil
+
+	judged  judged           // by the policy
+	hash    string           // of its bytes, as people approve them
+	size    int64            // of the script
+	since   int64            // when its key was authorised, as it was asked about
+	decided *approval.Answer // of a person, or what one granted before; nil where none was asked for
 
 	phase     phase         // how far it is
 	startedAt atomic.Int64  // of the shell in this run, Unix nanoseconds; 0: not yet
@@ -54,7 +62,7 @@ var (
 func (r *request) execute() end {
 	before, cancel := r.untilStart()
 	defer cancel()
-	defer r.prepared.discard(r.q.x)
+	defer func() { r.prepared.discard(r.q.x) }()
 	text, err := r.fetch(before)
 	if err != nil {
 		return r.endBefore(err)
@@ -62,7 +70,11 @@ func (r *request) execute() end {
 	if r.header.Kind == queue.KindPing {
 		return end{state: audit.Exit, started: r.q.x.now().Unix()}
 	}
+	if err := r.permit(before); err != nil {
+		return r.endBefore(err)
+	}
 	r.courier.show(queue.WordQueued)
+	r.q.bound()
 	if err := r.q.x.slots.Acquire(before, r.q.name); err != nil {
 		return r.endBefore(err)
 	}
@@ -76,14 +88,17 @@ func (r *request) execute() end {
 func (r *request) untilStart() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(r.ctx)
 	stop := context.AfterFunc(r.q.x.accepting, func() { cancel(errStopping) })
-	left := time.Duration(r.header.Expires-r.q.x.now().Unix()+1) * time.Second
-	timer := time.AfterFunc(left, func() { cancel(errExpired) })
+	timer := time.AfterFunc(r.deadline().Sub(r.q.x.now()), func() { cancel(errExpired) })
 	return ctx, func() {
 		stop()
 		timer.Stop()
 		cancel(nil)
 	}
 }
+
+// deadline is when it is too late to start: when the second is over that the
+// header names.
+func (r *request) deadline() time.Time { return time.Unix(r.header.Expires+1, 0) }
 
 // endBefore turns the reason why the shell never began into a final state.
 func (r *request) endBefore(err error) end {
@@ -155,23 +170,37 @@ func (r *request) fetchParts(ctx context.Context) error {
 	})
 }
 
-// read checks the script that is in the spool. Few are in memory at once,
-// however many requests wait.
+// read checks the script that is in the spool, and what the policy says of it.
 func (r *request) read(ctx context.Context) (text string, err error) {
-	select {
-	case r.q.x.reading <- struct{}{}:
-		defer func() { <-r.q.x.reading }()
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	}
-	script, err := r.entry.ReadScript()
+	script, release, err := r.script(ctx)
 	if err != nil {
 		return "", err
 	}
+	defer release()
 	if d := queue.CheckScript(script); d != nil {
 		return "", d
 	}
+	r.hash, r.size = queue.HashOf(queue.SumOf(script), r.header.Stdin), int64(len(script))
+	if d := r.judge(script); d != nil {
+		return "", d
+	}
 	return preview(script), nil
+}
+
+// script reads the script that is in the spool. Few are in memory at once,
+// however many requests wait: release makes room.
+func (r *request) script(ctx context.Context) (script []byte, release func(), err error) {
+	select {
+	case r.q.x.reading <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	release = func() { <-r.q.x.reading }
+	if script, err = r.entry.ReadScript(); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return script, release, nil
 }
 
 func (r *request) part(ctx context.Context, c transport.Conn, p queue.Part, size int64) func(io.Writer) error {
@@ -237,7 +266,10 @@ func (r *request) stdin() string {
 // supervisor is on its way, which then waits for the word to start the shell.
 func (r *request) recordStart(before context.Context, text string) error {
 	record := r.record(audit.Run)
-	record.Command = text
+	record.Command, record.Rule = text, r.judged.Rule
+	if r.decided != nil {
+		record.Who, record.Way, record.Detail = r.decided.Who, r.decided.Way, fmt.Sprintf("approved with number %d", r.decided.By)
+	}
 	if err := r.q.x.append(before, record); err != nil {
 		return orElse(context.Cause(before), err)
 	}
@@ -266,6 +298,12 @@ func (r *request) mayStart(before context.Context) error {
 	}
 	if f := r.claim.Key; f != held.Current.Fingerprint() && (held.Next.IsZero() || f != held.Next.Fingerprint()) {
 		return &queue.Denial{Reason: queue.NoKey, Detail: "its key was revoked in the meantime", Authentic: true}
+	}
+	if d := r.judgeAgain(before); d != nil {
+		return d
+	}
+	if d := r.stillApproved(held); d != nil {
+		return d
 	}
 	return nil
 }

@@ -49,6 +49,7 @@ func (q *qube) serve(ctx, asking context.Context, conn transport.Conn) error {
 			return err
 		}
 		pause := time.Duration(q.idle)*time.Second/maxIdle - time.Since(began)
+		pause = max(pause, q.rate.backOff())
 		if haste.note(time.Now(), useful) {
 			pause = max(pause, q.x.o.Times.Calm)
 		}
@@ -194,42 +195,17 @@ func (q *qube) replayed(ctx context.Context, conn transport.Conn, id string, hel
 	return q.refuse(ctx, conn, id, header, q.signer(header, held), &queue.Denial{Reason: queue.Replayed})
 }
 
-// holding returns the keys dom0 holds for the qube, or why it holds none that
-// count.
-func (q *qube) holding() (keys.Held, *queue.Denial) { return q.holdingOf(q.currentUUID) }
-
-// holdingOf is holding for the qube that has the uuid.
-func (q *qube) holdingOf(uuid func() string) (keys.Held, *queue.Denial) {
-	held, err := q.x.keys.Get(q.name)
-	switch {
-	case errors.Is(err, keys.ErrNoKey):
-		return held, &queue.Denial{Reason: queue.NoKey}
-	case err != nil:
-		q.x.complain(HealthKey+q.name, "cannot read the key of "+q.name, err)
-		return held, &queue.Denial{Reason: queue.NotReady, Detail: "its key in dom0 cannot be read; dom0's log says why"}
-	}
-	q.x.complain(HealthKey+q.name, "", nil)
-	if held.Meta.UUID == "" {
-		return held, nil
-	}
-	switch uuid() {
-	case held.Meta.UUID:
-	case "":
-		return held, &queue.Denial{Reason: queue.NotReady, Detail: "it cannot tell whether this is the qube that was authorised"}
-	default:
-		return held, &queue.Denial{Reason: queue.OtherQube}
-	}
-	return held, nil
-}
-
 // decide checks a header that nothing is known of yet.
 func (q *qube) decide(ctx context.Context, conn transport.Conn, id string, header []byte, held keys.Held) (useful bool, err error) {
 	adopted := q.x.adoptHeld(ctx, q.name, held)
-	limits := q.x.settings()
+	limits, denial := q.limits()
 	check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), MaxTimeout: limits.MaxTimeout, MaxBody: limits.MaxScript, MaxStdin: limits.MaxStdin, Floor: q.floor}
 	req, key, d := check.Request(header, held.Current, held.Next)
 	switch {
 	case d != nil && !d.Authentic:
+		if d.Reason == queue.BadMAC { // rubbish is no try to get in
+			q.unsigned(ctx, limits.SuspendAfter)
+		}
 		return false, q.refuse(ctx, conn, id, header, held.Current, d)
 	case adopted != nil:
 		q.burn(header, req.Issued)
@@ -239,9 +215,17 @@ func (q *qube) decide(ctx context.Context, conn transport.Conn, id string, heade
 	case q.isBurnt(header, req.Issued):
 		return false, q.refuse(ctx, conn, id, header, key, &queue.Denial{Reason: queue.Replayed})
 	}
-	if loud := q.tooLoud(); loud != nil {
+	q.rate.good()
+	over := q.tooFast(limits.Requests)
+	if over == nil {
+		over = q.tooLoud()
+	}
+	if over != nil {
 		q.burn(header, req.Issued)
-		return false, q.refuse(ctx, conn, id, header, key, loud)
+		return false, q.refuse(ctx, conn, id, header, key, over)
+	}
+	if d == nil && req.Kind == queue.KindScript {
+		d = denial
 	}
 	prepared := q.prepare(req, d)
 	r, d2, err := q.claimIt(ctx, id, header, req, key, held, d)
@@ -308,9 +292,12 @@ func (q *qube) paused() bool {
 // A denial returned here means that nothing was claimed.
 func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.Request, key queue.Key, held keys.Held, d *queue.Denial) (*request, *queue.Denial, error) {
 	x := q.x
-	if d == nil && int64(x.book.Pending(q.name)) >= x.settings().MaxPending {
-		d = &queue.Denial{Reason: queue.Limit, Authentic: true, Detail: fmt.Sprintf("%d requests of this qube are open", x.settings().MaxPending)}
+	if limits, _ := q.limits(); d == nil && int64(x.book.Pending(q.name)) >= limits.MaxPending {
+		d = &queue.Denial{Reason: queue.Limit, Authentic: true, Detail: fmt.Sprintf("%d requests of this qube are open", limits.MaxPending)}
 	}
+	// Whether the key is for a count is asked under the keys' lock: held was read
+	// before the header was, and whoever limits the key takes that lock.
+	counted := d == nil && req.Kind == queue.KindScript
 	need := int64(len(header))
 	if d == nil {
 		need += req.Body.Size + req.Stdin.Size
@@ -329,7 +316,7 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 		records = append(records, audit.Record{Event: audit.Final, Qube: q.name, ID: id, Number: number, Key: record.Key,
 			State: audit.Denied, Reason: string(d.Reason), Detail: d.Detail})
 	}
-	if key.Equal(held.Next) { // its first use makes it the only one; the keys' lock comes before the log's
+	if counted || key.Equal(held.Next) { // a new key's first use makes it the only one; the keys' lock comes before the log's
 		unlock, err := x.keys.Lock(ctx)
 		if err != nil {
 			return nil, nil, errors.Join(err, entry.Remove())
@@ -347,6 +334,11 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 		}
 		if x.book.Lookup(q.name, id) != claim.Unknown {
 			return false, errClaimed
+		}
+		if counted {
+			if refused = q.spend(); refused != nil {
+				return false, refused
+			}
 		}
 		return promote, nil
 	})

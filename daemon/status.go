@@ -193,7 +193,7 @@ func (s *status) count(out *Status) {
 		switch r.phase.name() {
 		case CommandRunning:
 			out.Running++
-		case CommandWaiting:
+		case CommandWaiting, CommandAsking:
 			out.Waiting++
 		}
 	}

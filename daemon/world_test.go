@@ -83,7 +83,8 @@ func (w *world) placeKey(q *testQube) {
 	w.t.Helper()
 	dir := w.o.Root.Keys()
 	err := errors.Join(os.MkdirAll(filepath.Dir(dir), 0o755), os.MkdirAll(dir, 0o700),
-		os.WriteFile(filepath.Join(dir, q.name+".key"), append(q.key.Reveal(), '\n'), 0o600))
+		os.WriteFile(filepath.Join(dir, q.name+".key"), append(q.key.Reveal(), '\n'), 0o600),
+		os.WriteFile(filepath.Join(dir, q.name+".policy"), []byte("allow **\n"), 0o600))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	godbus "github.com/godbus/dbus/v5"
 
@@ -15,19 +16,36 @@ type Options struct {
 	Replace bool // another key of the qube is dead at once
 	Connect bool // AuthorizeQube alone: the qube must run, and a connection is recorded
 	Legacy  bool // AuthorizeQube alone: version 1, which is insecure, is allowed for the qube
+
+	Policy       string // the rules of a qube that has none: "allow", "ask", "deny"; "" is ask
+	Rules        string // their text instead
+	ReplaceRules bool   // also for a qube that has rules
+	Limit        Limit
+}
+
+// Limit is for how long, and for how many commands, a key counts; the zero Limit
+// is without an end.
+type Limit struct {
+	For         time.Duration // until dom0 reboots at most
+	Count       uint64        // commands
+	UntilReboot bool
+}
+
+func (l Limit) into(values map[string]godbus.Variant) {
+	amount(values, "for", wholeSeconds(l.For))
+	amount(values, "count", l.Count)
+	flag(values, "until-reboot", l.UntilReboot)
 }
 
 func (o Options) values() map[string]godbus.Variant {
 	values := map[string]godbus.Variant{}
-	if o.Replace {
-		values["replace"] = godbus.MakeVariant(true)
-	}
-	if o.Connect {
-		values["connect"] = godbus.MakeVariant(true)
-	}
-	if o.Legacy {
-		values["legacy"] = godbus.MakeVariant(true)
-	}
+	flag(values, "replace", o.Replace)
+	flag(values, "connect", o.Connect)
+	flag(values, "legacy", o.Legacy)
+	flag(values, "replace-rules", o.ReplaceRules)
+	text(values, "policy", o.Policy)
+	text(values, "rules", o.Rules)
+	o.Limit.into(values)
 	return values
 }
 
@@ -56,6 +74,24 @@ func (c *Client) AuthorizeQubeWithString(ctx context.Context, qube, key string, 
 func (c *Client) GenerateKey(ctx context.Context, qube string, o Options) (fingerprint string, warnings []string, err error) {
 	err = c.call(ctx, manager("GenerateKey", qube, o.values()).slowly(), &fingerprint, &warnings)
 	return fingerprint, warnings, err
+}
+
+// LimitQube changes for how long, and for how many commands, a qube's key counts.
+func (c *Client) LimitQube(ctx context.Context, qube string, l Limit) (warnings []string, err error) {
+	values := map[string]godbus.Variant{}
+	l.into(values)
+	err = c.call(ctx, manager("LimitQube", qube, values).slowly(), &warnings)
+	return warnings, err
+}
+
+// ResumeQube has a suspended qube's requests taken again.
+func (c *Client) ResumeQube(ctx context.Context, qube string) (warnings []string, err error) {
+	r, err := qubeCall(qube, "Resume")
+	if err != nil {
+		return nil, err
+	}
+	err = c.call(ctx, r.slowly(), &warnings)
+	return warnings, err
 }
 
 // FetchKey tells the fingerprint of the key that a running qube has, for a

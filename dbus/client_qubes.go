@@ -16,22 +16,29 @@ import (
 // Status reads everything that the service says of itself and of its qubes,
 // those by name.
 func (c *Client) Status(ctx context.Context) (Manager, []Qube, error) {
-	m, qubes, err := c.status(ctx, "")
+	m, all, err := c.status(ctx, "")
+	if err != nil {
+		return m, nil, err
+	}
+	qubes, err := all.qubes()
 	return m, sorted(qubes), err
 }
 
 // status asks one owner of the name, "" for whoever is it.
-func (c *Client) status(ctx context.Context, dest string) (m Manager, qubes map[string]Qube, err error) {
-	var all objects
-	r := request{dest: dest, path: ManagerPath, iface: ObjectManager, method: "GetManagedObjects", silent: true}
-	if err := c.call(ctx, r, &all); err != nil {
-		return m, nil, err
-	}
-	if qubes, err = all.qubes(); err != nil {
+func (c *Client) status(ctx context.Context, dest string) (m Manager, all objects, err error) {
+	if all, err = c.objects(ctx, dest); err != nil {
 		return m, nil, err
 	}
 	err = c.readAll(ctx, dest, ManagerPath, ManagerInterface, &m)
-	return m, qubes, err
+	return m, all, err
+}
+
+// objects reads all that is below the manager's object.
+func (c *Client) objects(ctx context.Context, dest string) (objects, error) {
+	var all objects
+	r := request{dest: dest, path: ManagerPath, iface: ObjectManager, method: "GetManagedObjects", silent: true}
+	err := c.call(ctx, r, &all)
+	return all, err
 }
 
 func sorted(qubes map[string]Qube) []Qube {

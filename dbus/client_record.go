@@ -38,6 +38,8 @@ type Record struct {
 
 	State     string `json:"state"`
 	Reason    string `json:"reason"`
+	Rule      string `json:"rule"`        // of the policy, which decided
+	Hash      string `json:"hash"`        // of the bytes that were approved
 	Exit      *int   `json:"exit"`        // nil where no command ended
 	StartedAt int64  `json:"started_at"`  // Unix seconds, 0: the shell never began
 	Duration  int64  `json:"duration_ms"` // milliseconds

@@ -50,6 +50,18 @@ var calls = map[string]struct {
 		args: []any{"work", "k"}, reply: []any{"aa", []string{}}, want: []any{"aa", []string{}, nil}},
 	"CancelRotation": {do: func(ctx context.Context, c *Client) []any { return list(c.CancelRotation(ctx, "work")) },
 		args: []any{"work"}, reply: []any{[]string{"w"}}, want: []any{[]string{"w"}, nil}},
+	"LimitQube": {do: func(ctx context.Context, c *Client) []any {
+		return list(c.LimitQube(ctx, "work", Limit{For: time.Hour, Count: 3}))
+	}, args: []any{"work", variants{"for": godbus.MakeVariant(uint64(3600)), "count": godbus.MakeVariant(uint64(3))}}, reply: []any{[]string{"w"}}, want: []any{[]string{"w"}, nil}},
+	"GetPolicy": {do: func(ctx context.Context, c *Client) []any { return list(c.Policy(ctx, "work")) }, args: []any{"work"},
+		reply: []any{"ask **\n", "aa", "", []string{"limit pending 3"}, []string{"work.policy:1: ask **"}, []string{"w"}},
+		want:  []any{Policy{"ask **\n", "aa", "", []string{"limit pending 3"}, []string{"work.policy:1: ask **"}, []string{"w"}}, nil}},
+	"SetPolicy": {do: func(ctx context.Context, c *Client) []any { return list(c.SetPolicy(ctx, "work", "deny **\n", "aa")) },
+		args: []any{"work", "deny **\n", "aa"}, reply: []any{[]string{"w"}}, want: []any{[]string{"w"}, nil}},
+	"ExplainRequest": {do: func(ctx context.Context, c *Client) []any { return list(c.Explain(ctx, "work", "ask **\n", "id")) },
+		args:  []any{"work", "ask **\n", "id"},
+		reply: []any{"ask", "", "rule", "", []ExplainedPart{{[]string{"id"}, "ask", "", "rule", []ExplainedStep{{true, "rule", "why"}}}}, uint64(2)},
+		want:  []any{Explanation{"ask", "", "rule", "", []ExplainedPart{{[]string{"id"}, "ask", "", "rule", []ExplainedStep{{true, "rule", "why"}}}}, 2}, nil}},
 	"RevokeQube": {do: func(ctx context.Context, c *Client) []any { return list(c.RevokeQube(ctx, "work")) },
 		args: []any{"work", variants{}}, reply: []any{[]string{"w"}}, want: []any{[]string{"w"}, nil}},
 	"DisconnectQube": {do: func(ctx context.Context, c *Client) []any { return list(c.DisconnectQube(ctx, "work")) },
@@ -78,6 +90,11 @@ var calls = map[string]struct {
 		want:  []any{[]Command{{7, "work", "id", "waiting", time.Unix(5, 0), time.Time{}}}, nil}},
 	"CancelCommand": {do: func(ctx context.Context, c *Client) []any { return []any{c.CancelCommand(ctx, 7)} },
 		args: []any{uint64(7)}, want: []any{nil}},
+	"ListApprovals": {do: func(ctx context.Context, c *Client) []any { return list(c.ListApprovals(ctx)) },
+		reply: []any{[]approvalRow{{7, "work", "aa", 60, 2, "ann", "dbus"}}},
+		want:  []any{[]Approval{{7, "work", "aa", time.Minute, 2, "ann", "dbus"}}, nil}},
+	"RevokeApprovals": {do: func(ctx context.Context, c *Client) []any { return list(c.RevokeApprovals(ctx, "work", 7)) },
+		args: []any{"work", uint64(7)}, reply: []any{uint32(1)}, want: []any{uint32(1), nil}},
 
 	"QueryAudit": {do: func(ctx context.Context, c *Client) []any {
 		return list(c.QueryAudit(ctx, Filter{"work", []string{"final"}, []string{"exit"}, "expired", "i", 4, time.Unix(5, 0), time.Unix(6, 0), "x"}, 9, 2))
@@ -104,6 +121,22 @@ var calls = map[string]struct {
 
 	"Qube.Start":    {do: func(ctx context.Context, c *Client) []any { return []any{c.StartQube(ctx, "work")} }},
 	"Qube.ShutDown": {do: func(ctx context.Context, c *Client) []any { return []any{c.ShutDownQube(ctx, "work")} }},
+	"Qube.Resume": {do: func(ctx context.Context, c *Client) []any { return list(c.ResumeQube(ctx, "work")) },
+		reply: []any{[]string{"w"}}, want: []any{[]string{"w"}, nil}},
+	"Request.GetDifference": {do: func(ctx context.Context, c *Client) []any { return list(c.Difference(ctx, 7)) },
+		reply: []any{true, "-a\n"}, want: []any{"-a\n", true, nil}},
+	"Request.GetScript": {do: func(ctx context.Context, c *Client) []any {
+		return list(c.RequestBytes(ctx, Request{Number: 7, StdinSize: -1}))
+	}, reply: []any{[]byte("abc")}, want: []any{[]byte("abc"), []byte(nil), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", nil}},
+	"Request.GetStdin": {do: func(ctx context.Context, c *Client) []any {
+		script, stdin, hash, err := c.RequestBytes(ctx, Request{Number: 7, StdinSize: 2})
+		return []any{script, stdin, hash == queue.HashOf(queue.SumOf([]byte("abc")), queue.SumOf([]byte("in"))), err}
+	}, args: []any{uint64(0)}, reply: []any{[]byte("in")}, want: []any{[]byte("abc"), []byte("in"), true, nil}},
+	"Request.Approve": {do: func(ctx context.Context, c *Client) []any {
+		return []any{c.Approve(ctx, 7, "aa", Scope{Qube: true, For: time.Minute})}
+	}, args: []any{"aa", variants{"qube": godbus.MakeVariant(true), "for": godbus.MakeVariant(uint64(60))}}},
+	"Request.Deny": {do: func(ctx context.Context, c *Client) []any { return []any{c.Deny(ctx, 7, true)} },
+		args: []any{variants{"until-reboot": godbus.MakeVariant(true)}}},
 	"Qube.QueueStatus": {do: func(ctx context.Context, c *Client) []any { return list(c.QueueStatus(ctx, "work")) },
 		reply: []any{uint32(1), uint32(2), uint32(3), "n"}, want: []any{QueueStatus{1, 2, 3, "n"}, nil}},
 	"Qube.QueueEntries": {do: func(ctx context.Context, c *Client) []any { return list(c.QueueEntries(ctx, "work")) },
@@ -119,6 +152,13 @@ type commandRow struct {
 	Number          uint64
 	Qube, ID, State string
 	Taken, Started  uint64
+}
+
+type approvalRow struct {
+	Number      uint64
+	Qube, Hash  string
+	Left, Count uint64
+	Who, Way    string
 }
 
 type spanRow struct {
@@ -154,16 +194,14 @@ func TestEveryMethodHasItsCall(t *testing.T) {
 	for iface, of := range map[string]struct {
 		path   godbus.ObjectPath
 		prefix string
-	}{ManagerInterface: {path: ManagerPath}, QubeInterface: {QubePath("work"), "Qube."}} {
+	}{ManagerInterface: {path: ManagerPath}, QubeInterface: {QubePath("work"), "Qube."}, RequestInterface: {RequestPath(7), "Request."}} {
 		for _, m := range methodsOf(iface) {
 			want, ok := calls[of.prefix+m.Name]
 			if !ok {
 				t.Errorf("%s.%s has no call in this table", iface, m.Name)
 				continue
 			}
-			if want.reply != nil {
-				f.reply(m.Name, want.reply...)
-			}
+			f.reply(m.Name, want.reply...) // also nothing, after another interface's method of that name
 			if want.want == nil {
 				want.want = []any{nil}
 			}

@@ -34,23 +34,30 @@ type Problem struct {
 // Qube is a qube that has a key in dom0 or is configured: the properties of
 // org.qvmremote1.Qube, which its XML describes.
 type Qube struct {
-	Name            string
-	Label           string // a colour, "" while not known
-	PowerState      string
-	Connection      string
-	Transport       string // stream, qrexec, poll; "" while not connected
-	KeyState        string
-	Fingerprint     string
-	NextFingerprint string
-	AuthorizedAt    time.Time // zero when that is not known
-	Configured      bool
-	Legacy          bool
-	Running         uint32
-	Open            uint32
-	Completed       uint64
-	Failed          uint64
-	Refused         uint64
-	LastSeq         uint64
+	Name             string
+	Label            string // a colour, "" while not known
+	PowerState       string
+	Connection       string
+	Transport        string // stream, qrexec, poll; "" while not connected
+	KeyState         string
+	Fingerprint      string
+	NextFingerprint  string
+	AuthorizedAt     time.Time // zero when that is not known
+	Configured       bool
+	Legacy           bool
+	GrantUntil       time.Time // when its key ceases to count; zero when no time ends it
+	GrantUntilReboot bool
+	GrantCount       uint64 // commands its key was authorised for, 0 for any number
+	GrantLeft        uint64 // of those
+	GrantEnded       bool
+	SuspendedAt      time.Time // zero when it is not
+	Rules            string    // "good", "none" or "broken"
+	Running          uint32
+	Open             uint32
+	Completed        uint64
+	Failed           uint64
+	Refused          uint64
+	LastSeq          uint64
 }
 
 // field is where the property of that name belongs; nil when this program
@@ -107,6 +114,20 @@ func (q *Qube) field(name string) any {
 		return &q.Configured
 	case "Legacy":
 		return &q.Legacy
+	case "GrantUntil":
+		return &q.GrantUntil
+	case "GrantUntilReboot":
+		return &q.GrantUntilReboot
+	case "GrantCount":
+		return &q.GrantCount
+	case "GrantLeft":
+		return &q.GrantLeft
+	case "GrantEnded":
+		return &q.GrantEnded
+	case "SuspendedAt":
+		return &q.SuspendedAt
+	case "Rules":
+		return &q.Rules
 	case "Running":
 		return &q.Running
 	case "Open":
@@ -123,7 +144,7 @@ func (q *Qube) field(name string) any {
 	return nil
 }
 
-// fields is a Manager or a Qube.
+// fields is a Manager, a Qube or a Request.
 type fields interface{ field(name string) any }
 
 // set stores properties; those this program does not know are passed over.

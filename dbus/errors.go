@@ -24,6 +24,8 @@ const (
 	NoSystemd       Code = "NoSystemd"       // nothing here could start a service
 	StartFailed     Code = "StartFailed"     // systemd could not start, stop or restart the executor
 	NoSuchCommand   Code = "NoSuchCommand"   // no command of that number is being worked on
+	NoSuchRequest   Code = "NoSuchRequest"   // no request of that number waits for approval
+	OtherHash       Code = "OtherHash"       // the hash is not that of the request's bytes
 	NoSuchRecord    Code = "NoSuchRecord"    // the audit log has no record of that number, or no more
 	BadSettings     Code = "BadSettings"     // remote.conf must be mended first
 	Unavailable     Code = "Unavailable"     // the service is starting, stopping or handing over; try again
@@ -51,6 +53,8 @@ func Codes() map[Code]string {
 		NoSystemd:       "There is no systemd that could start, stop or enable the executor.",
 		StartFailed:     "systemd could not do it; the text says where to look.",
 		NoSuchCommand:   "The executor works on no command of that number.",
+		NoSuchRequest:   "No request of that number waits for approval: it was approved, denied or cancelled, has expired, or waits behind another of its qube.",
+		OtherHash:       "The hash is not that of the request's bytes. Look at them again.",
 		NoSuchRecord:    "The audit log has no record of that number, or it was pruned.",
 		BadSettings:     "The settings in remote.conf must be mended first.",
 		Unavailable:     "The service is starting, stopping or handing over. Try again.",

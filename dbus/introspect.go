@@ -20,7 +20,7 @@ const ActionAnnotation = "org.qvmremote1.Action"
 // without the documentation. The caller must not change them.
 var Interfaces = sync.OnceValues(func() ([]introspect.Interface, error) {
 	var all []introspect.Interface
-	for _, name := range []string{ManagerInterface, QubeInterface} {
+	for _, name := range []string{ManagerInterface, QubeInterface, RequestInterface} {
 		text, err := files.ReadFile(name + ".xml")
 		if err != nil {
 			return nil, err

@@ -33,6 +33,9 @@ type Snapshot struct {
 	Stale   bool
 	Manager Manager
 	Qubes   []Qube // by name
+	// Requests wait for somebody to approve them, the oldest first. Unlike the
+	// others they are not kept while Stale: nobody can decide about one then.
+	Requests []Request
 }
 
 // Mirror keeps what the service says of itself and its qubes, and what is new
@@ -63,10 +66,11 @@ type Mirror struct {
 	retry   chan struct{} // capacity 1
 	limits  limits
 
-	mu      sync.Mutex
-	shown   Snapshot // without Qubes
-	qubes   map[string]Qube
-	records recordLog
+	mu       sync.Mutex
+	shown    Snapshot // without Qubes and Requests
+	qubes    map[string]Qube
+	requests map[uint64]Request
+	records  recordLog
 }
 
 // limits are what tests shorten.
@@ -120,6 +124,9 @@ func (m *Mirror) Snapshot() Snapshot {
 	s.Manager.Features = slices.Clone(s.Manager.Features)
 	s.Manager.Health = slices.Clone(s.Manager.Health)
 	s.Qubes = sorted(m.qubes)
+	if !s.Stale {
+		s.Requests = inOrder(m.requests)
+	}
 	return s
 }
 

@@ -85,6 +85,9 @@ func (w *watcher) apply(s *godbus.Signal) bool {
 		if godbus.Store(s.Body, &path, &added) != nil {
 			return false
 		}
+		if number, ok := RequestNumber(path); ok {
+			return w.requestAdded(number, added[RequestInterface])
+		}
 		name, isQube := QubeName(path)
 		properties, has := added[QubeInterface]
 		if !isQube || !has {
@@ -105,10 +108,37 @@ func (w *watcher) apply(s *godbus.Signal) bool {
 		if name, ok := QubeName(path); ok && slices.Contains(removed, QubeInterface) {
 			delete(w.qubes, name)
 		}
+		if number, ok := RequestNumber(path); ok && slices.Contains(removed, RequestInterface) {
+			delete(w.requests, number)
+		}
 	case s.Name == ManagerInterface+".RecordsAdded" && s.Path == ManagerPath:
 		return w.recordsAdded(s)
 	}
 	return true
+}
+
+func (w *watcher) requestAdded(number uint64, properties map[string]godbus.Variant) bool {
+	var r Request
+	if setAll(&r, RequestInterface, properties) != nil {
+		return false
+	}
+	r.Number = number
+	w.requests[number] = r
+	return true
+}
+
+// requestChanged is a change of a request that is shown; of another it is old.
+func (w *watcher) requestChanged(number uint64, changed map[string]godbus.Variant, invalidated []string) bool {
+	r, known := w.requests[number]
+	if !known {
+		return true
+	}
+	if set(&r, changed) != nil {
+		return false
+	}
+	r.Number = number
+	w.requests[number] = r
+	return !slices.ContainsFunc(invalidated, func(p string) bool { return r.field(p) != nil })
 }
 
 func (w *watcher) propertiesChanged(s *godbus.Signal) bool {
@@ -132,6 +162,9 @@ func (w *watcher) propertiesChanged(s *godbus.Signal) bool {
 			}
 		}
 		return true
+	}
+	if number, ok := RequestNumber(s.Path); ok && iface == RequestInterface {
+		return w.requestChanged(number, changed, invalidated)
 	}
 	name, ok := QubeName(s.Path)
 	q, known := w.qubes[name]

@@ -133,11 +133,19 @@ func (w *watcher) read() {
 			err = &Error{Code: Unavailable, Text: absentText}
 		}
 		var m Manager
-		var qubes map[string]Qube
+		var all objects
 		if err == nil {
-			m, qubes, err = w.client.status(ctx, owner)
+			m, all, err = w.client.status(ctx, owner)
 		}
-		return func() { w.took(m, qubes, err) }
+		var qubes map[string]Qube
+		var requests map[uint64]Request
+		if err == nil {
+			qubes, err = all.qubes()
+		}
+		if err == nil {
+			requests, err = all.requests()
+		}
+		return func() { w.took(m, qubes, requests, err) }
 	})
 }
 
@@ -171,7 +179,7 @@ func (w *watcher) listen(ctx context.Context) func() {
 }
 
 // took is that everything was read, or could not be.
-func (w *watcher) took(m Manager, qubes map[string]Qube, err error) {
+func (w *watcher) took(m Manager, qubes map[string]Qube, requests map[uint64]Request, err error) {
 	switch {
 	case err != nil:
 		w.failed(err)
@@ -185,7 +193,7 @@ func (w *watcher) took(m Manager, qubes map[string]Qube, err error) {
 	ok := true
 	w.publish(func() {
 		w.shown = Snapshot{Availability: Available, Manager: m}
-		w.qubes = qubes
+		w.qubes, w.requests = qubes, requests
 		w.records.restart(m.AuditHead)
 		// These may be older than what was read, but end where that does: only
 		// together are they shown.

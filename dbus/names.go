@@ -10,6 +10,7 @@ package dbus
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -23,13 +24,15 @@ const (
 	Name             = "org.qvmremote1"
 	ManagerInterface = "org.qvmremote1.Manager"
 	QubeInterface    = "org.qvmremote1.Qube"
+	RequestInterface = "org.qvmremote1.Request"
 )
 
-// The manager's object, and where the qubes' objects are.
+// The manager's object, and where those of qubes and requests are.
 const (
 	ManagerPath godbus.ObjectPath = "/org/qvmremote1"
 
-	qubePrefix = "/org/qvmremote1/qube/"
+	qubePrefix    = "/org/qvmremote1/qube/"
+	requestPrefix = "/org/qvmremote1/request/"
 )
 
 // The interfaces of D-Bus itself that the service answers.
@@ -61,6 +64,22 @@ func QubePath(name string) godbus.ObjectPath {
 		}
 	}
 	return godbus.ObjectPath(b.String())
+}
+
+// RequestPath is the object of the request of that number.
+func RequestPath(number uint64) godbus.ObjectPath {
+	return godbus.ObjectPath(requestPrefix + strconv.FormatUint(number, 10))
+}
+
+// RequestNumber is the request whose object p is; ok is false for any path that
+// [RequestPath] does not make.
+func RequestNumber(p godbus.ObjectPath) (number uint64, ok bool) {
+	rest, ok := strings.CutPrefix(string(p), requestPrefix)
+	if !ok {
+		return 0, false
+	}
+	number, err := strconv.ParseUint(rest, 10, 64)
+	return number, err == nil && RequestPath(number) == p
 }
 
 // QubeName is the qube whose object p is; ok is false for any path that

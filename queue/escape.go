@@ -16,11 +16,16 @@ import (
 // left out; max ≤ 0 means no bound. No escape is ever split. Unless it was
 // cut, the result tells what s was: a backslash is doubled where it could be
 // taken for the beginning of an escape.
-func Escape(s string, max int) string { return escape(s, max, false) }
+func Escape(s string, max int) string { return escape(s, max, false, false) }
+
+// EscapeASCII is [Escape] with every character above ~ as \u{NN} as well: for a
+// script that somebody is to judge, where letters that look like others, are
+// written from right to left or stand on top of others show what is not there.
+func EscapeASCII(s string, max int) string { return escape(s, max, false, true) }
 
 // Quote is [Escape] between double quotes, which do not count towards max;
 // a double quote in s becomes \", so that the first other one ends the text.
-func Quote(s string, max int) string { return `"` + escape(s, max, true) + `"` }
+func Quote(s string, max int) string { return `"` + escape(s, max, true, false) + `"` }
 
 // Plain is [Escape] for a line of our own that may quote text which was escaped
 // where it came in: a line that is fit to be shown stays as it is, its
@@ -33,14 +38,14 @@ func Plain(s string, max int) string {
 	return escaped
 }
 
-func escape(s string, max int, quoted bool) string {
+func escape(s string, max int, quoted, ascii bool) string {
 	var b strings.Builder
 	width := 0 // characters in b
 	fits := 0  // bytes of b that leave room for "…"
 	for len(s) > 0 {
-		text, size := piece(s, quoted)
+		text, size := piece(s, quoted, ascii)
 		s = s[size:]
-		if text == `\` && ambiguous(s, quoted) {
+		if text == `\` && ambiguous(s, quoted, ascii) {
 			text = `\\`
 		}
 		width += utf8.RuneCountInString(text)
@@ -56,14 +61,14 @@ func escape(s string, max int, quoted bool) string {
 }
 
 // piece returns what the first character of s is shown as, and its bytes in s.
-func piece(s string, quoted bool) (string, int) {
+func piece(s string, quoted, ascii bool) (string, int) {
 	r, size := utf8.DecodeRuneInString(s)
 	switch {
 	case r == utf8.RuneError && size == 1:
 		return fmt.Sprintf(`\x%02x`, s[0]), 1
 	case r == '"' && quoted:
 		return `\"`, 1
-	case visible(r):
+	case visible(r) && (!ascii || r <= '~'):
 		return s[:size], size
 	case r < utf8.RuneSelf:
 		return fmt.Sprintf(`\x%02x`, r), 1
@@ -73,11 +78,11 @@ func piece(s string, quoted bool) (string, int) {
 
 // ambiguous reports whether a single backslash before rest could be read as
 // the beginning of an escape.
-func ambiguous(rest string, quoted bool) bool {
+func ambiguous(rest string, quoted, ascii bool) bool {
 	if rest == "" {
 		return quoted // it would swallow the closing quote
 	}
-	next, _ := piece(rest, quoted)
+	next, _ := piece(rest, quoted, ascii)
 	return next[0] == '\\' || next[0] == 'x' || next[0] == 'u'
 }
 

@@ -11,7 +11,7 @@ import (
 
 var reasons = []Reason{
 	NoKey, Malformed, BadMAC, Replayed, Stale, Future, Expired, WrongQube, OtherQube, WrongID, Unsupported, Limit, Mismatch,
-	Empty, Binary, NotReady, Unreadable, NoToken, BurnLost,
+	Empty, Binary, NotReady, Unreadable, NoPolicy, BadPolicy, NoRule, PolicyDenied, NotApproved, NoApprover, GrantEnded, Suspended, NoToken, BurnLost,
 }
 
 // Every reason can stand in a signed result, and has a sentence of its own.

@@ -83,9 +83,13 @@ func (o *Output) Set(text string) { o.SetEscaped(text, false) }
 
 // SetEscaped is Set for text whose lines may be escaped already, as
 // [queue.Escape] does; then what is an escape stays one.
-func (o *Output) SetEscaped(text string, escaped bool) {
+func (o *Output) SetEscaped(text string, escaped bool) { o.SetPieces(Pieces(text, escaped)) }
+
+// SetPieces is Set for text that [Pieces] or [Exact] has cut: of a long text off
+// the main loop.
+func (o *Output) SetPieces(pieces []string) {
 	before := o.rows.Len()
-	o.pieces = Pieces(text, escaped)
+	o.pieces = pieces
 	long := len(o.pieces) > shortPieces
 	o.short.SetVisible(!long)
 	o.long.SetVisible(long)
@@ -105,20 +109,33 @@ func Pieces(text string, escaped bool) []string {
 	if escaped {
 		show = queue.Plain
 	}
-	var pieces []string
+	pieces, whole := pieces(text, maxPieces, func(line string) string { return show(strings.ReplaceAll(line, "\t", "    "), 0) })
+	if !whole {
+		pieces = append(pieces, "…")
+	}
+	return pieces
+}
+
+// Exact is Pieces for who must see each byte: tabs are escapes as well, and whole
+// is false where there are more pieces than max, which are left out.
+func Exact(text string, max int) (cut []string, whole bool) {
+	return pieces(text, max, func(line string) string { return queue.Escape(line, 0) })
+}
+
+// pieces are at most max, of lines that show has made fit to be shown.
+func pieces(text string, max int, show func(string) string) (all []string, whole bool) {
 	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n") // a \r before it is a byte as any other
-		line = show(strings.ReplaceAll(line, "\t", "    "), 0)
+		line = show(strings.TrimSuffix(line, "\n")) // a \r before it is a byte as any other
 		for first := true; first || line != ""; first = false {
-			if len(pieces) == maxPieces {
-				return append(pieces, "…")
+			if len(all) == max {
+				return all, false
 			}
 			part := cut(line, pieceLength)
-			pieces = append(pieces, part)
+			all = append(all, part)
 			line = line[len(part):]
 		}
 	}
-	return pieces
+	return all, true
 }
 
 // anEscape is what [queue.Escape] makes of what cannot be seen.

@@ -294,3 +294,25 @@ func TestTonesReplaceEachOther(t *testing.T) {
 		t.Error("a pill without a word is shown")
 	}
 }
+
+// TestExactHidesNothing: a tab is an escape as well, and that something is left
+// out is told.
+func TestExactHidesNothing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		text  string
+		max   int
+		want  string
+		whole bool
+	}{
+		{"", 1, "", true},
+		{"a\tb\n", 1, `a\x09b`, true},
+		{"a\u202eb\n\n", 2, `a\u{202e}b|`, true},
+		{"a\nb\nc", 2, "a|b", false},
+	} {
+		pieces, whole := Exact(c.text, c.max)
+		if got := strings.Join(pieces, "|"); got != c.want || whole != c.whole {
+			t.Errorf("%q: %q, whole is %v", c.text, got, whole)
+		}
+	}
+}

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -39,6 +40,7 @@ func main() {
 
 func command() *cobra.Command {
 	var page string
+	var background bool
 	c := &cobra.Command{
 		Use: "qvm-remote-admin", Short: "Administer qvm-remote on dom0's desktop", Long: about,
 		Version: queue.Version, Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
@@ -47,10 +49,14 @@ func command() *cobra.Command {
 			if page != "" && !slices.Contains(admin.Pages(), page) {
 				return fmt.Errorf("there is no page %q: choose one of %s", page, strings.Join(admin.Pages(), ", "))
 			}
-			return admin.Run(admin.Options{Address: os.Getenv("QVM_REMOTE_BUS"), Page: page, Version: queue.Version})
+			if background && page != "" {
+				return errors.New("--background shows no page: leave --page out, or --background")
+			}
+			return admin.Run(admin.Options{Address: os.Getenv("QVM_REMOTE_BUS"), Page: page, Version: queue.Version, Background: background})
 		},
 	}
 	c.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	c.Flags().BoolVar(&background, "background", false, "show no window until one is wanted, and tell of requests that wait")
 	c.Flags().StringVar(&page, "page", "", "page to show: "+strings.Join(admin.Pages(), ", "))
 	return c
 }

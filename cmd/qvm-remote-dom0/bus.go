@@ -72,11 +72,31 @@ type keyless struct{ error }
 func (*keyless) Is(target error) bool { return target == keys.ErrNoKey }
 
 func (b *overBus) Authorize(ctx context.Context, vm string, key queue.Key, terms admin.Terms) (admin.Change, error) {
-	return b.authorize(ctx, vm, key, dbus.Options{Replace: terms.Replace, Legacy: terms.Legacy})
+	return b.authorize(ctx, vm, key, optionsOf(terms))
 }
 
-func (b *overBus) Connect(ctx context.Context, vm string, key queue.Key, replace bool) (admin.Change, error) {
-	return b.authorize(ctx, vm, key, dbus.Options{Replace: replace, Connect: true})
+func (b *overBus) Connect(ctx context.Context, vm string, key queue.Key, terms admin.Terms) (admin.Change, error) {
+	o := optionsOf(terms)
+	o.Connect = true
+	return b.authorize(ctx, vm, key, o)
+}
+
+func optionsOf(t admin.Terms) dbus.Options {
+	return dbus.Options{Replace: t.Replace, Legacy: t.Legacy, Rules: t.Rules, ReplaceRules: t.ReplaceRules, Limit: limitOf(t.Limit)}
+}
+
+func limitOf(l admin.Limit) dbus.Limit {
+	return dbus.Limit{For: l.For, Count: uint64(max(l.Count, 0)), UntilReboot: l.UntilReboot}
+}
+
+func (b *overBus) Limit(ctx context.Context, vm string, limit admin.Limit) (admin.Change, error) {
+	warnings, err := b.c.LimitQube(ctx, vm, limitOf(limit))
+	return b.changed(ctx, vm, "", warnings, err)
+}
+
+func (b *overBus) Readmit(ctx context.Context, vm string) (admin.Change, error) {
+	warnings, err := b.c.ResumeQube(ctx, vm)
+	return b.changed(ctx, vm, "", warnings, err)
 }
 
 func (b *overBus) authorize(ctx context.Context, vm string, key queue.Key, o dbus.Options) (admin.Change, error) {
@@ -91,8 +111,8 @@ func (b *overBus) authorize(ctx context.Context, vm string, key queue.Key, o dbu
 // compares it with what a person saw.
 func (b *overBus) Offered(ctx context.Context, vm string) (string, taking, error) {
 	fingerprint, err := b.c.FetchKey(ctx, vm)
-	return fingerprint, func(ctx context.Context, replace bool) (admin.Change, error) {
-		warnings, err := b.c.ConnectQube(ctx, vm, fingerprint, dbus.Options{Replace: replace})
+	return fingerprint, func(ctx context.Context, terms admin.Terms) (admin.Change, error) {
+		warnings, err := b.c.ConnectQube(ctx, vm, fingerprint, optionsOf(terms))
 		return b.changed(ctx, vm, fingerprint, warnings, err)
 	}, err
 }

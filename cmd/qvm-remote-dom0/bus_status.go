@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"qvmremote/daemon"
 	"qvmremote/daemon/admin"
@@ -31,10 +32,12 @@ func (b *overBus) Keys(ctx context.Context) ([]admin.Key, error) {
 		if q.KeyState == admin.KeyNone {
 			continue
 		}
-		k := admin.Key{VM: q.Name, State: q.KeyState, Fingerprint: q.Fingerprint, Next: q.NextFingerprint, Legacy: q.Legacy,
-			Configured: q.Configured && !unsure, Unsure: unsure}
-		if !q.AuthorizedAt.IsZero() {
-			k.Authorised = q.AuthorizedAt.UTC()
+		k := keyLine(q)
+		k.Configured, k.Unsure = q.Configured && !unsure, unsure
+		if q.Rules == "broken" {
+			if text, there := health(m, daemon.HealthPolicy+q.Name); there {
+				k.Rules = text
+			}
 		}
 		if k.State == admin.KeyBad {
 			k.Problem, _ = health(m, daemon.HealthKey+q.Name)
@@ -42,6 +45,17 @@ func (b *overBus) Keys(ctx context.Context) ([]admin.Key, error) {
 		list = append(list, k)
 	}
 	return list, nil
+}
+
+// keyLine is what the service says of a qube's key.
+func keyLine(q dbus.Qube) admin.Key {
+	k := admin.Key{VM: q.Name, State: q.KeyState, Fingerprint: q.Fingerprint, Next: q.NextFingerprint, Legacy: q.Legacy,
+		UntilReboot: q.GrantUntilReboot, Count: int64(q.GrantCount), Left: int64(q.GrantLeft), Ended: q.GrantEnded}
+	k.Authorised, k.Until, k.Suspended = utc(q.AuthorizedAt), utc(q.GrantUntil), utc(q.SuspendedAt)
+	if k.Rules = q.Rules; k.Rules == "good" {
+		k.Rules = ""
+	}
+	return k
 }
 
 func (b *overBus) Status(ctx context.Context) (admin.Status, error) {
@@ -71,10 +85,26 @@ func (b *overBus) Status(ctx context.Context) (admin.Status, error) {
 	}
 	for _, q := range qubes {
 		st.Qubes = append(st.Qubes, admin.QubeLine{Name: q.Name, Configured: q.Configured && !st.Unsure, Key: q.KeyState,
-			Power: cmp.Or(power[q.Name], q.PowerState), Connection: q.Connection, Transport: q.Transport, Running: int(q.Running), Open: int(q.Open), Refused: int64(q.Refused), Legacy: q.Legacy})
+			Power: cmp.Or(power[q.Name], q.PowerState), Connection: q.Connection, Transport: q.Transport, Running: int(q.Running), Open: int(q.Open), Refused: int64(q.Refused), Legacy: q.Legacy, Terms: termsOf(q)})
 	}
 	slices.SortStableFunc(st.Qubes, func(x, y admin.QubeLine) int { return cmp.Compare(rank(x), rank(y)) })
 	return st, nil
+}
+
+// utc leaves no time as none.
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC()
+}
+
+// termsOf is keyLine where there is a key.
+func termsOf(q dbus.Qube) admin.Key {
+	if q.KeyState == admin.KeyNone {
+		return admin.Key{}
+	}
+	return keyLine(q)
 }
 
 // rank puts the qubes that dom0 looks at first.

@@ -39,11 +39,12 @@ func (a *app) command() *cobra.Command {
 	f.BoolVar(&a.daemon.manage, "manage", false, "answer on the message bus while no executor runs; look at no qube")
 	f.DurationVar(&a.daemon.idle, "idle", service.DefaultTimes().Idle, "with --manage: end when nobody has needed it for so long")
 	f.BoolVarP(&a.daemon.verbose, "verbose", "v", false, "log more")
-	root.AddCommand(a.authorize(), a.revoke(), a.keys(), a.rotate(), a.connect(), a.disconnect(), a.status(),
+	root.AddCommand(a.authorize(), a.limit(), a.revoke(), a.keys(), a.rotate(), a.connect(), a.disconnect(), a.status(),
 		group("queue", "Look into the queues of running qubes", a.queueStatus(), a.queueClean(), a.queueRecover(), a.queueDebug()),
 		a.start(), a.stop(), a.restart(), a.enable(), a.disable(), a.pause(), a.resume(), a.stopEverything(),
-		a.commands(), a.cancel(),
+		a.commands(), a.cancel(), a.requests(), a.approve(), a.deny(), a.approvals(),
 		group("audit", "Read and verify the audit log", a.auditShow(), a.auditFollow(), a.auditVerify(), a.auditExport()),
+		a.policies(),
 		a.doctor())
 	return root
 }

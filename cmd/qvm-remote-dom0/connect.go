@@ -11,16 +11,21 @@ import (
 )
 
 func (a *app) connect() *cobra.Command {
-	var replace, yes bool
+	var terms admin.Terms
+	var yes bool
+	var read func() error
 	c := &cobra.Command{Use: "connect VM [KEY]", Args: between(1, 2), Short: "Authorize a running qube with the key that it has",
 		Long: "Read the key from the running qube, show its fingerprint, and authorize the qube once you\n" +
 			"have compared it with what `qvm-remote status` shows there. KEY may be given instead.",
 		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
+			if err := read(); err != nil {
+				return err
+			}
 			take, err := a.keyOf(ctx, d, args, yes)
 			if err != nil {
 				return err
 			}
-			ch, err := a.confirming(ctx, replace, take)
+			ch, err := a.confirming(ctx, terms, take)
 			a.warn(ch.Warnings...)
 			if err != nil {
 				return err
@@ -29,7 +34,8 @@ func (a *app) connect() *cobra.Command {
 			a.authorized(ch)
 			return nil
 		})}
-	c.Flags().BoolVar(&replace, "replace", false, "replace another key of this qube without asking")
+	c.Flags().BoolVar(&terms.Replace, "replace", false, "replace another key of this qube without asking")
+	read = termsFlags(c, &terms)
 	c.Flags().BoolVar(&yes, "yes", false, "trust the key that the qube shows, without asking")
 	return c
 }
@@ -39,8 +45,8 @@ func (a *app) connect() *cobra.Command {
 func (a *app) keyOf(ctx context.Context, d dom0, args []string, trusted bool) (taking, error) {
 	if len(args) == 2 {
 		key, err := a.keyFrom(ctx, args)
-		return func(ctx context.Context, replace bool) (admin.Change, error) {
-			return d.Connect(ctx, args[0], key, replace)
+		return func(ctx context.Context, terms admin.Terms) (admin.Change, error) {
+			return d.Connect(ctx, args[0], key, terms)
 		}, err
 	}
 	fingerprint, take, err := d.Offered(ctx, args[0])
@@ -73,12 +79,12 @@ func (a *app) disconnect() *cobra.Command {
 		})}
 }
 
-const risk = `WARNING: every qube you authorize becomes as powerful as dom0.
+const risk = `WARNING: every qube whose policy allows everything becomes as powerful as dom0.
 WARNING: whoever controls such a qube, a web page that breaks out of its browser
 WARNING: included, can read, change and destroy every qube and dom0 itself.
 WARNING: Qubes OS exists to prevent exactly that. This service takes it away for
 WARNING: the qubes you choose, now and at every boot from now on.
-WARNING: Nobody is asked before a command runs. The audit log tells you
+WARNING: Where the policy does not say "ask", nobody is. The audit log tells you
 WARNING: afterwards, and root, which every command is, can rewrite it.
 WARNING: Without this, ` + "`systemctl start qvm-remote-dom0`" + ` lasts until the next boot.`
 

@@ -21,6 +21,8 @@ type dom0 interface {
 	keyring
 	queues
 	executor
+	approvals
+	rulebook
 	auditLog
 
 	Status(context.Context) (admin.Status, error)
@@ -35,7 +37,7 @@ type dom0 interface {
 type keyring interface {
 	Keys(context.Context) ([]admin.Key, error)
 	Authorize(ctx context.Context, vm string, key queue.Key, terms admin.Terms) (admin.Change, error)
-	Connect(ctx context.Context, vm string, key queue.Key, replace bool) (admin.Change, error)
+	Connect(ctx context.Context, vm string, key queue.Key, terms admin.Terms) (admin.Change, error)
 	// Offered tells the fingerprint of the key that a running qube has. take
 	// authorises the qube with that very key.
 	Offered(ctx context.Context, vm string) (fingerprint string, take taking, err error)
@@ -43,10 +45,12 @@ type keyring interface {
 	Rotate(ctx context.Context, vm string, key queue.Key) (admin.Change, error)
 	CancelRotation(ctx context.Context, vm string) (admin.Change, error)
 	Disconnect(ctx context.Context, vm string) (admin.Change, error)
+	Limit(ctx context.Context, vm string, limit admin.Limit) (admin.Change, error)
+	Readmit(ctx context.Context, vm string) (admin.Change, error)
 }
 
-// taking stores a key, in the place of another one only with replace.
-type taking func(ctx context.Context, replace bool) (admin.Change, error)
+// taking stores a key on these terms.
+type taking func(ctx context.Context, terms admin.Terms) (admin.Change, error)
 
 // queues are those in the qubes. An error is about all of them; what is wrong
 // with one is its report's Note.

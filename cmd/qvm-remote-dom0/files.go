@@ -36,8 +36,8 @@ func (f onFiles) Offered(ctx context.Context, vm string) (string, taking, error)
 	if err != nil {
 		return "", nil, err
 	}
-	return key.Fingerprint(), func(ctx context.Context, replace bool) (admin.Change, error) {
-		return f.Connect(ctx, vm, key, replace)
+	return key.Fingerprint(), func(ctx context.Context, terms admin.Terms) (admin.Change, error) {
+		return f.Connect(ctx, vm, key, terms)
 	}, nil
 }
 

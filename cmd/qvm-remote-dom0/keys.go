@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,17 +19,23 @@ const keyOnStdin = "a key on the command line can be seen by other accounts (ps)
 
 func (a *app) authorize() *cobra.Command {
 	var terms admin.Terms
+	var read func() error
 	c := &cobra.Command{Use: "authorize VM [KEY]", Args: between(1, 2), Short: "Let a qube run commands in dom0, with its key from stdin",
 		Long: "Store the key of a qube and add it to QVM_REMOTE_VMS.\n\n" +
 			"The key is what `qvm-remote key show` prints in the qube. It is read from stdin; on a\n" +
-			"terminal it is asked for. Whoever has it can do anything in dom0 and every qube.",
+			"terminal it is asked for. What whoever has it can do is for the qube's policy to say: where\n" +
+			"it has none, one is written that allows everything in dom0 and every qube (allow **), or\n" +
+			"what --policy says. A key that was authorised on other terms counts on these from now on.",
 		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
+			if err := read(); err != nil {
+				return err
+			}
 			key, err := a.keyFrom(ctx, args)
 			if err != nil {
 				return err
 			}
-			ch, err := a.confirming(ctx, terms.Replace, func(ctx context.Context, replace bool) (admin.Change, error) {
-				return d.Authorize(ctx, args[0], key, admin.Terms{Replace: replace, Legacy: terms.Legacy})
+			ch, err := a.confirming(ctx, terms, func(ctx context.Context, terms admin.Terms) (admin.Change, error) {
+				return d.Authorize(ctx, args[0], key, terms)
 			})
 			a.warn(ch.Warnings...)
 			if err != nil {
@@ -38,6 +45,7 @@ func (a *app) authorize() *cobra.Command {
 			return nil
 		})}
 	c.Flags().BoolVar(&terms.Replace, "replace", false, "replace another key of this qube without asking; 'rotate' is the gentle way")
+	read = termsFlags(c, &terms)
 	c.Flags().BoolVar(&terms.Legacy, "legacy", false, "also take requests of version 1, the first implementation's: insecure, for a qube that has nothing newer")
 	return c
 }
@@ -52,8 +60,8 @@ func (a *app) keyFrom(ctx context.Context, args []string) (queue.Key, error) {
 }
 
 // confirming asks before a key is replaced, where somebody can answer.
-func (a *app) confirming(ctx context.Context, replace bool, do taking) (admin.Change, error) {
-	ch, err := do(ctx, replace)
+func (a *app) confirming(ctx context.Context, terms admin.Terms, do taking) (admin.Change, error) {
+	ch, err := do(ctx, terms)
 	var other *admin.ReplaceError
 	if !errors.As(err, &other) || !a.interactive() {
 		return ch, err
@@ -67,7 +75,8 @@ func (a *app) confirming(ctx context.Context, replace bool, do taking) (admin.Ch
 		a.say("Aborted.")
 		return ch, errSaid
 	}
-	return do(ctx, true)
+	terms.Replace = true
+	return do(ctx, terms)
 }
 
 func (a *app) authorized(ch admin.Change) {
@@ -77,7 +86,9 @@ func (a *app) authorized(ch admin.Change) {
 }
 
 func (a *app) revoke() *cobra.Command {
-	return &cobra.Command{Use: "revoke VM", Args: between(1, 1), Short: "Take a qube's key away; each of its requests is denied from then on",
+	var kill bool
+	c := &cobra.Command{Use: "revoke VM", Args: between(1, 1), Short: "Take a qube's key away; each of its requests is denied from then on",
+		Long: "Take a qube's key away. Its policy stays where it is, and counts again when the qube is\nauthorised again.",
 		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
 			ch, err := d.Revoke(ctx, args[0])
 			a.warn(ch.Warnings...)
@@ -88,8 +99,13 @@ func (a *app) revoke() *cobra.Command {
 				return err
 			}
 			a.say("Revoked VM '%s'.", ch.VM)
+			if kill {
+				return a.killed(ctx, d, ch.VM)
+			}
 			return nil
 		})}
+	c.Flags().BoolVar(&kill, "kill", false, "also end what runs or waits of the qube")
+	return c
 }
 
 func (a *app) rotate() *cobra.Command {
@@ -167,6 +183,7 @@ func (a *app) showKeys(list []admin.Key) {
 		if k.Legacy {
 			state += ", legacy, insecure"
 		}
+		state += termsWords(k, time.Now())
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.VM, orDash(k.Fingerprint), when, state)
 		if k.Next != "" {
 			fmt.Fprintf(w, "\t%s\t\tnew, not used yet\n", k.Next)

@@ -22,8 +22,11 @@ func (a *app) pause() *cobra.Command {
 }
 
 func (a *app) resume() *cobra.Command {
-	return &cobra.Command{Use: "resume", Args: between(0, 0), Short: "Take requests again, after pause or stop-everything",
-		RunE: a.onDom0(func(ctx context.Context, d dom0, _ []string) error {
+	return &cobra.Command{Use: "resume [VM]", Args: between(0, 1), Short: "Take requests again, after pause or stop-everything, or of a suspended qube",
+		RunE: a.onDom0(func(ctx context.Context, d dom0, args []string) error {
+			if len(args) == 1 {
+				return a.resumeQube(ctx, d, args[0])
+			}
 			was, warnings, err := d.Resume(ctx)
 			a.warn(warnings...)
 			if err != nil {

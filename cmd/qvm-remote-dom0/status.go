@@ -96,6 +96,7 @@ func (a *app) showQubes(st admin.Status) {
 		if q.Legacy {
 			key += ", legacy, insecure"
 		}
+		key += termsWords(q.Terms, time.Now())
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\n", q.Name, state, key, connectionOf(q), q.Running, q.Open, q.Refused)
 	}
 	_ = w.Flush()

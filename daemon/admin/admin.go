@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"qvmremote/daemon/audit"
+	"qvmremote/daemon/boot"
 	"qvmremote/daemon/claim"
 	"qvmremote/daemon/disk"
 	"qvmremote/daemon/keys"
@@ -49,6 +50,7 @@ type Admin struct {
 	Who     string   // on whose account, for the record
 	Way     string   // "cli", "dbus", for the record
 	Now     func() time.Time
+	Boot    boot.Clock      // that grants are measured by; zero is the machine's
 	Times   transport.Times // of conversations with qubes
 	Tools   *qubes.Tools
 	Units   systemd.Units // of the systemd that belongs to Root

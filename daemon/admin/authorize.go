@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
+	"strings"
 
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/burn"
@@ -29,6 +30,12 @@ func (e *ReplaceError) Error() string {
 type Terms struct {
 	Replace bool // another key of the qube is dead at once
 	Legacy  bool // version 1, which is insecure, is allowed for the qube
+	Limit   Limit
+
+	Rules        string // for a qube that has none; "" is [RulesAllow]
+	ReplaceRules bool   // also for one that has
+
+	keep bool // its limit stays as it is
 }
 
 // LegacyRisk says what [Terms.Legacy] means.
@@ -49,6 +56,12 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 	}
 	if key.IsZero() {
 		return c, queue.ErrKey
+	}
+	if terms.Rules != "" && !strings.HasSuffix(terms.Rules, "\n") {
+		terms.Rules += "\n" // a text that was handed over is whole
+	}
+	if err := errors.Join(terms.Limit.Check(), a.checkRules(vm, terms.Rules)); err != nil {
+		return c, err
 	}
 	c.Fingerprint = key.Fingerprint()
 	found, err := a.find(ctx, vm)
@@ -76,6 +89,7 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 	if also == audit.Connected {
 		// A new key changes nothing about that, another qube of that name does.
 		terms.Legacy = held.Meta.Legacy && found.UUID == held.Meta.UUID
+		terms.keep = held.Current.Equal(key) && terms.Limit.IsZero()
 	}
 	if terms.Legacy {
 		c.Warnings = append(c.Warnings, LegacyRisk)
@@ -87,7 +101,22 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 	if err != nil {
 		return c, fmt.Errorf("nothing was changed: %w", err)
 	}
-	err = l.store(ctx, s, held, key, found, terms, &c)
+	// The rules come before the key: a key without rules only gets denials. New
+	// rules are not for the old key, and old ones not for the new key.
+	replaces := !held.Current.IsZero() && !held.Current.Equal(key)
+	if err = l.isFree(s, vm, key); err != nil {
+		err = fmt.Errorf("nothing was changed: %w", err)
+	} else if !replaces {
+		err = l.rules(ctx, &c, terms)
+	} else if terms.ReplaceRules {
+		err = l.shut(ctx, &c)
+	}
+	if err == nil {
+		err = l.store(ctx, s, held, key, found, terms, &c)
+	}
+	if err == nil && replaces {
+		err = l.rules(ctx, &c, terms)
+	}
 	if err == nil {
 		err = l.list(ctx, &c, true)
 	}
@@ -101,19 +130,28 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 // store records the authorisation and then stores the key.
 func (l *ledger) store(ctx context.Context, s *keys.Store, held keys.Held, key queue.Key, found qubes.Qube, terms Terms, c *Change) error {
 	same := held.Current.Equal(key) && !key.IsZero()
+	clock, err := l.a.boot()
+	if err != nil {
+		return err
+	}
 	asBefore := same && held.HasMeta && (found.UUID == "" || found.UUID == held.Meta.UUID)
-	err := l.write(ctx, func() ([]audit.Record, error) {
+	relimit := !terms.keep && (!terms.Limit.IsZero() || limited(held.Meta))
+	changed := false
+	err = l.write(ctx, func() ([]audit.Record, error) {
 		if err := l.isFree(s, c.VM, key); err != nil {
 			return nil, err
 		}
 		_, known := l.book.Floor(c.VM, c.Fingerprint)
-		if asBefore && known && held.Meta.Legacy == terms.Legacy && held.Next.IsZero() && held.NextErr == nil {
+		if asBefore && known && !relimit && held.Meta.Legacy == terms.Legacy && held.Next.IsZero() && held.NextErr == nil {
 			return nil, nil
 		}
-		c.Changed = true
+		changed, c.Changed = true, true
 		r := audit.Record{Event: audit.Authorized, Qube: c.VM, Key: c.Fingerprint, Floor: l.floor(c.VM, key, same && held.HasMeta)}
 		if !held.Current.IsZero() && !same {
 			r.Detail = "replaces " + held.Current.Fingerprint()
+		}
+		if relimit {
+			r.Detail = strings.TrimPrefix(r.Detail+"; ", "; ") + terms.Limit.String()
 		}
 		if terms.Legacy {
 			r.Version = 1
@@ -126,7 +164,7 @@ func (l *ledger) store(ctx context.Context, s *keys.Store, held keys.Held, key q
 	if err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	if !c.Changed {
+	if !changed {
 		return nil
 	}
 	meta := keys.Meta{}
@@ -138,6 +176,12 @@ func (l *ledger) store(ctx context.Context, s *keys.Store, held keys.Held, key q
 	meta.Authorised, meta.Legacy = l.a.Now().Unix(), terms.Legacy
 	if same {
 		meta.Used = held.Meta.Used
+	}
+	switch {
+	case relimit:
+		terms.Limit.into(&meta, clock, l.a.Now())
+	case same: // also where the qube is another by now
+		meta.End, meta.Until, meta.Count, meta.Spent = held.Meta.End, held.Meta.Until, held.Meta.Count, held.Meta.Spent
 	}
 	return s.Put(c.VM, key, meta)
 }

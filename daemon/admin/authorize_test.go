@@ -79,8 +79,8 @@ func TestAuthorizeStoresKeyMetaAndList(t *testing.T) {
 		time.Since(list[0].Authorised) > time.Hour {
 		t.Errorf("keys: %+v", list)
 	}
-	l.wantEvents(audit.Authorized, audit.Setting)
-	floor := l.records()[1].Floor
+	l.wantEvents(audit.Setting, audit.Authorized, audit.Setting)
+	floor := l.records()[2].Floor
 	if age := time.Now().Unix() - floor; age < 60 || age > 600 {
 		t.Errorf("the floor is %d s ago, want about 60", age)
 	}
@@ -90,7 +90,7 @@ func TestAuthorizeStoresKeyMetaAndList(t *testing.T) {
 	if again.Changed {
 		t.Error("storing the same key again changed something")
 	}
-	l.wantEvents(audit.Authorized, audit.Setting)
+	l.wantEvents(audit.Setting, audit.Authorized, audit.Setting)
 }
 
 func TestAuthorizeRefuses(t *testing.T) {
@@ -266,7 +266,7 @@ func TestRotate(t *testing.T) {
 	if list[i].State != KeyRotating || list[i].Fingerprint != old.Fingerprint() || list[i].Next != next.Fingerprint() {
 		t.Errorf("keys: %+v", list)
 	}
-	l.wantEvents(audit.Authorized, audit.Setting, audit.Authorized, audit.Setting, audit.Rotating, audit.Rotating)
+	l.wantEvents(audit.Setting, audit.Authorized, audit.Setting, audit.Setting, audit.Authorized, audit.Setting, audit.Rotating, audit.Rotating)
 	_, err := l.CancelRotation(ctx, work)
 	l.must(err)
 	if _, err := l.CancelRotation(ctx, work); !errors.Is(err, keys.ErrNoNext) {
@@ -347,11 +347,11 @@ func TestLegacyDoesNotGoToAnotherQube(t *testing.T) {
 	if err != nil || !slices.Contains(c.Warnings, LegacyRisk) {
 		t.Fatalf("%q, %v", c.Warnings, err)
 	}
-	if c, err = l.Connect(ctx, work, queue.GenerateKey(), true); err != nil || !slices.Contains(c.Warnings, LegacyRisk) {
+	if c, err = l.Connect(ctx, work, queue.GenerateKey(), Terms{Replace: true}); err != nil || !slices.Contains(c.Warnings, LegacyRisk) {
 		t.Errorf("a new key: %q, %v", c.Warnings, err)
 	}
 	l.set(work, "uuid", "99999999-2222-3333-4444-555555555555")
-	if _, err := l.Connect(ctx, work, queue.GenerateKey(), true); err != nil {
+	if _, err := l.Connect(ctx, work, queue.GenerateKey(), Terms{Replace: true}); err != nil {
 		t.Fatal(err)
 	}
 	if list, err := l.Keys(ctx); err != nil || list[0].Legacy {

@@ -86,11 +86,12 @@ func paused(vm string) error {
 }
 
 // Connect is [Admin.Authorize] for a qube that runs, recorded as a connection.
-func (a *Admin) Connect(ctx context.Context, vm string, key queue.Key, replace bool) (Change, error) {
+// Whether version 1 is allowed, and the limit of a key that stays, are as before.
+func (a *Admin) Connect(ctx context.Context, vm string, key queue.Key, terms Terms) (Change, error) {
 	if err := a.mustRun(ctx, vm); err != nil {
 		return a.change(vm), err
 	}
-	return a.authorize(ctx, vm, key, Terms{Replace: replace}, audit.Connected)
+	return a.authorize(ctx, vm, key, terms, audit.Connected)
 }
 
 // Disconnect revokes the key of vm, takes it out of the list of qubes and, if

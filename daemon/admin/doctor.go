@@ -120,6 +120,7 @@ func (x *examination) storedKeys(ctx context.Context) {
 }
 
 func (x *examination) key(k Key) {
+	x.terms(k)
 	if k.Legacy {
 		x.say(Warning, "give it the newer client, then: qvm-remote-dom0 authorize "+k.VM+" (without --legacy), and QVM_REMOTE_LEGACY=0",
 			"%s may use version 1 (legacy, insecure): %s", k.VM, LegacyRisk)
@@ -134,6 +135,25 @@ func (x *examination) key(k Key) {
 			"%s has two keys: the new one (%s) was not used yet", k.VM, k.Next)
 	case k.ByHand:
 		x.say(Info, "qvm-remote-dom0 authorize "+k.VM+" with the same key records it", "the key of %s was placed by hand; nothing says who did", k.VM)
+	}
+}
+
+// terms finds a key that does not count, for its rules or its limit.
+func (x *examination) terms(k Key) {
+	switch k.Rules {
+	case "":
+	case NoRules:
+		x.say(Bad, "qvm-remote-dom0 policy edit "+k.VM+", or authorize "+k.VM+" with the same key once more: it writes rules",
+			"%s has a key and no rules: each of its requests is denied (no-policy). A key that was authorised before there were rules has none", k.VM)
+	default:
+		x.say(Bad, "qvm-remote-dom0 policy edit "+k.VM, "the rules of %s have an error, each of its requests is denied (bad-policy): %s", k.VM, k.Rules)
+	}
+	if !k.Suspended.IsZero() {
+		x.say(Bad, "see which key it has (in the qube: qvm-remote status), then: qvm-remote-dom0 resume "+k.VM,
+			"%s is suspended since %s: too many of its requests were not signed with its key", k.VM, k.Suspended.Local().Format(time.DateTime))
+	}
+	if k.Ended {
+		x.say(Info, "qvm-remote-dom0 limit "+k.VM+" --for 2h", "what %s was authorised for is over: each of its requests is denied", k.VM)
 	}
 }
 

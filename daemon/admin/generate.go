@@ -17,9 +17,9 @@ const placeKey = "exec qvm-remote key import"
 
 // Generate makes a key, places it in the running qube vm and authorises vm with
 // it. A key that the qube has, or that dom0 has for it, is a [*ReplaceError]
-// unless replace is set, and so it is an error where that cannot be told. The
+// unless the terms replace it, and so it is an error where that cannot be told. The
 // key goes over the stdin of a qvm-run and is on no command line.
-func (a *Admin) Generate(ctx context.Context, vm string, replace bool) (Change, error) {
+func (a *Admin) Generate(ctx context.Context, vm string, terms Terms) (Change, error) {
 	c := a.change(vm)
 	if err := a.mustRun(ctx, vm); err != nil {
 		return c, err
@@ -29,7 +29,7 @@ func (a *Admin) Generate(ctx context.Context, vm string, replace bool) (Change, 
 		return c, fmt.Errorf("the settings must be mended first: %w", err)
 	}
 	key := queue.GenerateKey()
-	if !replace {
+	if !terms.Replace {
 		if err := a.keyless(ctx, vm, key); err != nil {
 			return c, err
 		}
@@ -47,7 +47,7 @@ func (a *Admin) Generate(ctx context.Context, vm string, replace bool) (Change, 
 	case err == nil && !there.Equal(key):
 		return c, fmt.Errorf("%s does not show the key that was placed in it; nothing was authorised. See that QVM_REMOTE_VM_USER names the account that qvm-run uses there", vm)
 	case err == nil:
-		c, err = a.authorize(ctx, vm, key, Terms{Replace: replace}, audit.Connected)
+		c, err = a.authorize(ctx, vm, key, terms, audit.Connected)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s has a new key now, which dom0 may not have; until this is repeated, its requests may be denied: %w", vm, err)

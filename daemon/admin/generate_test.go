@@ -23,7 +23,7 @@ func TestGenerate(t *testing.T) {
 	l := newLab(t)
 	vm := l.qube("work", "Running")
 	ctx := context.Background()
-	c, err := l.Generate(ctx, vm, false)
+	c, err := l.Generate(ctx, vm, Terms{})
 	l.must(err)
 	s, err := keys.Open(l.Root.Keys())
 	l.must(err)
@@ -33,13 +33,13 @@ func TestGenerate(t *testing.T) {
 	if !c.Changed || c.Fingerprint != held.Current.Fingerprint() || string(held.Current.Reveal()) != first {
 		t.Errorf("the qube and dom0 do not have the same key: %+v", c)
 	}
-	l.wantEvents(audit.Authorized, audit.Setting, audit.Connected)
+	l.wantEvents(audit.Setting, audit.Authorized, audit.Setting, audit.Connected)
 
 	var other *ReplaceError
-	if _, err := l.Generate(ctx, vm, false); !errors.As(err, &other) || l.inQube(vm) != first {
+	if _, err := l.Generate(ctx, vm, Terms{}); !errors.As(err, &other) || l.inQube(vm) != first {
 		t.Errorf("a second key unasked: %v", err)
 	}
-	if _, err := l.Generate(ctx, vm, true); err != nil || l.inQube(vm) == first {
+	if _, err := l.Generate(ctx, vm, Terms{Replace: true}); err != nil || l.inQube(vm) == first {
 		t.Errorf("it was not replaced: %v", err)
 	}
 }
@@ -53,19 +53,19 @@ func TestGenerateSparesAKeyItCannotSee(t *testing.T) {
 	ctx := context.Background()
 	own := string(queue.GenerateKey().Reveal())
 	l.set(vm, "home/auth.key", own+"\nno key\n")
-	if _, err := l.Generate(ctx, vm, false); err == nil || !strings.Contains(err.Error(), "cannot be told") {
+	if _, err := l.Generate(ctx, vm, Terms{}); err == nil || !strings.Contains(err.Error(), "cannot be told") {
 		t.Errorf("a file that is no key: %v", err)
 	}
 	l.set(vm, "home/auth.key", own)
 	l.set(vm, "fails", "")
-	if _, err := l.Generate(ctx, vm, false); err == nil || !strings.Contains(err.Error(), "cannot be told") {
+	if _, err := l.Generate(ctx, vm, Terms{}); err == nil || !strings.Contains(err.Error(), "cannot be told") {
 		t.Errorf("a qube that does not answer: %v", err)
 	}
 	l.must(os.Remove(filepath.Join(os.Getenv(qubesEnv), vm, "fails")))
 	l.must(os.MkdirAll(filepath.Dir(l.Root.Config()), 0o755))
 	l.must(os.WriteFile(l.Root.Config(), []byte("nonsense\n"), 0o600))
 	for _, replace := range []bool{false, true} {
-		if _, err := l.Generate(ctx, vm, replace); err == nil || !strings.Contains(err.Error(), "settings must be mended") {
+		if _, err := l.Generate(ctx, vm, Terms{Replace: replace}); err == nil || !strings.Contains(err.Error(), "settings must be mended") {
 			t.Errorf("broken settings, replace %v: %v", replace, err)
 		}
 	}
@@ -82,7 +82,7 @@ func TestGenerateTellsHalfOfIt(t *testing.T) {
 	vm := l.qube("work", "Running")
 	l.must(os.MkdirAll(filepath.Dir(l.Root.State()), 0o755))
 	l.must(os.WriteFile(l.Root.State(), nil, 0o600)) // no folder for the log
-	_, err := l.Generate(context.Background(), vm, false)
+	_, err := l.Generate(context.Background(), vm, Terms{})
 	if err == nil || l.inQube(vm) == "" || !strings.Contains(err.Error(), "has a new key now") {
 		t.Errorf("error %v", err)
 	}

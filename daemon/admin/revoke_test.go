@@ -37,7 +37,7 @@ func TestRevoke(t *testing.T) {
 	if len(st.Qubes) != 2 || st.Qubes[0].Key != KeyNone || !st.Qubes[0].Configured {
 		t.Errorf("the qube must stay configured: %+v", st.Qubes)
 	}
-	l.wantEvents(audit.Authorized, audit.Setting, audit.Authorized, audit.Setting, audit.Rotating, audit.Revoked)
+	l.wantEvents(audit.Setting, audit.Authorized, audit.Setting, audit.Setting, audit.Authorized, audit.Setting, audit.Rotating, audit.Revoked)
 	if _, err := l.Revoke(ctx, work); !errors.Is(err, keys.ErrNoKey) {
 		t.Errorf("a second time: %v", err)
 	}
@@ -111,15 +111,15 @@ func TestConnectTakesTheKeyOfTheQube(t *testing.T) {
 	if err != nil || !got.Equal(key) {
 		t.Fatalf("key %v, %v", got, err)
 	}
-	c, err := l.Connect(ctx, work, got, false)
+	c, err := l.Connect(ctx, work, got, Terms{})
 	if err != nil || c.Fingerprint != key.Fingerprint() {
 		t.Errorf("%+v, %v", c, err)
 	}
-	l.wantEvents(audit.Authorized, audit.Setting, audit.Connected)
+	l.wantEvents(audit.Setting, audit.Authorized, audit.Setting, audit.Connected)
 	if _, err := l.FetchKey(ctx, halted); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "qvm-start") {
 		t.Errorf("a halted qube: %v", err)
 	}
-	if _, err := l.Connect(ctx, halted, queue.GenerateKey(), false); !errors.Is(err, ErrRefused) {
+	if _, err := l.Connect(ctx, halted, queue.GenerateKey(), Terms{}); !errors.Is(err, ErrRefused) {
 		t.Errorf("a halted qube: %v", err)
 	}
 	if _, err := l.FetchKey(ctx, "nobody"); !errors.Is(err, ErrRefused) {

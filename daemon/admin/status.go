@@ -3,11 +3,13 @@ package admin
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"slices"
 	"time"
 
 	"qvmremote/daemon"
 	"qvmremote/daemon/keys"
+	"qvmremote/daemon/policy"
 	"qvmremote/daemon/qubes"
 	"qvmremote/queue"
 )
@@ -33,6 +35,16 @@ type Key struct {
 	UUID        string    `json:"uuid,omitempty"`      // of the qube that was authorised
 	Legacy      bool      `json:"legacy,omitempty"`    // version 1 is allowed for it: insecure
 	ByHand      bool      `json:"by_hand,omitempty"`   // placed without authorize, and not seen by the daemon yet
+
+	// How long it counts. A time ends with the boot as well.
+	Until       time.Time `json:"until,omitzero"`         // by dom0's clock now
+	UntilReboot bool      `json:"until_reboot,omitempty"` // the reboot alone ends it, or Count does
+	Count       int64     `json:"count,omitempty"`        // commands it was authorised for, 0 for any number
+	Left        int64     `json:"left,omitempty"`         // of those
+	Ended       bool      `json:"ended,omitempty"`        // by time, count, or a reboot: each request is denied
+	Suspended   time.Time `json:"suspended,omitzero"`     // since when nothing of the qube is taken
+
+	Rules string `json:"rules,omitempty"` // "none", or why they cannot be used: each request is denied
 }
 
 // Keys lists the keys, by qube.
@@ -49,6 +61,9 @@ func (a *Admin) Keys(context.Context) ([]Key, error) {
 	list := make([]Key, 0, len(names))
 	for _, vm := range names {
 		k := describe(s, vm)
+		if k.State != KeyBad && k.State != KeyNone {
+			a.describeTerms(s, &k)
+		}
 		k.Legacy = k.Legacy || broken == nil && set.Legacy
 		k.Configured, k.Unsure = broken == nil && slices.Contains(set.VMs, vm), broken != nil
 		list = append(list, k)
@@ -78,6 +93,41 @@ func describe(s *keys.Store, vm string) Key {
 	return k
 }
 
+// NoRules is what Key.Rules says where there is no file of them.
+const NoRules = "none"
+
+// describeTerms adds for how long the key counts, and what its rules are.
+func (a *Admin) describeTerms(s *keys.Store, k *Key) {
+	held, err := s.Get(k.VM)
+	clock, cerr := a.boot()
+	if err != nil || cerr != nil {
+		return
+	}
+	m := held.Meta
+	k.Count, k.Left = m.Count, m.Left()
+	k.Ended = m.Over(clock) || m.Count > 0 && k.Left == 0
+	if left, ok := clock.Left(m.End); !m.End.IsZero() && !k.Ended {
+		k.UntilReboot = !ok
+		if ok {
+			k.Until = time.Unix(m.Until, 0).UTC()
+			// Unless the wall clock was moved since, what was told then is the same.
+			if by := a.Now().Add(left); by.Sub(k.Until).Abs() > 5*time.Second {
+				k.Until = by.UTC().Truncate(time.Second)
+			}
+		}
+	}
+	if m.Suspended != 0 {
+		k.Suspended = time.Unix(m.Suspended, 0).UTC()
+	}
+	_, err = policy.Load(a.Root.Keys(), k.VM)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		k.Rules = NoRules
+	case err != nil:
+		k.Rules = err.Error()
+	}
+}
+
 // QubeLine is one qube in [Status].
 type QubeLine struct {
 	Name       string `json:"name"`
@@ -90,6 +140,7 @@ type QubeLine struct {
 	Open       int    `json:"open"`
 	Refused    int64  `json:"refused"`
 	Legacy     bool   `json:"legacy,omitempty"` // version 1 is allowed for it: insecure
+	Terms      Key    `json:"terms,omitzero"`   // of its key: how long it counts, its rules
 }
 
 // Status is how dom0's side is.
@@ -168,7 +219,7 @@ func (a *Admin) qubes(ctx context.Context) ([]QubeLine, error) {
 			lines = append(lines, QubeLine{Name: k.VM})
 			i = len(lines) - 1
 		}
-		lines[i].Key, lines[i].Legacy = k.State, k.Legacy
+		lines[i].Key, lines[i].Legacy, lines[i].Terms = k.State, k.Legacy, k
 	}
 	return lines, nil
 }

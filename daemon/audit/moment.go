@@ -60,6 +60,12 @@ func beforeRecord(e Event) {
 		disk.Point("audit.stopped-everything:before-record")
 	case Recovered:
 		disk.Point("audit.recovered:before-record")
+	case Approved:
+		disk.Point("audit.approved:before-record")
+	case Suspended:
+		disk.Point("audit.suspended:before-record")
+	case Readmitted:
+		disk.Point("audit.readmitted:before-record")
 	case CarryEvent:
 		disk.Point("audit.carry:before-record")
 	case Torn:
@@ -124,6 +130,12 @@ func afterRecord(e Event) {
 		disk.Point("audit.stopped-everything:after-record")
 	case Recovered:
 		disk.Point("audit.recovered:after-record")
+	case Approved:
+		disk.Point("audit.approved:after-record")
+	case Suspended:
+		disk.Point("audit.suspended:after-record")
+	case Readmitted:
+		disk.Point("audit.readmitted:after-record")
 	case CarryEvent:
 		disk.Point("audit.carry:after-record")
 	case Torn:

@@ -99,6 +99,10 @@ func (r *Record) text(key []byte) *string {
 		return (*string)(&r.State)
 	case "reason":
 		return &r.Reason
+	case "rule":
+		return &r.Rule
+	case "hash":
+		return &r.Hash
 	case "out":
 		return &r.Out
 	case "err":

@@ -42,6 +42,10 @@ const (
 	// that the executor is paused.
 	StoppedEverything Event = "stopped-everything"
 
+	Approved   Event = "approved"   // (request) Who in dom0 let it run, and what else with it: Detail; Hash is that of the bytes shown
+	Suspended  Event = "suspended"  // nothing of Qube is taken any more; Detail says why
+	Readmitted Event = "readmitted" // it is again, by an administrator
+
 	CarryEvent Event = "carry"  // first record of every segment
 	Torn       Event = "torn"   // bytes after the last LF were cut at start; Detail says how many
 	Loss       Event = "loss"   // the log was shorter than its signed head; Detail says by how much
@@ -87,6 +91,8 @@ type Record struct {
 	Command   string `json:"command,omitempty"` // the script, cut at a bound and escaped where it is not UTF-8
 	State     State  `json:"state,omitempty"`
 	Reason    string `json:"reason,omitempty"` // denial code
+	Rule      string `json:"rule,omitempty"`   // of the policy, which decided
+	Hash      string `json:"hash,omitempty"`   // of script and input, as who approves them names it; of rules that were set
 	Exit      *int   `json:"exit,omitempty"`
 	StartedAt int64  `json:"started_at,omitempty"` // Unix seconds; 0 = the shell never began
 	Duration  int64  `json:"duration_ms,omitempty"`

@@ -40,6 +40,8 @@ const (
 	nextSuffix = ".key.new"
 	metaSuffix = ".meta"
 	lockName   = ".lock"
+
+	rulesSuffix = ".policy" // of daemon/policy, in the same folder
 )
 
 // Store is the folder with all keys. The methods that write want [Store.Lock]

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"qvmremote/daemon/boot"
 	"qvmremote/daemon/qubes"
 )
 
@@ -14,21 +16,31 @@ import (
 const (
 	maxMeta      = 4 << 10 // bytes
 	maxMetaLines = 64
-	maxMetaName  = 32  // bytes
-	maxMetaValue = 256 // bytes
+	maxMetaName  = 32      // bytes
+	maxMetaValue = 256     // bytes
+	maxBoot      = 1 << 32 // seconds that a boot may last
 )
 
-// Meta is what dom0 knows of a qube beside its key. Until and Count belong
-// to the format; this version keeps them and acts on neither.
+// Meta is what dom0 knows of a qube beside its key.
 type Meta struct {
-	Authorised int64  // Unix seconds; 0 = not known
-	UUID       string // the qube's, as Qubes OS tells it; "" = not known
-	Legacy     bool   // version 1 is allowed for it
-	Until      int64  // Unix seconds when the authorisation ends; 0 = never
-	Count      int64
-	Used       string // fingerprint, without spaces, of the key that has a list of used version-1 ids
-	Other      []Line // names this version does not know, kept on rewriting
+	Authorised int64    // Unix seconds; 0 = not known
+	UUID       string   // the qube's, as Qubes OS tells it; "" = not known
+	Legacy     bool     // version 1 is allowed for it
+	End        boot.End // of the authorisation; zero = none. Whole seconds
+	Until      int64    // End in Unix seconds as the wall clock had it then, for people; 0 = not known
+	Count      int64    // commands that it was authorised for; 0 = any number
+	Spent      int64    // of those
+	Suspended  int64    // Unix seconds since when nothing of the qube is taken until it is resumed; 0 = it is not
+	Used       string   // fingerprint, without spaces, of the key that has a list of used version-1 ids
+	Other      []Line   // names this version does not know, kept on rewriting
 }
+
+// Over reports whether the authorisation has ended by time. An end of which
+// only the wall clock's time is known has: that clock may have been set back.
+func (m Meta) Over(c boot.Clock) bool { return c.Over(m.End) || m.Until != 0 && m.End.IsZero() }
+
+// Left is how many commands are left of a counted authorisation.
+func (m Meta) Left() int64 { return max(0, m.Count-m.Spent) }
 
 // Line is one line of a meta file.
 type Line struct{ Name, Value string }
@@ -65,6 +77,9 @@ func ParseMeta(b []byte) (Meta, error) {
 			return Meta{}, fmt.Errorf("line %d: %w", i+1, err)
 		}
 		seen[name] = true
+	}
+	if m.End.Boot == "" && m.End.At != 0 {
+		return Meta{}, errors.New("boot-until without boot says nothing")
 	}
 	return m, nil
 }
@@ -105,6 +120,19 @@ func (m *Meta) set(name, value string) (err error) {
 		m.Until, err = parseNumber(name, value)
 	case "count":
 		m.Count, err = parseNumber(name, value)
+	case "spent":
+		m.Spent, err = parseNumber(name, value)
+	case "boot":
+		m.End.Boot = value
+	case "boot-until":
+		var n int64
+		n, err = parseNumber(name, value)
+		m.End.At = time.Duration(n) * time.Second
+		if n <= 0 || n > maxBoot {
+			err = errors.New("boot-until is no time within a boot")
+		}
+	case "suspended":
+		m.Suspended, err = parseNumber(name, value)
 	case "used":
 		m.Used = value
 	default:
@@ -133,16 +161,21 @@ func (m Meta) Encode() ([]byte, error) {
 		lines = append(lines, Line{"uuid", m.UUID})
 	}
 	lines = append(lines, Line{"legacy", legacy})
-	if m.Until != 0 {
-		lines = append(lines, Line{"until", strconv.FormatInt(m.Until, 10)})
+	if m.End.Boot != "" {
+		lines = append(lines, Line{"boot", m.End.Boot})
 	}
-	if m.Count != 0 {
-		lines = append(lines, Line{"count", strconv.FormatInt(m.Count, 10)})
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{{"boot-until", int64(m.End.At / time.Second)}, {"until", m.Until}, {"count", m.Count}, {"spent", m.Spent}, {"suspended", m.Suspended}} {
+		if n.value != 0 {
+			lines = append(lines, Line{n.name, strconv.FormatInt(n.value, 10)})
+		}
 	}
-	var b strings.Builder
 	if m.Used != "" {
 		lines = append(lines, Line{"used", m.Used})
 	}
+	var b strings.Builder
 	for _, l := range append(lines, m.Other...) {
 		b.WriteString(l.Name + " " + l.Value + "\n")
 	}
@@ -158,5 +191,6 @@ func (m Meta) Encode() ([]byte, error) {
 
 func (m Meta) equal(o Meta) bool {
 	return m.Authorised == o.Authorised && m.UUID == o.UUID && m.Legacy == o.Legacy &&
-		m.Until == o.Until && m.Count == o.Count && m.Used == o.Used && slices.Equal(m.Other, o.Other)
+		m.End == o.End && m.Until == o.Until && m.Count == o.Count && m.Spent == o.Spent && m.Suspended == o.Suspended &&
+		m.Used == o.Used && slices.Equal(m.Other, o.Other)
 }

@@ -15,7 +15,7 @@ const (
 	maxTold = 256                   // names held for a slow reader before "rescan"
 )
 
-// Watch tells the name of each qube whose key or meta may have changed, and ""
+// Watch tells the name of each qube whose key, meta or rules may have changed, and ""
 // when everything must be read again: events were lost, or the folder was
 // removed or made anew. Names are gathered while the reader is busy, each told
 // once. The channel is closed when ctx ends.
@@ -65,7 +65,7 @@ func (f *follower) change(c watch.Change) {
 		f.note("")
 		return
 	}
-	for _, suffix := range []string{nextSuffix, keySuffix, metaSuffix} {
+	for _, suffix := range []string{nextSuffix, keySuffix, metaSuffix, rulesSuffix} {
 		if vm, ok := strings.CutSuffix(c.Name, suffix); ok && queue.ValidQube(vm) {
 			f.note(vm)
 			return

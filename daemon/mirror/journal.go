@@ -72,7 +72,7 @@ func priority(r audit.Record, c Category) journal.Priority {
 	case audit.Delivered:
 		return journal.PriDebug
 	case audit.Authorized, audit.Revoked, audit.Rotating, audit.Rotated, audit.Setting, audit.Enabled, audit.Disabled,
-		audit.Paused, audit.Resumed, audit.StoppedEverything:
+		audit.Paused, audit.Resumed, audit.StoppedEverything, audit.Approved, audit.Suspended, audit.Readmitted:
 		return journal.PriNotice
 	}
 	return journal.PriInfo

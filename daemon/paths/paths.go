@@ -36,6 +36,9 @@ func (r Root) Status() string       { return r.at("run/qvm-remote/status") }
 func (r Root) Pause() string { return r.at("run/qvm-remote/pause") }
 func (r Root) Stop() string  { return r.at("run/qvm-remote/stop") }
 
+// Approvals keeps what was approved and denied in this boot beyond one request.
+func (r Root) Approvals() string { return r.at("run/qvm-remote/approvals") }
+
 // Log is the mirror in the first implementation's line format.
 func (r Root) Log() string { return r.at("var/log/qubes/qvm-remote.log") }
 

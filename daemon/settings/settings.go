@@ -17,15 +17,11 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 
-	"golang.org/x/sys/unix"
-
+	"qvmremote/daemon/trusted"
 	"qvmremote/queue"
 )
 
@@ -58,6 +54,8 @@ type Settings struct {
 	AuditBytes   int64 // bytes all records may take
 	AuditReserve int64 // bytes kept for final records
 	Excerpt      int64 // bytes of each end of each output that the log keeps
+	Requests     int64 // of one qube a minute, 0 for any number
+	SuspendAfter int64 // requests of one qube in a row that are not signed with its key, 0 for any number
 	Refusals     int64 // unauthenticated refusals of a qube recorded singly, a minute
 }
 
@@ -156,48 +154,19 @@ func (s Settings) consistent(path string) error {
 
 // read returns the file's text, or says why it cannot be trusted.
 func (src Source) read() (string, []Warning, error) {
-	f, err := os.OpenFile(src.Path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil, nil
-	}
-	if errors.Is(err, unix.ELOOP) {
-		return "", nil, fmt.Errorf("%s is a symbolic link; put the file itself there", src.Path)
-	}
-	if err != nil {
-		return "", nil, fmt.Errorf("cannot read the settings: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return "", nil, fmt.Errorf("cannot read the settings: %w", err)
-	}
-	warnings, err := src.check(info)
-	if err != nil {
-		return "", nil, err
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return "", nil, fmt.Errorf("cannot read the settings: %w", err)
-	}
-	if len(b) > maxFile {
-		return "", nil, fmt.Errorf("%s is longer than %d bytes", src.Path, maxFile)
-	}
-	return string(b), warnings, nil
-}
-
-func (src Source) check(info fs.FileInfo) ([]Warning, error) {
-	st, ok := info.Sys().(*syscall.Stat_t)
+	text, mode, err := trusted.Read(src.Path, maxFile)
+	var bad *trusted.Error
 	switch {
-	case !ok || !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a regular file", src.Path)
-	case int(st.Uid) != os.Geteuid():
-		return nil, fmt.Errorf("%s belongs to account %d, not to root: see who wrote it, then chown root", src.Path, st.Uid)
-	case info.Mode().Perm()&0o022 != 0:
-		return nil, fmt.Errorf("%s has mode %04o: others may write it; check what it says, then: chmod 600 %[1]s", src.Path, info.Mode().Perm())
-	case info.Mode().Perm() != 0o600:
-		return []Warning{{src.Path, fmt.Sprintf("has mode %04o; better: chmod 600 %s", info.Mode().Perm(), src.Path)}}, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil, nil
+	case errors.As(err, &bad):
+		return "", nil, bad
+	case err != nil:
+		return "", nil, fmt.Errorf("cannot read the settings: %w", err)
+	case mode.Perm() != 0o600:
+		return string(text), []Warning{{src.Path, fmt.Sprintf("has mode %04o; better: chmod 600 %s", mode.Perm(), src.Path)}}, nil
 	}
-	return nil, nil
+	return string(text), nil, nil
 }
 
 // pick finds the first value that is not empty: for each source in turn, the

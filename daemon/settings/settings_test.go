@@ -35,7 +35,7 @@ func TestDefaultsAreTheProtocols(t *testing.T) {
 		MaxTimeout: 86400, MaxScript: 1 << 20, MaxStdin: 64 << 20, MaxOutput: 10 << 20, MaxPending: 1000,
 		Concurrent: 8, PerQube: 4, MaxRunning: 50, StopWait: 30,
 		SpoolQube: 256 << 20, SpoolTotal: 1 << 30, SpoolFree: 512 << 20,
-		AuditDays: 400, AuditBytes: 1 << 30, AuditReserve: 4 << 20, Excerpt: 1 << 10, Refusals: 20,
+		AuditDays: 400, AuditBytes: 1 << 30, AuditReserve: 4 << 20, Excerpt: 1 << 10, Refusals: 20, SuspendAfter: 100,
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -142,15 +142,15 @@ func manyQubes(n int) string {
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int64{"0": 0, "4096": 4096, "64K": 64 << 10, "64KiB": 64 << 10, "10M": 10 << 20, "1GiB": 1 << 30, "2T": 2 << 40} {
-		if n, err := parseSize(text); err != nil || n != want {
+		if n, err := ParseSize(text); err != nil || n != want {
 			t.Errorf("%s: %d, %v", text, n, err)
 		}
-		if n, err := parseSize(bytes(want)); err != nil || n != want {
+		if n, err := ParseSize(bytes(want)); err != nil || n != want {
 			t.Errorf("%s is written %s", text, bytes(want))
 		}
 	}
 	for _, bad := range []string{"", "K", "-1", "+1", "01", "1.5G", "1 G", "1KK", "1iB", "1B", "1k", "1KB", "0x10", "9223372036854775808", "8388608T", "1E"} {
-		if n, err := parseSize(bad); err == nil {
+		if n, err := ParseSize(bad); err == nil {
 			t.Errorf("%q was read as %d", bad, n)
 		}
 	}

@@ -73,6 +73,9 @@ func Table() []Setting {
 		size("MAX_OUTPUT", "10M", 1<<10, queue.MaxOutput, "Most of stdout, and of stderr, that is delivered; then it is truncated.", func(s *Settings) *int64 { return &s.MaxOutput }),
 		number("MAX_PENDING", "1000", "requests", 1, queue.MaxPending, "Requests of one qube that may wait.", func(s *Settings) *int64 { return &s.MaxPending }),
 
+		number("REQUESTS", "0", "requests", 0, 6000, "Requests of one qube that are taken a minute, on average; 0 is no limit.", func(s *Settings) *int64 { return &s.Requests }),
+		number("SUSPEND_AFTER", "100", "requests", 0, 1000, "Requests of one qube in a row that are not signed with its key, after which nothing of it is taken until qvm-remote-dom0 resume VM; 0 is never.", func(s *Settings) *int64 { return &s.SuspendAfter }),
+
 		number("CONCURRENT", "8", "commands", 1, 1000, "Commands that run at once.", func(s *Settings) *int64 { return &s.Concurrent }),
 		number("PER_QUBE", "4", "commands", 1, 1000, "Commands of one qube that run at once.", func(s *Settings) *int64 { return &s.PerQube }),
 		number("MAX_RUNNING", "50", "commands", 1, 1000, "Commands at once with the one that a qube with none running always gets.", func(s *Settings) *int64 { return &s.MaxRunning }),
@@ -108,7 +111,7 @@ func size(name, def string, lo, hi int64, doc string, field func(*Settings) *int
 	return Setting{Name: "QVM_REMOTE_" + name, Default: def, Unit: fmt.Sprintf("bytes, or with K, M, G, T; %s to %s", bytes(lo), bytes(hi)), Doc: doc, field: field,
 		text: func(s Settings) string { return bytes(*field(&s)) },
 		set: func(s *Settings, value string) error {
-			n, err := parseSize(value)
+			n, err := ParseSize(value)
 			if err != nil {
 				return err
 			}
@@ -154,9 +157,9 @@ func store(field *int64, n, lo, hi int64) error {
 
 const unitLetters = "KMGT"
 
-// parseSize reads bytes: 4096, 64K, 64KiB, 10M, 1G; each letter is 1024 times
+// ParseSize reads bytes: 4096, 64K, 64KiB, 10M, 1G; each letter is 1024 times
 // the one before.
-func parseSize(value string) (int64, error) {
+func ParseSize(value string) (int64, error) {
 	bad := fmt.Errorf("%s is not a size such as 4096, 64K, 10M, 1G", queue.Quote(value, 40))
 	digits := strings.TrimRight(strings.TrimSuffix(value, "iB"), unitLetters)
 	n, err := strconv.ParseInt(digits, 10, 64)

@@ -22,6 +22,7 @@ type Slots struct {
 	mu      sync.Mutex
 	limits  Limits
 	running map[string]int
+	bounds  map[string]int // lower ones than limits.Qube, by qube
 	total   int
 	waiting map[string][]chan struct{} // by qube, first come first
 	order   []string                   // qubes that wait, in turn
@@ -29,7 +30,7 @@ type Slots struct {
 
 // New returns slots with no command running.
 func New(l Limits) *Slots {
-	return &Slots{limits: l, running: map[string]int{}, waiting: map[string][]chan struct{}{}}
+	return &Slots{limits: l, running: map[string]int{}, bounds: map[string]int{}, waiting: map[string][]chan struct{}{}}
 }
 
 // SetLimits changes the limits; what runs already is left alone.
@@ -37,6 +38,18 @@ func (s *Slots) SetLimits(l Limits) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.limits = l
+	s.grant()
+}
+
+// Bound makes n the most that runs of one qube at once, if it is lower than
+// [Limits].Qube; what runs already is left alone.
+func (s *Slots) Bound(qube string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bounds[qube] == n {
+		return
+	}
+	s.bounds[qube] = n
 	s.grant()
 }
 
@@ -125,6 +138,9 @@ func (s *Slots) grant() {
 
 func (s *Slots) free(qube string) bool {
 	mine := s.running[qube]
+	if n, ok := s.bounds[qube]; ok && mine >= n {
+		return false
+	}
 	if s.total >= s.limits.Hard || mine >= s.limits.Qube {
 		return false
 	}

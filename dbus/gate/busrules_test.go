@@ -31,7 +31,7 @@ type rule struct {
 
 // interfaces that root and the group may call, one by one.
 var reachable = []string{
-	"org.qvmremote1.Manager", "org.qvmremote1.Qube", "org.freedesktop.DBus.Introspectable",
+	"org.qvmremote1.Manager", "org.qvmremote1.Qube", "org.qvmremote1.Request", "org.freedesktop.DBus.Introspectable",
 	"org.freedesktop.DBus.ObjectManager", "org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Properties",
 }
 

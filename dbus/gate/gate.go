@@ -30,6 +30,7 @@ import (
 const (
 	View           = "org.qvmremote1.view"
 	ManageKeys     = "org.qvmremote1.manage-keys"
+	Approve        = "org.qvmremote1.approve"
 	ControlService = "org.qvmremote1.control-service"
 	ChangeBoot     = "org.qvmremote1.change-boot"
 	StopEverything = "org.qvmremote1.stop-everything"
@@ -41,7 +42,7 @@ const Open = "open"
 
 // Actions lists the actions that a table may name besides [Open].
 func Actions() []string {
-	return []string{View, ManageKeys, ControlService, ChangeBoot, StopEverything}
+	return []string{View, ManageKeys, Approve, ControlService, ChangeBoot, StopEverything}
 }
 
 // Member is a method. Its interface is never empty: a call that names none is

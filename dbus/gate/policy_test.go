@@ -129,6 +129,7 @@ func TestPolicyDefaults(t *testing.T) {
 	want := map[string][3]string{
 		View:           {admin, admin, keep},
 		ManageKeys:     {admin, admin, admin},
+		Approve:        {admin, admin, admin},
 		ControlService: {admin, admin, keep},
 		ChangeBoot:     {admin, admin, admin},
 		StopEverything: {admin, admin, "yes"},
@@ -154,7 +155,8 @@ func TestPolicyDefaults(t *testing.T) {
 func TestPolicyImplies(t *testing.T) {
 	t.Parallel()
 	want := map[string][]string{
-		ManageKeys:     {View, ControlService, ChangeBoot, StopEverything},
+		Approve:        {View},
+		ManageKeys:     {View, Approve, ControlService, ChangeBoot, StopEverything},
 		ControlService: {View, StopEverything},
 		ChangeBoot:     {ControlService, View, StopEverything},
 	}

@@ -16,7 +16,7 @@ import (
 // whole audit log.
 var long = map[string]bool{
 	"AuthorizeQube": true, "AuthorizeQubeWithString": true, "GenerateKey": true, "FetchKey": true, "ConnectQube": true, "DisconnectQube": true,
-	"RotateKey": true, "RotateKeyWithString": true, "RevokeQube": true, "CancelRotation": true,
+	"RotateKey": true, "RotateKeyWithString": true, "RevokeQube": true, "CancelRotation": true, "LimitQube": true, "SetPolicy": true,
 	"Start": true, "Stop": true, "Restart": true, "StopEverything": true, "EnableAtBoot": true, "DisableAtBoot": true,
 	"VerifyAudit": true, "ExportAudit": true, "CountCommands": true, "Doctor": true, "AvailableQubes": true,
 	"ShutDown": true, "QueueStatus": true, "QueueEntries": true, "CleanQueue": true, "RecoverQueue": true,
@@ -52,8 +52,11 @@ func (s *Service) bind() (gate.Table, error) {
 	}
 	for _, iface := range interfaces {
 		var receiver any = manager{s}
-		if iface.Name == dbus.QubeInterface {
+		switch iface.Name {
+		case dbus.QubeInterface:
 			receiver = qube{s}
+		case dbus.RequestInterface:
+			receiver = request{s}
 		}
 		if n := reflect.TypeOf(receiver).NumMethod(); n != len(iface.Methods) {
 			return nil, fmt.Errorf("%s describes %d methods, the service has %d", iface.Name, len(iface.Methods), n)

@@ -12,6 +12,7 @@ import (
 
 	"qvmremote/daemon"
 	"qvmremote/daemon/admin"
+	"qvmremote/daemon/approval"
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/keys"
 	"qvmremote/daemon/settings"
@@ -77,7 +78,7 @@ func codeOf(err error) dbus.Code {
 	}{
 		{systemd.ErrNone, dbus.NoSystemd}, {admin.ErrNoQube, dbus.NoSuchQube}, {admin.ErrNotRunning, dbus.QubeNotRunning},
 		{keys.ErrNoKey, dbus.NoKey}, {keys.ErrNoNext, dbus.NoKey}, {queue.ErrKey, dbus.InvalidKey},
-		{daemon.ErrNoCommand, dbus.NoSuchCommand}, {audit.ErrNoRecord, dbus.NoSuchRecord},
+		{daemon.ErrNoCommand, dbus.NoSuchCommand}, {approval.ErrNone, dbus.NoSuchRequest}, {approval.ErrHash, dbus.OtherHash}, {approval.ErrScope, dbus.InvalidArgument}, {audit.ErrNoRecord, dbus.NoSuchRecord},
 		{admin.ErrRefused, dbus.Refused}, {context.DeadlineExceeded, dbus.TimedOut}, {context.Canceled, dbus.Cancelled},
 	} {
 		if errors.Is(err, known.err) {

@@ -32,7 +32,8 @@ type look struct {
 
 	keys       []admin.Key // guarded by objects.refreshing, like the next two
 	configured []string
-	broken     error // of the settings
+	broken     error       // of the settings
+	ending     *time.Timer // until a key ceases to count; nil while none does
 
 	mu    sync.Mutex
 	power map[string]qubes.Qube // by name; nil while nobody asked
@@ -59,6 +60,9 @@ func (l *look) view(ctx context.Context) *view {
 		"Version": queue.Version, "Features": features, "State": state, "Since": seconds(st.Since), "Pid": uint32(st.Pid), "DryRun": st.DryRun,
 		"StartsAtBoot": l.s.objects.boot.Load(), "Running": uint32(st.Running), "Waiting": uint32(st.Waiting), "Health": l.health(st, a),
 	}), qubes: map[string]properties{}}
+	if x := l.s.executor.Load(); x != nil {
+		v.requests = asking(x.Questions())
+	}
 	for _, name := range l.names() {
 		v.qubes[name] = l.qube(name, st)
 	}
@@ -66,13 +70,14 @@ func (l *look) view(ctx context.Context) *view {
 }
 
 // features are what a client may test for.
-var features = []string{"cancel-command", "list-settings", "pause", "qube-power", "stop-everything"}
+var features = []string{"approval", "cancel-command", "limit-qube", "list-settings", "pause", "qube-power", "stop-everything"}
 
 // read takes keys and settings in. What cannot be read stays as it was, and the
 // health says so.
 func (l *look) read(ctx context.Context, a *admin.Admin) {
 	if list, err := a.Keys(ctx); err == nil {
 		l.keys = list
+		l.rereadAtEnd()
 	} else {
 		l.s.o.Log.Warn("the keys cannot be read", "error", err)
 		l.stale.Store(true)
@@ -127,6 +132,9 @@ func (l *look) health(st daemon.Status, a *admin.Admin) []trouble {
 		if k.State == admin.KeyBad {
 			add(daemon.NewHealth(daemon.HealthKey+k.VM, k.Problem))
 		}
+		if rulesWord(k.Rules) == "broken" {
+			add(daemon.NewHealth(daemon.HealthPolicy+k.VM, k.Rules))
+		}
 	}
 	slices.SortFunc(list, func(a, b trouble) int { return cmp.Compare(a.Code, b.Code) })
 	return list
@@ -155,8 +163,21 @@ func (l *look) qube(name string, st daemon.Status) properties {
 	return l.s.feed.fillQube(name, properties{
 		"Name": name, "Label": label, "PowerState": power, "Connection": queue.Escape(q.State, maxName), "Transport": q.Transport, "KeyState": k.State,
 		"Fingerprint": k.Fingerprint, "NextFingerprint": k.Next, "AuthorizedAt": seconds(k.Authorised), "Legacy": k.Legacy,
+		"GrantUntil": seconds(k.Until), "GrantUntilReboot": k.UntilReboot, "GrantCount": uint64(k.Count), "GrantLeft": uint64(k.Left),
+		"GrantEnded": k.Ended, "SuspendedAt": seconds(k.Suspended), "Rules": rulesWord(k.Rules),
 		"Configured": slices.Contains(l.configured, name), "Running": uint32(q.Running), "Open": uint32(q.Open), "Refused": uint64(q.Refused),
 	})
+}
+
+// rulesWord is what the property Rules says of [admin.Key].Rules.
+func rulesWord(rules string) string {
+	switch rules {
+	case "":
+		return "good"
+	case admin.NoRules:
+		return "none"
+	}
+	return "broken"
 }
 
 // known is what was last told of the qube: by its connection, by dom0's tools,
@@ -281,6 +302,22 @@ func (l *look) askSoon() {
 			l.s.o.Log.Debug("cannot ask for the qubes", "error", err)
 		}
 	}()
+}
+
+// rereadAtEnd looks again when the first key ceases to count by time.
+func (l *look) rereadAtEnd() {
+	if l.ending != nil {
+		l.ending.Stop()
+	}
+	var first time.Time
+	for _, k := range l.keys {
+		if !k.Until.IsZero() && (first.IsZero() || k.Until.Before(first)) {
+			first = k.Until
+		}
+	}
+	if !first.IsZero() {
+		l.ending = time.AfterFunc(max(time.Until(first), 0)+time.Second, l.reread)
+	}
 }
 
 func (l *look) reread() {

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -30,21 +31,72 @@ func (m manager) Unsubscribe(_ context.Context, c caller) error {
 	return nil
 }
 
-// options reads a dictionary of which only the named booleans are known.
-func options(given map[string]godbus.Variant, known map[string]*bool) error {
+// options reads a dictionary of which only the named ones are known, each of
+// the type that it is read into.
+func options(given map[string]godbus.Variant, known map[string]any) error {
 	for name, v := range given {
-		into := known[name]
-		if into == nil {
+		// Of exactly this type: Variant.Store would look into further variants.
+		kind, ok := "", false
+		switch into := known[name].(type) {
+		case nil:
 			return fail(dbus.InvalidArgument, "there is no option %s here", quoted(name))
+		case *bool:
+			kind = "true or false"
+			*into, ok = v.Value().(bool)
+		case *string:
+			kind = "a text"
+			*into, ok = v.Value().(string)
+		case *uint64:
+			kind = "a number (t)"
+			*into, ok = v.Value().(uint64)
+			if ok && *into == 0 { // not to be taken for one that is without an end
+				return fail(dbus.InvalidArgument, "the option %s is 0; leave it out for none", quoted(name))
+			}
 		}
-		yes, ok := v.Value().(bool) // of exactly this type: Variant.Store would look into further variants
 		if !ok {
-			return fail(dbus.InvalidArgument, "the option %s takes true or false", quoted(name))
+			return fail(dbus.InvalidArgument, "the option %s takes %s", quoted(name), kind)
 		}
-		*into = yes
 	}
 	return nil
 }
+
+// authorization is what an authorisation may be told, beside flags that only
+// one method has.
+type authorization struct {
+	terms         admin.Terms
+	seconds       uint64
+	count         uint64
+	policy, rules string
+}
+
+func (o *authorization) options() map[string]any {
+	t := &o.terms
+	return map[string]any{"replace": &t.Replace, "policy": &o.policy, "rules": &o.rules, "replace-rules": &t.ReplaceRules,
+		"for": &o.seconds, "count": &o.count, "until-reboot": &t.Limit.UntilReboot}
+}
+
+// read reads the options; others are known to the method alone.
+func (o *authorization) read(given map[string]godbus.Variant, others map[string]any) (admin.Terms, error) {
+	known := o.options()
+	maps.Copy(known, others)
+	if err := options(given, known); err != nil {
+		return o.terms, err
+	}
+	words := map[string]string{"": o.rules, "allow": admin.RulesAllow, "ask": admin.RulesAsk, "deny": admin.RulesDeny}
+	text, ok := words[o.policy]
+	if !ok || o.policy != "" && o.rules != "" {
+		return o.terms, fail(dbus.InvalidArgument, `the option "policy" is one of allow, ask and deny; the option "rules" is their text; give one of the two`)
+	}
+	if text == "" {
+		text = admin.RulesAsk
+	}
+	o.terms.Rules = text
+	o.terms.Limit.For, o.terms.Limit.Count = secondsOf(o.seconds), int64(min(o.count, 1<<62))
+	return o.terms, nil
+}
+
+// secondsOf bounds what somebody else says to what a duration holds.
+func secondsOf(n uint64) time.Duration { return time.Duration(min(n, 1<<33)) * time.Second }
 
 // AuthorizeQube stores a key that comes through a descriptor.
 func (m manager) AuthorizeQube(ctx context.Context, c caller, vm string, fd godbus.UnixFD, opts map[string]godbus.Variant) (string, []string, error) {
@@ -65,14 +117,16 @@ func (m manager) AuthorizeQubeWithString(ctx context.Context, c caller, vm, key 
 }
 
 func (m manager) authorize(ctx context.Context, c caller, vm string, key queue.Key, opts map[string]godbus.Variant) (string, []string, error) {
-	var terms admin.Terms
-	var connect bool
-	if err := options(opts, map[string]*bool{"replace": &terms.Replace, "connect": &connect, "legacy": &terms.Legacy}); err != nil {
+	var connect, legacy bool
+	var o authorization
+	terms, err := o.read(opts, map[string]any{"connect": &connect, "legacy": &legacy})
+	if err != nil {
 		return "", nil, err
 	}
+	terms.Legacy = legacy
 	a := m.s.admin(c)
 	if connect && !terms.Legacy {
-		return m.changed(a.Connect(ctx, vm, key, terms.Replace))
+		return m.changed(a.Connect(ctx, vm, key, terms))
 	}
 	if connect {
 		return "", nil, fail(dbus.InvalidArgument, "%s", "a connection leaves as it was whether version 1 is allowed; give only one of \"connect\" and \"legacy\"")
@@ -101,12 +155,26 @@ func sentences(list []string) []string {
 
 // GenerateKey makes a key here and places it in the qube.
 func (m manager) GenerateKey(ctx context.Context, c caller, vm string, opts map[string]godbus.Variant) (string, []string, error) {
-	var replace bool
-	if err := options(opts, map[string]*bool{"replace": &replace}); err != nil {
+	var o authorization
+	terms, err := o.read(opts, nil)
+	if err != nil {
 		return "", nil, err
 	}
-	ch, err := m.s.admin(c).Generate(ctx, vm, replace)
+	ch, err := m.s.admin(c).Generate(ctx, vm, terms)
 	return m.changed(ch, err)
+}
+
+// LimitQube changes how long a key counts.
+func (m manager) LimitQube(ctx context.Context, c caller, vm string, opts map[string]godbus.Variant) ([]string, error) {
+	var limit admin.Limit
+	var seconds, count uint64
+	if err := options(opts, map[string]any{"for": &seconds, "count": &count, "until-reboot": &limit.UntilReboot}); err != nil {
+		return nil, err
+	}
+	limit.For, limit.Count = secondsOf(seconds), int64(min(count, 1<<62))
+	ch, err := m.s.admin(c).Limit(ctx, vm, limit)
+	_, warnings, err := m.changed(ch, err)
+	return warnings, err
 }
 
 // FetchKey tells the fingerprint of the key that a qube has.
@@ -121,8 +189,9 @@ func (m manager) FetchKey(ctx context.Context, c caller, vm string) (string, err
 // ConnectQube stores the key that a qube has, if it is still the one that a
 // person compared.
 func (m manager) ConnectQube(ctx context.Context, c caller, vm, fingerprint string, opts map[string]godbus.Variant) ([]string, error) {
-	var replace bool
-	if err := options(opts, map[string]*bool{"replace": &replace}); err != nil {
+	var o authorization
+	terms, err := o.read(opts, nil)
+	if err != nil {
 		return nil, err
 	}
 	a := m.s.admin(c)
@@ -133,7 +202,7 @@ func (m manager) ConnectQube(ctx context.Context, c caller, vm, fingerprint stri
 	if key.Fingerprint() != fingerprint {
 		return nil, fail(dbus.KeyChanged, "the key in %s has the fingerprint %s, which is not the one that was compared; compare again", vm, key.Fingerprint())
 	}
-	ch, err := a.Connect(ctx, vm, key, replace)
+	ch, err := a.Connect(ctx, vm, key, terms)
 	_, warnings, err := m.changed(ch, err)
 	return warnings, err
 }

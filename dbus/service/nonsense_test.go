@@ -112,7 +112,7 @@ func TestNonsenseIsNamed(t *testing.T) {
 			t.Fatal(n.method, code)
 		}
 	}
-	w.until("all four records were seen", func() bool { return c.property("AuditHead").(uint64) == 4 })
+	w.until("all five records were seen", func() bool { return c.property("AuditHead").(uint64) == 5 })
 	head := c.property("AuditHead")
 	before, code := c.at(dbus.ManagerPath, dbus.ObjectManager+".GetManagedObjects")
 	if code != "" {

@@ -22,6 +22,8 @@ type properties map[string]any
 type view struct {
 	manager properties
 	qubes   map[string]properties // by name
+
+	requests map[uint64]properties // that wait for approval, by number
 }
 
 // objects keep the view that is served, and tell everybody what changes in it.
@@ -79,6 +81,7 @@ func (o *objects) refresh(ctx context.Context) {
 		return // nobody can have seen anything before
 	}
 	o.tell(dbus.ManagerPath, dbus.ManagerInterface, last.manager, next.manager)
+	o.tellRequests(last.requests, next.requests)
 	for name, p := range last.qubes {
 		if next.qubes[name] == nil {
 			o.emit(dbus.ManagerPath, dbus.ObjectManager+".InterfacesRemoved", dbus.QubePath(name), []string{dbus.QubeInterface})
@@ -90,6 +93,23 @@ func (o *objects) refresh(ctx context.Context) {
 		if last.qubes[name] == nil {
 			o.emit(dbus.ManagerPath, dbus.ObjectManager+".InterfacesAdded", dbus.QubePath(name),
 				map[string]map[string]godbus.Variant{dbus.QubeInterface: variants(next.qubes[name])})
+		}
+	}
+}
+
+// tellRequests sends what became of the requests that wait for approval.
+func (o *objects) tellRequests(last, next map[uint64]properties) {
+	for number, p := range last {
+		if next[number] == nil {
+			o.emit(dbus.ManagerPath, dbus.ObjectManager+".InterfacesRemoved", dbus.RequestPath(number), []string{dbus.RequestInterface})
+		} else {
+			o.tell(dbus.RequestPath(number), dbus.RequestInterface, p, next[number])
+		}
+	}
+	for _, number := range slices.Sorted(maps.Keys(next)) {
+		if last[number] == nil {
+			o.emit(dbus.ManagerPath, dbus.ObjectManager+".InterfacesAdded", dbus.RequestPath(number),
+				map[string]map[string]godbus.Variant{dbus.RequestInterface: variants(next[number])})
 		}
 	}
 }
@@ -135,6 +155,9 @@ func (v *view) find(path godbus.ObjectPath, iface string) (properties, bool) {
 	}
 	if name, ok := dbus.QubeName(path); ok && iface == dbus.QubeInterface && v.qubes[name] != nil {
 		return v.qubes[name], true
+	}
+	if number, ok := dbus.RequestNumber(path); ok && iface == dbus.RequestInterface && v.requests[number] != nil {
+		return v.requests[number], true
 	}
 	return nil, false
 }

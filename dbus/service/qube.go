@@ -34,6 +34,17 @@ func (q qube) ShutDown(ctx context.Context, c caller) error {
 	return q.power(ctx, c, "shut down", (*admin.Admin).ShutDownQube)
 }
 
+// Resume has its requests taken again.
+func (q qube) Resume(ctx context.Context, c caller) ([]string, error) {
+	name, err := q.name(c)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := q.s.admin(c).Readmit(ctx, name)
+	_, warnings, err := manager(q).changed(ch, err)
+	return warnings, err
+}
+
 // power changes the qube's power state, and publishes what it is then before
 // the caller learns that it is done.
 func (q qube) power(ctx context.Context, c caller, verb string, change func(*admin.Admin, context.Context, string) error) error {

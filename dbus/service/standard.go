@@ -35,6 +35,9 @@ func (o standard) GetAll(_ context.Context, c caller, iface string) (map[string]
 		if c.path != dbus.ManagerPath {
 			iface = dbus.QubeInterface
 		}
+		if _, ok := dbus.RequestNumber(c.path); ok {
+			iface = dbus.RequestInterface
+		}
 	}
 	p, ok := o.s.objects.now.Load().find(c.path, iface)
 	if !ok {
@@ -54,8 +57,12 @@ func (o standard) GetManagedObjects(_ context.Context, c caller) (map[godbus.Obj
 		return nil, fail(dbus.NoSuchObject, "ask %s", dbus.ManagerPath)
 	}
 	all := map[godbus.ObjectPath]map[string]map[string]godbus.Variant{}
-	for name, p := range o.s.objects.now.Load().qubes {
+	v := o.s.objects.now.Load()
+	for name, p := range v.qubes {
 		all[dbus.QubePath(name)] = map[string]map[string]godbus.Variant{dbus.QubeInterface: variants(p)}
+	}
+	for number, p := range v.requests {
+		all[dbus.RequestPath(number)] = map[string]map[string]godbus.Variant{dbus.RequestInterface: variants(p)}
 	}
 	return all, nil
 }
@@ -88,7 +95,10 @@ func (o standard) Introspect(_ context.Context, c caller) (string, error) {
 	if isQube {
 		_, isQube = o.s.objects.now.Load().find(c.path, dbus.QubeInterface)
 	}
+	_, isRequest := o.s.objects.now.Load().find(c.path, dbus.RequestInterface)
 	switch {
+	case isRequest:
+		node.Interfaces = []introspect.Interface{introspect.PeerData, introspect.IntrospectData, propertiesInterface, interfaces[2]}
 	case c.path == dbus.ManagerPath:
 		node.Interfaces = []introspect.Interface{introspect.PeerData, introspect.IntrospectData, propertiesInterface, objectManager, interfaces[0]}
 	case isQube:
@@ -124,6 +134,9 @@ func childrenOf(path godbus.ObjectPath, v *view) []string {
 	add(dbus.ManagerPath)
 	for name := range v.qubes {
 		add(dbus.QubePath(name))
+	}
+	for number := range v.requests {
+		add(dbus.RequestPath(number))
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

@@ -19,6 +19,7 @@ var accelerators = map[string][]string{
 	"win.authorise":      {"<Control>n"},
 	"win.page::overview": {"<Control>1"},
 	"win.page::qubes":    {"<Control>2"},
+	"win.page::requests": {"<Control>3"},
 	"win.page::activity": {"<Control>4"},
 	"win.close":          {"<Control>w"},
 	"win.menu":           {"F10"},
@@ -54,6 +55,9 @@ func (a *App) addActions() {
 	a.app.AddAction(style)
 	a.toggle("high-contrast", &a.prefs.HighContrast, func() { a.style.Set(a.prefs.Style, a.prefs.HighContrast) })
 	a.toggle("notify", &a.prefs.Notify, func() {})
+	a.toggle("ask", &a.prefs.Ask, func() {})
+	a.addBackground()
+	a.addRequestActions()
 }
 
 func (a *App) add(name string, f func()) {

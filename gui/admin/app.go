@@ -28,6 +28,8 @@ type Options struct {
 	Address string // of the bus; "" for the system bus
 	Page    string // to show first; "" for the one shown last
 	Version string
+	// Background is to wait for requests without a window, until one is wanted.
+	Background bool
 }
 
 // Pages are the names that Options.Page may have.
@@ -50,6 +52,9 @@ type App struct {
 	prefs    prefs.Prefs
 	file     string // where prefs are kept, "" for nowhere
 	lastSeen link.Report
+	asked    map[uint64]bool // requests that wait and are known
+	stays    bool            // it goes on without a window
+	atLogin  bool            // it is started then
 }
 
 // Run shows the program until it is closed. Where it is running already for
@@ -62,17 +67,26 @@ func Run(o Options) error {
 		return err
 	}
 	gtk.WindowSetDefaultIconName(ID)
-	a := &App{options: o, app: adw.NewApplication(ID, gio.ApplicationFlagsNone), scope: ui.NewScope(nil)}
+	a := &App{options: o, app: adw.NewApplication(ID, gio.ApplicationFlagsNone), scope: ui.NewScope(nil), asked: map[uint64]bool{}}
 	defer a.scope.Close()
 	if err := a.app.Register(a.scope.Context()); err != nil {
 		return fmt.Errorf("cannot register with the session: %w", err)
 	}
-	if a.app.IsRemote() {
+	switch {
+	case a.app.IsRemote() && o.Background:
+		return a.haveItStay(a.scope.Context())
+	case a.app.IsRemote():
 		return a.bringForward()
 	}
 	a.readPrefs()
 	var failed error
+	quiet := o.Background // the first activation is the start itself
 	a.app.ConnectActivate(func() {
+		if quiet {
+			quiet = false
+			a.stay()
+			return
+		}
 		if err := a.activate(); err != nil {
 			failed = err
 			a.app.Quit()
@@ -120,6 +134,7 @@ func (a *App) deliver(r link.Report, taken func()) {
 	coreglib.IdleAdd(func() {
 		defer taken()
 		a.lastSeen = r
+		a.tellRequests(r.Snapshot)
 		if a.window != nil {
 			a.window.report(r)
 		}
@@ -136,6 +151,9 @@ func (a *App) readPrefs() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "qvm-remote-admin:", err)
 	}
+	if a.atLogin, err = atLogin.On(); err != nil {
+		fmt.Fprintln(os.Stderr, "qvm-remote-admin:", err)
+	}
 }
 
 func (a *App) writePrefs() {
@@ -145,12 +163,4 @@ func (a *App) writePrefs() {
 	if err := a.prefs.Save(a.file); err != nil {
 		fmt.Fprintln(os.Stderr, "qvm-remote-admin:", err)
 	}
-}
-
-// notice tells the desktop what happens while nobody looks.
-func (a *App) notice(id, title, body string) {
-	n := gio.NewNotification(title)
-	n.SetBody(body)
-	n.SetDefaultActionAndTarget("app.show", glib.NewVariantString("overview"))
-	a.app.SendNotification(id, n)
 }

@@ -40,6 +40,9 @@ type authoriseView struct {
 	Fingerprint     *gtk.Label
 	Same            *gtk.CheckButton
 	Replace         *gtk.CheckButton
+	Rules           *gtk.DropDown
+	Time            *gtk.DropDown
+	RulesNote       *gtk.Label
 	Working         *adw.StatusPage
 	Done            *adw.StatusPage
 	ProblemRevealer *gtk.Revealer
@@ -61,6 +64,7 @@ type authorise struct {
 	chips  []*ui.Chip // of what is chosen, one for each step after the choice
 	key    queue.Key  // pasted
 	print  string     // fingerprint that was fetched
+	terms  *terms
 }
 
 // authorise opens the dialog, at the choice of the way where the qube is given.
@@ -79,6 +83,7 @@ func (w *window) authorise(qube string) {
 		box.Append(chip)
 		a.chips = append(a.chips, chip)
 	}
+	a.terms = newTerms(a)
 	a.connect()
 	a.Dialog.SetTransientFor(w.top())
 	fit(a.Dialog, w.top())
@@ -262,6 +267,7 @@ func (a *authorise) compare() {
 	a.Replace.SetVisible(a.chosen.HasKey)
 	a.Same.SetVisible(!a.Make.Active())
 	a.Fingerprint.SetVisible(!a.Make.Active())
+	a.terms.offer(a.chosen.Name)
 	switch {
 	case a.Make.Active():
 		a.CompareText.SetText("dom0 makes a key and places it in " + a.chosen.Name + ". It passes no bus and no command line.")
@@ -313,7 +319,8 @@ type stored struct {
 
 func (a *authorise) store() {
 	name, key, print := a.chosen.Name, a.key, a.print
-	o := dbus.Options{Replace: a.chosen.HasKey && a.Replace.Active()}
+	o := a.terms.options()
+	o.Replace = a.chosen.HasKey && a.Replace.Active()
 	order := func(ctx context.Context, c *dbus.Client) (s stored, err error) {
 		s.fingerprint = print
 		s.warnings, err = c.ConnectQube(ctx, name, print, o)

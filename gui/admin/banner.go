@@ -20,7 +20,28 @@ func (w *window) showBanner() {
 	ui.SetText(w.BannerText, text, 300)
 	w.BannerIcon.SetFromIconName(icon)
 	ui.SetTone(w.BannerBox, tone)
-	w.BannerButton.SetVisible(w.now.Availability == dbus.Available && w.current != "overview")
+	page := w.attentionPage()
+	w.BannerButton.SetVisible(w.now.Availability == dbus.Available && w.current != page)
+}
+
+// attentionPage is where one sees more of what the banner says.
+func (w *window) attentionPage() string {
+	if w.asked() {
+		return "requests"
+	}
+	return "overview"
+}
+
+// asked reports whether the banner says that requests wait.
+func (w *window) asked() bool { return len(w.now.Requests) > 0 && w.current != "requests" }
+
+// showAttention shows what the banner speaks of; of one request, that.
+func (w *window) showAttention() {
+	if w.asked() && len(w.now.Requests) == 1 {
+		w.openRequest(w.now.Requests[0].Number)
+		return
+	}
+	w.showPage(w.attentionPage())
 }
 
 // attention is what the banner says, "" for nothing.
@@ -31,6 +52,10 @@ func (w *window) attention() (text, tone, icon string) {
 		return "", "", ""
 	case s.Availability == dbus.Restarting:
 		return "The service is restarting. What you see is what was known last.", "quiet", "qr-waiting-symbolic"
+	}
+	// Somebody waits for it, and its time will be over.
+	if w.asked() {
+		return words.Asks(s.Requests), "warn", "qr-requests-symbolic"
 	}
 	// The Overview lists them itself.
 	if p := words.Worst(s.Manager.Health); p != nil && p.Severity != "info" && w.current != "overview" {

@@ -46,7 +46,7 @@ func newDetailPane(a *activity) *detailPane {
 		*o = ui.NewOutput(a.scope, group.Title())
 		group.Add(*o)
 	}
-	d.facts = rows[words.Fact]{group: a.Facts, make: d.newFactRow}
+	d.facts = rows[words.Fact]{group: a.Facts, make: func() shownRow[words.Fact] { return newFactRow(a.desk, a.scope) }}
 	d.steps = rows[dbus.Record]{group: a.Steps, make: newStepRow}
 	d.proof = ui.NewRow()
 	d.check = gtk.NewButtonWithLabel("Verify")
@@ -61,8 +61,9 @@ func newDetailPane(a *activity) *detailPane {
 	return d
 }
 
-func (d *detailPane) newFactRow() shownRow[words.Fact] {
-	scope := ui.NewScope(d.activity.scope)
+// newFactRow is a line of details; what is code can be copied.
+func newFactRow(d *desk, around *ui.Scope) shownRow[words.Fact] {
+	scope := ui.NewScope(around)
 	row := ui.NewRow()
 	row.AddCSSClass("property")
 	copy := ui.NewIconButton("qr-copy-symbolic", "Copy")

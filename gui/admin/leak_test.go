@@ -105,12 +105,25 @@ func TestNothingIsLeftOpen(t *testing.T) {
 	s := open(t)
 	record := dbus.Record{Seq: 1, Time: time.Now(), Event: "final", Qube: "work", Number: 1, State: "exit", Command: "hostname", OutHead: "dom0\n"}
 	seq := uint64(0)
+	waits := func(requests ...dbus.Request) {
+		now := s.now
+		now.Requests = requests
+		s.report(link.Report{Snapshot: now, Quiet: s.quiet, Asking: s.asking})
+	}
 	steps := map[string]func(){
-		"pages":      func() { s.showPage("qubes"); s.showPage("activity"); s.showPage("overview") },
-		"a qube":     func() { s.openQube("work"); s.back() },
+		"pages":  func() { s.showPage("qubes"); s.showPage("requests"); s.showPage("activity"); s.showPage("overview") },
+		"a qube": func() { s.openQube("work"); s.back() },
+		"a request": func() {
+			waits(dbus.Request{Number: 1, Qube: "work", Expires: time.Now().Add(time.Hour), StdinSize: -1})
+			s.openRequest(1)
+			s.page("requests").(*requests).one.show(reading{script: []string{"hostname"}, change: []string{"+hostname"}, whole: true}, nil)
+			s.back()
+			waits()
+		},
 		"a record":   func() { s.openRecord(record); s.back() },
 		"authorise":  func() { s.authorise(""); s.closeAll() },
 		"verify":     func() { s.page("activity").(*activity).verify("x"); s.closeAll() },
+		"rules":      func() { s.editRules("work"); s.closeAll() },
 		"shortcuts":  func() { s.shortcuts(); s.closeAll() },
 		"a question": func() { s.page("overview").(*overview).confirmEverything(); s.closeAll() },
 		"typed question": func() {
@@ -131,7 +144,7 @@ func TestNothingIsLeftOpen(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(steps)) {
 		step := steps[name]
-		for range 5 {
+		for range 25 { // the heap takes its size by and by: a hundred more of the same add a fifth
 			step()
 		}
 		s.settle()

@@ -27,6 +27,8 @@ type qubePane struct {
 	copy, activity, start, shut      *gtk.Button
 	entries                          rows[dbus.QueueEntry]
 	asking                           bool
+	may                              *qubeMay
+	lasting                          *lasting
 }
 
 func newQubePane(q *qubes) *qubePane {
@@ -45,6 +47,8 @@ func newQubePane(q *qubes) *qubePane {
 		r.AddCSSClass("property")
 		p.Work.Add(*r)
 	}
+	p.may = newQubeMay(p)
+	p.lasting = newLasting(p)
 	p.power, p.found = ui.NewRow(), ui.NewRow()
 	p.Power.Add(p.power)
 	p.Queue.Add(p.found)
@@ -96,7 +100,11 @@ func (p *qubePane) begin(name string) {
 	p.scope.Close()
 	p.scope = ui.NewScope(p.qubes.scope)
 	p.asking = false
+	for _, b := range []*gtk.Button{p.start, p.shut, p.Clean, p.Recover, p.Revoke, p.Disconnect} {
+		b.SetSensitive(true) // whatever was under way for the other one
+	}
 	p.showFiles(queueFound{})
+	p.lasting.begin()
 	p.found.Set("Not looked at yet", "")
 	p.now = dbus.Qube{Name: name}
 	p.One.VAdjustment().SetValue(0)
@@ -111,6 +119,7 @@ func (p *qubePane) show(q dbus.Qube) {
 	look := words.Connection(q)
 	p.pill.Set(look.Word, string(look.Tone))
 	p.showKey(q)
+	p.may.show(q)
 	p.last.Set("Last command", words.LastCommand(p.window.lasts.of(q.Name)))
 	p.counts.Set("Since the service started", words.QubeCounts(q))
 	p.power.Set("This qube is "+words.Power(q.PowerState), "")
@@ -120,6 +129,9 @@ func (p *qubePane) show(q dbus.Qube) {
 	p.QueueButtons.SetSensitive(p.usable())
 	if first && running && p.usable() {
 		p.look()
+	}
+	if first {
+		p.lasting.look()
 	}
 }
 

@@ -18,6 +18,10 @@ type qubesView struct {
 	One          *gtk.ScrolledWindow
 	Head         *gtk.Box
 	Facts        *adw.PreferencesGroup
+	May          *adw.PreferencesGroup
+	Limit        *gtk.MenuButton
+	Lasting      *adw.PreferencesGroup
+	TakeAllBack  *gtk.Button
 	Work         *adw.PreferencesGroup
 	Queue        *adw.PreferencesGroup
 	Look         *gtk.Button
@@ -74,7 +78,12 @@ func (q *qubes) open(name string) {
 	q.showAll()
 }
 
-func (q *qubes) report(bool, []dbus.News) { q.showAll() }
+func (q *qubes) report(fresh bool, news []dbus.News) {
+	q.showAll()
+	if q.name != "" && (fresh || len(news) > 0) {
+		q.one.lasting.look()
+	}
+}
 
 func (q *qubes) showAll() {
 	q.list.show(q.now.Qubes)

@@ -54,10 +54,16 @@ func fit(dialog *adw.Window, over *gtk.Window) {
 	}
 }
 
-// closable has a dialog go away with its scope, and both by Escape.
-func closable(s *ui.Scope, dialog *adw.Window) {
+// closable has a dialog go away with its scope, and both by Escape, unless one
+// of may says that it must stay.
+func closable(s *ui.Scope, dialog *adw.Window, may ...func() bool) {
 	s.OnClose(dialog.Destroy)
 	s.Bind(dialog, dialog.ConnectCloseRequest(func() bool {
+		for _, ok := range may {
+			if !ok() {
+				return true
+			}
+		}
 		s.Close()
 		return true
 	}))

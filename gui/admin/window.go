@@ -33,17 +33,17 @@ type page interface {
 	close()
 }
 
-// pages are the window's, in their order. Requests has its place after Qubes,
-// and Ctrl+3.
+// pages are the window's, in their order.
 var pages = []struct{ name, title, icon string }{
 	{"overview", "Overview", "qr-overview-symbolic"},
 	{"qubes", "Qubes", "qr-qubes-symbolic"},
+	{"requests", "Requests", "qr-requests-symbolic"},
 	{"activity", "Activity", "qr-activity-symbolic"},
 }
 
 // makers make the pages, in the same order.
 func makers() []func(*window) (page, error) {
-	return []func(*window) (page, error){newOverview, newQubes, newActivity}
+	return []func(*window) (page, error){newOverview, newQubes, newRequests, newActivity}
 }
 
 type windowView struct {
@@ -82,7 +82,10 @@ type window struct {
 	broken  error           // why a page could not be made
 	ran     map[string]bool // qubes whose commands were running at the last report
 	lasts   *lasts
-	help    *gtk.ShortcutsWindow // once it was wanted
+	count   requestCount
+
+	concealed bool                 // closed, by a program that goes on
+	help      *gtk.ShortcutsWindow // once it was wanted
 }
 
 func newWindow(a *App) (*window, error) {
@@ -95,7 +98,11 @@ func newWindow(a *App) (*window, error) {
 	w.desk.now = dbus.Snapshot{Availability: dbus.Connecting, Stale: true}
 	w.lasts = newLasts(w.desk, w.scope)
 	for _, p := range pages {
-		w.Pages.Append(sidebarRow(p.title, p.icon))
+		row, box := sidebarRow(p.title, p.icon)
+		w.Pages.Append(row)
+		if p.name == "requests" {
+			w.count = newRequestCount(row, box)
+		}
 	}
 	w.addActions()
 	w.connect()
@@ -151,19 +158,34 @@ func (w *window) makeRest() {
 	}
 }
 
-func sidebarRow(title, icon string) *gtk.ListBoxRow {
+func sidebarRow(title, icon string) (*gtk.ListBoxRow, *gtk.Box) {
 	box := gtk.NewBox(gtk.OrientationHorizontal, 12)
 	box.Append(gtk.NewImageFromIconName(icon))
 	box.Append(ui.NewLabel(title))
 	row := gtk.NewListBoxRow()
 	row.SetChild(box)
 	ui.Name(row, title)
-	return row
+	return row, box
 }
 
 func (w *window) top() *gtk.Window { return &w.Window.Window }
 
-func (w *window) present() { w.Window.Present() }
+func (w *window) present() {
+	if p := w.pages[w.current]; p != nil && w.concealed {
+		p.shown()
+	}
+	w.concealed = false
+	w.Window.Present()
+}
+
+// conceal hides the window of a program that goes on without one.
+func (w *window) conceal() {
+	if p := w.pages[w.current]; p != nil {
+		p.hidden()
+	}
+	w.concealed = true
+	w.Window.SetVisible(false)
+}
 
 func (w *window) say(text string) {
 	toast := adw.NewToast(glib.MarkupEscapeText(text, -1))
@@ -188,7 +210,7 @@ func (w *window) addActions() {
 			p.find()
 		}
 	})
-	add("attention", func() { w.showPage("overview") })
+	add("attention", w.showAttention)
 	add("authorise", func() { w.authorise("") })
 	add("pause", w.pauseOrGoOn)
 	add("shortcuts", w.shortcuts)
@@ -205,7 +227,10 @@ func (w *window) connect() {
 	w.Window.ConnectMap(func() { ui.After(w.scope, settleTime, w.makeRest) })
 	w.Window.ConnectCloseRequest(func() bool {
 		w.remember()
-		return false
+		if w.app.stays {
+			w.conceal()
+		}
+		return w.app.stays
 	})
 }
 
@@ -299,6 +324,7 @@ func (w *window) report(r link.Report) {
 	for _, p := range w.pages {
 		p.report(r.Fresh, r.News)
 	}
+	w.count.show(len(r.Snapshot.Requests))
 	w.showBanner()
 	w.tellRunning()
 	w.refreshBar()
@@ -333,36 +359,9 @@ func (w *window) tellRunning() {
 		w.ran[q.Name] = q.Running > 0
 		switch {
 		case began && w.app.prefs.Notify:
-			w.app.notice("running-"+q.Name, fmt.Sprintf("%s runs a command in dom0", q.Name), "Open Qubes Remote to see it, or to stop it.")
+			w.app.tell("running-"+q.Name, fmt.Sprintf("%s runs a command in dom0", q.Name), "Open Qubes Remote to see it, or to stop it.")
 		case q.Running == 0:
 			w.app.app.WithdrawNotification("running-" + q.Name)
 		}
 	}
-}
-
-// openQube shows one qube on its page.
-func (w *window) openQube(name string) {
-	w.showPage("qubes")
-	if p := w.pages[w.current]; p != nil {
-		p.open(name)
-	}
-	w.refreshBar()
-}
-
-// showActivityOf shows what one qube did.
-func (w *window) showActivityOf(name string) {
-	w.showPage("activity")
-	if p := w.pages[w.current]; p != nil {
-		p.open(name)
-	}
-	w.refreshBar()
-}
-
-// openRecord shows one record in full.
-func (w *window) openRecord(r dbus.Record) {
-	w.showPage("activity")
-	if a, ok := w.page("activity").(*activity); ok {
-		a.detail.begin(r)
-	}
-	w.refreshBar()
 }

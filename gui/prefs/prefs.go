@@ -29,10 +29,11 @@ type Prefs struct {
 	Style         string // "system", "light" or "dark"
 	HighContrast  bool
 	Notify        bool // of commands that run
+	Ask           bool // notify of requests that wait
 }
 
 // Default is for whoever starts the program the first time.
-func Default() Prefs { return Prefs{Width: 1040, Height: 760, Style: "system"} }
+func Default() Prefs { return Prefs{Width: 1040, Height: 760, Style: "system", Ask: true} }
 
 // Path is the file of the program of that name, below the person's
 // configuration folder.
@@ -89,6 +90,8 @@ func (p *Prefs) parse(text string) {
 			p.HighContrast = value == "yes"
 		case "notify":
 			p.Notify = value == "yes"
+		case "ask":
+			p.Ask = value != "no"
 		}
 	}
 }
@@ -102,8 +105,8 @@ func pixels(to *int, value string) {
 
 // String is the file's text.
 func (p Prefs) String() string {
-	return fmt.Sprintf("width %d\nheight %d\nmaximized %s\npage %s\nstyle %s\nhigh-contrast %s\nnotify %s\n",
-		p.Width, p.Height, yes(p.Maximized), p.Page, p.Style, yes(p.HighContrast), yes(p.Notify))
+	return fmt.Sprintf("width %d\nheight %d\nmaximized %s\npage %s\nstyle %s\nhigh-contrast %s\nnotify %s\nask %s\n",
+		p.Width, p.Height, yes(p.Maximized), p.Page, p.Style, yes(p.HighContrast), yes(p.Notify), yes(p.Ask))
 }
 
 func yes(b bool) string {

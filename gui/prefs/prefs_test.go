@@ -47,7 +47,7 @@ func TestTheWindowIsAsItWasLeft(t *testing.T) {
 			Width: rapid.IntRange(200, 20_000).Draw(r, "width"), Height: rapid.IntRange(200, 20_000).Draw(r, "height"),
 			Maximized: rapid.Bool().Draw(r, "maximized"), Page: rapid.StringMatching(`[a-z-]{0,20}`).Draw(r, "page"),
 			Style:        rapid.SampledFrom([]string{"system", "light", "dark"}).Draw(r, "style"),
-			HighContrast: rapid.Bool().Draw(r, "contrast"), Notify: rapid.Bool().Draw(r, "notify"),
+			HighContrast: rapid.Bool().Draw(r, "contrast"), Notify: rapid.Bool().Draw(r, "notify"), Ask: rapid.Bool().Draw(r, "ask"),
 		}
 		save(t, p, path)
 		if d := cmp.Diff(p, load(t, path)); d != "" {
@@ -111,7 +111,7 @@ func TestALineIsReadWholeOrNotAtAll(t *testing.T) {
 func TestNoFileMakesAWindowThatNobodySees(t *testing.T) {
 	t.Parallel()
 	path := written(t, "")
-	line := rapid.OneOf(rapid.String(), rapid.StringMatching(`(width|height|page|style|notify) .{0,30}`),
+	line := rapid.OneOf(rapid.String(), rapid.StringMatching(`(width|height|page|style|notify|ask) .{0,30}`),
 		rapid.StringMatching(`(width|height) -?[0-9]{1,20}`))
 	rapid.Check(t, func(r *rapid.T) {
 		text := strings.Join(rapid.SliceOf(line).Draw(r, "lines"), "\n")

@@ -40,7 +40,7 @@ var (
 	requests  = []string{"final", "run", "claim"}
 	refusals  = []string{"refused", "refused-count", "replayed", "dropped"}
 	decisions = []string{
-		"authorized", "revoked", "rotating", "rotated", "connected", "disconnected", "cleaned", "recovered", "setting",
+		"authorized", "revoked", "rotating", "rotated", "connected", "disconnected", "cleaned", "recovered", "setting", "approved", "suspended", "readmitted",
 		"started", "stopped", "enabled", "disabled", "paused", "resumed", "stopped-everything", "torn", "loss", "pruned",
 	}
 )

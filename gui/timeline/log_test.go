@@ -44,7 +44,7 @@ func (l *log) happening(n int) (news []dbus.News) {
 	case 0:
 		return []dbus.News{l.add(dbus.Record{Event: "refused", Qube: qube, ID: "echo", Reason: "bad-mac"})}
 	case 1:
-		return []dbus.News{l.add(dbus.Record{Event: "started"}), l.add(dbus.Record{Event: "approved", Qube: qube, Detail: "of a later version"})}
+		return []dbus.News{l.add(dbus.Record{Event: "started"}), l.add(dbus.Record{Event: "foretold", Qube: qube, Detail: "of a later version"})}
 	case 2, 3, 4:
 		if len(l.open) > 0 {
 			i := n / 16 % len(l.open)

@@ -115,9 +115,9 @@ func Available(q dbus.AvailableQube) string {
 func Authorised(qube, fingerprint, state string, warnings []string) string {
 	text := "Its key has the fingerprint\n" + queue.Plain(fingerprint, maxLine) + "\n\n"
 	if state == dbus.Running {
-		text += "Its commands run in dom0 from now on."
+		text += "Its requests are taken from now on."
 	} else {
-		text += "Its commands run once the service does: start it on the Overview."
+		text += "Its requests are taken once the service runs: start it on the Overview."
 	}
 	for _, w := range warnings {
 		text += "\n\n" + Sentence(queue.Plain(w, maxLine))

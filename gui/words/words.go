@@ -144,6 +144,8 @@ func CommandLine(c dbus.Command) string {
 		line = "Runs"
 	case "waiting":
 		line = "Waits for its turn"
+	case "approval":
+		line = "Waits for approval"
 	case "delivering":
 		line = "Has ended; its result is delivered"
 	}

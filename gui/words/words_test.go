@@ -159,3 +159,19 @@ func TestVerified(t *testing.T) {
 		t.Errorf("what was not checked is %+v, %q", look, text)
 	}
 }
+
+// TestTheGrantIsSaid in one line, however a key's time is bounded.
+func TestTheGrantIsSaid(t *testing.T) {
+	t.Parallel()
+	for want, q := range map[string]dbus.Qube{
+		"Until it is revoked":                         {},
+		"Until dom0 reboots":                          {GrantUntilReboot: true},
+		"For 3 more of 10 commands":                   {GrantCount: 10, GrantLeft: 3},
+		"Until dom0 reboots, for 0 more of 1 command": {GrantUntilReboot: true, GrantCount: 1},
+		"No more: what it was authorised for is over, and each request is denied": {GrantCount: 10, GrantEnded: true},
+	} {
+		if got := Grant(q); got != want {
+			t.Errorf("%+v: %q, want %q", q, got, want)
+		}
+	}
+}

@@ -32,6 +32,14 @@ type going struct {
 // run starts a command from work and returns when it runs in dom0.
 func (s *story) run() *going {
 	s.t.Helper()
+	g := s.launch()
+	s.begun(g)
+	return g
+}
+
+// launch starts a command from work.
+func (s *story) launch() *going {
+	s.t.Helper()
 	g := &going{cmd: s.Get("work").Command(context.Background(), "qvm-remote", "--stdin", endless), done: make(chan struct{})}
 	g.cmd.Stdin = strings.NewReader(telltale + "-stdin\n")
 	g.cmd.Stdout, g.cmd.Stderr, g.cmd.WaitDelay = &g.out, &g.err, patience
@@ -44,20 +52,36 @@ func (s *story) run() *going {
 		_ = g.cmd.Process.Kill()
 		<-g.done
 	})
+	return g
+}
+
+// begun waits until the command runs in dom0.
+func (s *story) begun(g *going) {
+	s.t.Helper()
 	await(s.t, "the command's output in the qube", func() bool {
 		return strings.Contains(g.out.String(), telltale+"-stdin") && strings.Contains(g.err.String(), telltale+"-made")
 	})
 	await(s.t, "the qube to know that it runs", func() bool {
 		// Nothing half written, and each request's last word.
-		running := s.layout().RunningDir()
-		names, err := os.ReadDir(running)
-		must(s.t, err)
-		return len(names) > 0 && !slices.ContainsFunc(names, func(e os.DirEntry) bool {
-			b, err := os.ReadFile(filepath.Join(running, e.Name()))
-			return err != nil || string(b) != "running"
-		})
+		words := s.words()
+		return len(words) > 0 && !slices.ContainsFunc(words, func(word string) bool { return word != "running" })
 	})
-	return g
+}
+
+// words are what the qube knows of each of its requests that dom0 has taken.
+func (s *story) words() (words []string) {
+	s.t.Helper()
+	running := s.layout().RunningDir()
+	names, err := os.ReadDir(running)
+	must(s.t, err)
+	for _, e := range names {
+		b, err := os.ReadFile(filepath.Join(running, e.Name()))
+		if err != nil {
+			b = nil // it has just ended
+		}
+		words = append(words, string(b))
+	}
+	return words
 }
 
 // layout is where things lie in work.

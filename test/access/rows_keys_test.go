@@ -8,6 +8,7 @@ import (
 
 	godbus "github.com/godbus/dbus/v5"
 
+	"qvmremote/daemon/admin"
 	"qvmremote/daemon/audit"
 	"qvmremote/dbus"
 	"qvmremote/queue"
@@ -65,7 +66,9 @@ func keyRows() []row {
 		on("Unsubscribe", row{}),
 		on("AuthorizeQubeWithString", row{
 			before: given.fresh,
-			args:   func(*story) []any { return []any{"work", string(given.Reveal()), noOptions} },
+			args: func(*story) []any {
+				return []any{"work", string(given.Reveal()), map[string]godbus.Variant{"policy": godbus.MakeVariant("allow")}}
+			},
 			after: func(s *story, out []any) {
 				s.keyOf("work", given.Reveal())
 				s.has("work", "Fingerprint", given.Fingerprint())
@@ -109,6 +112,30 @@ func keyRows() []row {
 			args:  func(s *story) []any { return []any{"work", s.keyIn("work").Fingerprint(), replace} },
 			after: func(s *story, _ []any) { s.keyOf("work", s.keyIn("work").Reveal()) },
 			hears: record(string(audit.Connected), "work"),
+		}),
+		on("LimitQube", row{
+			args:  with("work", map[string]godbus.Variant{"count": godbus.MakeVariant(uint64(1000))}),
+			after: func(s *story, _ []any) { s.has("work", "GrantCount", uint64(1000)) },
+			hears: change(work, "GrantLeft"),
+		}),
+		on("GetPolicy", row{args: with("work"), after: func(s *story, out []any) {
+			if out[0] != "allow **\n" || out[2] != "" {
+				s.t.Errorf("GetPolicy: %v", out)
+			}
+		}}),
+		on("ExplainRequest", row{args: with("work", "deny id\nallow **\n", "id"), after: func(s *story, out []any) {
+			if out[0] != "deny" || out[2] != "work.policy:1: deny id" {
+				s.t.Errorf("ExplainRequest: %v", out)
+			}
+		}}),
+		on("SetPolicy", row{
+			args: with("work", "allow qvm-ls\nallow **\n", admin.HashOfRules("allow **\n")),
+			after: func(s *story, _ []any) {
+				if got := s.ask("GetPolicy", "work").Body[0]; got != "allow qvm-ls\nallow **\n" {
+					s.t.Errorf("SetPolicy: %v", got)
+				}
+			},
+			hears: record(string(audit.Setting), "work"),
 		}),
 		on("GenerateKey", row{
 			args:  with("personal", noOptions),

@@ -8,6 +8,7 @@ import (
 
 	"qvmremote/daemon/admin"
 	"qvmremote/daemon/audit"
+	"qvmremote/daemon/keys"
 	"qvmremote/dbus"
 	"qvmremote/queue"
 )
@@ -54,6 +55,17 @@ func (m *machine) paused(want bool) {
 	}
 }
 
+// suspend does what the executor does after too many requests without a MAC.
+func (s *story) suspend(vm string) {
+	s.t.Helper()
+	store, err := keys.Open(s.root.Keys())
+	must(s.t, err)
+	held, err := store.Get(vm)
+	must(s.t, err)
+	held.Meta.Suspended = 7
+	must(s.t, store.PutMeta(vm, held.Meta))
+}
+
 // powerRows shut work down and start it again.
 func powerRows() []row {
 	power := func(want string) func(*story, []any) {
@@ -68,6 +80,11 @@ func powerRows() []row {
 	return []row{
 		inQube("ShutDown", row{before: func(s *story) { s.has("work", "PowerState", "Running") }, after: power("Halted"), hears: told}),
 		inQube("Start", row{after: power("Running"), hears: told}),
+		inQube("Resume", row{
+			before: func(s *story) { s.suspend("work"); s.has("work", "SuspendedAt", uint64(7)) },
+			after:  func(s *story, _ []any) { s.has("work", "SuspendedAt", uint64(0)) },
+			hears:  record(string(audit.Readmitted), "work"),
+		}),
 	}
 }
 

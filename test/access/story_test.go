@@ -18,10 +18,11 @@ import (
 type row struct {
 	iface, method string
 	path          godbus.ObjectPath
-	before        func(*story)              // what must be so; may be nil
-	args          func(*story) []any        // made anew for each call
-	after         func(s *story, out []any) // fails the test unless the method did what it is for
-	hears         hears                     // what everybody is told; nil where nothing changes
+	at            func(*story) godbus.ObjectPath // instead of path, where that is not known before; may be nil
+	before        func(*story)                   // what must be so; may be nil
+	args          func(*story) []any             // made anew for each call
+	after         func(s *story, out []any)      // fails the test unless the method did what it is for
+	hears         hears                          // what everybody is told; nil where nothing changes
 }
 
 // story is a life of a machine in which each method has its turn.
@@ -30,8 +31,9 @@ type story struct {
 	caller   *godbus.Conn // who calls in the end
 	listener *listener
 	table    gate.Table
-	secrets  []string // that nobody may hear
-	going    *going   // the last command
+	secrets  []string          // that nobody may hear
+	going    *going            // the last command
+	waiting  godbus.ObjectPath // the request that waits for approval
 }
 
 // newStory makes a machine on which nothing happened yet.
@@ -58,7 +60,7 @@ func table(t *testing.T) gate.Table {
 
 // rows are the chapters of a story.
 func rows() []row {
-	return slices.Concat(keyRows(), powerRows(), serviceRows(), workRows(), auditRows(), endRows())
+	return slices.Concat(keyRows(), powerRows(), serviceRows(), workRows(), auditRows(), requestRows(), endRows())
 }
 
 func (r row) member() gate.Member { return gate.Member{Interface: r.iface, Name: r.method} }
@@ -74,6 +76,9 @@ func (s *story) newKey() queue.Key {
 // polkit ask a person.
 func (s *story) begin(conn *godbus.Conn, r row, flags godbus.Flags) *godbus.Call {
 	s.t.Helper()
+	if r.at != nil {
+		r.path = r.at(s)
+	}
 	msg := &godbus.Message{Type: godbus.TypeMethodCall, Flags: flags, Headers: map[godbus.HeaderField]godbus.Variant{
 		godbus.FieldDestination: godbus.MakeVariant(dbus.Name), godbus.FieldPath: godbus.MakeVariant(r.path),
 		godbus.FieldInterface: godbus.MakeVariant(r.iface), godbus.FieldMember: godbus.MakeVariant(r.method),

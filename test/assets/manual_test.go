@@ -10,7 +10,7 @@ import (
 const manual = "../../docs/man/qvm-remote-admin.1"
 
 // pages are those that --page opens, in the order of the sidebar.
-var pages = []string{"overview", "qubes", "activity"}
+var pages = []string{"overview", "qubes", "requests", "activity"}
 
 // pageContents is how the manual page begins to say what is on each.
 var pageContents = map[string]string{

@@ -120,6 +120,9 @@ func (s *scene) addQube(name, keys string, agent bool) error {
 	if err := queue.Publish(layout.Key(), k); err != nil {
 		return err
 	}
+	if err := os.WriteFile(filepath.Join(keys, name+".policy"), []byte("allow **\n"), 0o600); err != nil {
+		return err
+	}
 	return os.WriteFile(filepath.Join(keys, name+".key"), k, 0o600)
 }
 

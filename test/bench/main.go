@@ -49,6 +49,7 @@ type group struct {
 
 var groups = []group{
 	{"build", buildRows},
+	{"policy", policyRows},
 	{"round", roundRows},
 	{"idle", idleRows},
 	{"many", manyRows},

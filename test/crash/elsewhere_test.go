@@ -17,6 +17,9 @@ var elsewhere = map[string]string{
 	"audit.reserve:given": "needs a full disk; the write that it makes room for has points of its own",
 	"audit.refused-count": "comes after a minute of more than 20 refusals, and counts what changed nothing",
 	"burn.cut":            "needs half a line in a list of used ids, which daemon/burn's own test has; stopped there, it is cut off the next time",
+	"audit.approved":      "needs a person on a message bus; a request that waits when the daemon is stopped is interrupted like any other, whatever was recorded",
+	"approval.keep:":      "the same; the file is in a folder that no boot outlives, and its rename leaves what was granted before or after",
+	"audit.suspended":     "needs more forged requests than a day here has; what suspends is written before it, by keys.put-meta, which is stopped at",
 	"audit.enabled":       "says what systemd did before, and a simulated dom0 has no systemd",
 	"audit.disabled":      "the same",
 }

@@ -44,6 +44,8 @@ func operations() []operation {
 		{args: []string{"rotate", "--cancel", qubeName}, current: first, listed: true},
 		{args: []string{"authorize", "--replace", qubeName}, stdin: second, current: second, listed: true, between: true},
 		{args: []string{"queue", "recover", qubeName}, current: second, listed: true},
+		{args: []string{"limit", qubeName, "--count", "1000"}, current: second, listed: true},
+		{args: []string{"resume", qubeName}, current: second, listed: true, event: audit.Readmitted},
 		{args: []string{"disconnect", qubeName}},
 		{args: []string{"connect", qubeName, string(third.Reveal())}, current: third, listed: true},
 		{args: []string{"revoke", qubeName}, listed: true},
@@ -59,6 +61,9 @@ func (s *scene) perform(o operation, point, trace string) *process {
 	if o.args[0] == "queue" || o.args[0] == "disconnect" { // something to take away
 		must(s.t, queue.Publish(s.client.Layout.Running("stale-1"), []byte(queue.WordRunning)))
 	}
+	if o.event == audit.Readmitted {
+		s.suspend()
+	}
 	in := ""
 	if !o.stdin.IsZero() {
 		in = string(o.stdin.Reveal()) + "\n"
@@ -66,6 +71,17 @@ func (s *scene) perform(o operation, point, trace string) *process {
 	p := s.startWith(strings.NewReader(in), point, trace, o.args...)
 	await(s.t, o.args[0]+" to end", p.ended)
 	return p
+}
+
+// suspend does what the daemon does after too many requests without a good MAC.
+func (s *scene) suspend() {
+	s.t.Helper()
+	store, err := keys.Open(s.root.Keys())
+	must(s.t, err)
+	held, err := store.Get(qubeName)
+	must(s.t, err)
+	held.Meta.Suspended = 7
+	must(s.t, store.PutMeta(qubeName, held.Meta))
 }
 
 // is reports whether dom0 is as o leaves it.

@@ -80,6 +80,7 @@ func (s *scene) placeKeys() {
 	s.t.Helper()
 	must(s.t, os.MkdirAll(s.root.Keys(), 0o700))
 	must(s.t, os.WriteFile(s.root.Config(), []byte("QVM_REMOTE_VMS="+qubeName+"\nQVM_REMOTE_MAX_TIMEOUT=3600\n"), 0o600))
+	must(s.t, os.WriteFile(filepath.Join(s.root.Keys(), qubeName+".policy"), []byte("allow **\n"), 0o600))
 	must(s.t, os.WriteFile(s.keyFile(), s.key.Reveal(), 0o600))
 	if !s.next.IsZero() {
 		must(s.t, os.WriteFile(s.keyFile()+".new", s.next.Reveal(), 0o600))

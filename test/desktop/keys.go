@@ -54,6 +54,24 @@ func parse(combination string) (x11.Keysym, []x11.Keysym, error) {
 	return 0, nil, fmt.Errorf("%q is no key", last)
 }
 
+// Hold presses a key and keeps it down, or once more where it is down, as a
+// keyboard repeats it; LetGo ends that.
+func (d *Desktop) Hold(t T, key string) { d.hold(t, key, true) }
+
+// LetGo lets a key go that is held.
+func (d *Desktop) LetGo(t T, key string) { d.hold(t, key, false) }
+
+func (d *Desktop) hold(t T, key string, down bool) {
+	t.Helper()
+	sym, _, err := parse(key)
+	if err == nil {
+		err = d.x.Hold(sym, down)
+	}
+	if err != nil {
+		t.Fatalf("hold %s, down is %v: %v", key, down, err)
+	}
+}
+
 // Type types text, key by key, into whatever has the focus.
 func (d *Desktop) Type(t T, text string) {
 	t.Helper()

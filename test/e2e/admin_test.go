@@ -167,7 +167,7 @@ func TestAuthoriseRefuses(t *testing.T) {
 			t.Errorf("authorised with %q as its key", bad)
 		}
 	}
-	if entries := mustRead(t, h.root.Keys()); len(entries) > 2+1 { // two keys, one lock
+	if entries := mustRead(t, h.root.Keys()); len(entries) > 2+2+1 { // two keys with their rules, one lock
 		t.Errorf("files were made: %v", entries)
 	}
 }

@@ -42,9 +42,18 @@ func (q *qube) keyFile() string { return filepath.Join(q.h.root.Keys(), q.Name+"
 func (q *qube) authorise() {
 	q.t.Helper()
 	must(q.t, os.MkdirAll(q.h.root.Keys(), 0o700))
+	q.rules("allow **\n")
 	fresh := filepath.Join(q.h.root.Keys(), ".new-"+q.Name)
 	write(q.t, fresh, string(q.key.Reveal()))
 	must(q.t, os.Rename(fresh, q.keyFile()))
+}
+
+// rules writes the qube's policy, as an editor does.
+func (q *qube) rules(text string) {
+	q.t.Helper()
+	fresh := filepath.Join(q.h.root.Keys(), ".new-"+q.Name+"-policy")
+	write(q.t, fresh, text)
+	must(q.t, os.Rename(fresh, filepath.Join(q.h.root.Keys(), q.Name+".policy")))
 }
 
 // revoke takes the key away, with all that dom0 knows beside it.

@@ -156,7 +156,7 @@ func TestOneServiceForTheDesktop(t *testing.T) {
 		t.Fatalf("looking started the executor: %s", calls)
 	}
 	gap := i.unowned()
-	fingerprint, _, err := c.GenerateKey(ctx, "work", dbus.Options{})
+	fingerprint, _, err := c.GenerateKey(ctx, "work", dbus.Options{Policy: "allow"})
 	must(t, err)
 	q, err := c.ReadQube(ctx, "work")
 	must(t, err)

@@ -24,6 +24,16 @@ func (s *scene) keyFile(t *testing.T, qube string) string {
 	return strings.TrimSpace(string(text))
 }
 
+// rules are those that dom0 has of a qube.
+func (s *scene) rules(t *testing.T, qube string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.Root().Keys(), qube+".policy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 func TestStartAtBootTakesAYes(t *testing.T) {
 	t.Parallel()
 	s := open(t, life.Options{}, "overview")
@@ -92,8 +102,18 @@ func TestAuthoriseByPasting(t *testing.T) {
 	}
 	dialog.Find(t, "button", "Close*").Press(t)
 	s.app.Gone(t, "dialog", "Authorise a qube")
+	if rules := s.rules(t, life.Stranger); rules != "ask **\n" {
+		t.Errorf("unless one says otherwise it may run %q", rules)
+	}
+	if rules := s.rules(t, "work"); rules != "allow **\n" {
+		t.Errorf("another qube's rules are now %q", rules)
+	}
 
 	s.app.Find(t, "list item", life.Stranger+", label*").Press(t)
+	s.app.Find(t, "list item", "Its key counts*")
+	s.app.Find(t, "button", "Change for how long its key counts*").Press(t)
+	s.app.Find(t, "menu item", "For ten more commands*").Press(t)
+	desktop.Await(t, "its key counts for ten commands", func() bool { return s.qube(t, life.Stranger).GrantLeft == 10 })
 	s.app.Find(t, "button", "Revoke…*").Press(t)
 	s.app.Find(t, "dialog", "Revoke vault?").Find(t, "button", "Revoke*").Press(t)
 	desktop.Await(t, "the key is gone", func() bool { return s.keyFile(t, life.Stranger) == "" })

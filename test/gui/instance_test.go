@@ -59,7 +59,7 @@ func TestASecondStartBringsTheFirstForward(t *testing.T) {
 		t.Errorf("a start without a page ended with %d and said %q", code, said)
 	}
 	s.onPage(t, "Activity")
-	if code, said := s.again(t, "--page", "nonsense"); code != 1 || strings.Count(said, "\n") != 1 || !strings.Contains(said, "overview, qubes, activity") {
+	if code, said := s.again(t, "--page", "nonsense"); code != 1 || strings.Count(said, "\n") != 1 || !strings.Contains(said, "overview, qubes, requests, activity") {
 		t.Errorf("a page that there is not: it ended with %d and said %q", code, said)
 	}
 	if !s.run.Running() {

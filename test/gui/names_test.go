@@ -78,6 +78,7 @@ func TestEveryControlHasAName(t *testing.T) {
 		{"authorise", key("ctrl+n"), [2]string{"list item", "vault, label*"}, ""},
 		{"authorise, the way", press("list item", "vault, label*"), [2]string{"", "Where its key comes from"}, "Escape"},
 		{"a qube", press("list item", "work, label*"), [2]string{"list item", "0 waiting*"}, "alt+Left"},
+		{"requests", key("ctrl+3"), [2]string{"", "Nothing waits for you"}, ""},
 		{"activity", key("ctrl+4"), [2]string{"list item", "*exit 2: echo out*"}, ""},
 		{"menu of activity", press("button", "Verify and export*"), [2]string{"menu item", "Verify the record…"}, ""},
 		{"verify", press("menu item", "Verify the record…"), [2]string{"dialog", "Verify the record"}, "Escape"},

@@ -14,30 +14,49 @@ import (
 // notices is a desktop's service for notifications, which hands on their titles.
 type notices chan string
 
+// offered are what a notification offers: names, each followed by what it says.
+type offered chan []string
+
+// board is where both arrive.
+type board struct {
+	notices
+	offered
+}
+
+// GetCapabilities says that it shows buttons.
+func (board) GetCapabilities() ([]string, *godbus.Error) { return []string{"actions", "body"}, nil }
+
 // Notify shows one, as org.freedesktop.Notifications says.
-func (n notices) Notify(_ string, _ uint32, _, title, body string, _ []string, _ map[string]godbus.Variant, _ int32) (uint32, *godbus.Error) {
-	n <- title
+func (b board) Notify(_ string, _ uint32, _, title, body string, actions []string, _ map[string]godbus.Variant, _ int32) (uint32, *godbus.Error) {
+	b.notices <- title
+	b.offered <- actions
 	return 1, nil
 }
 
 // CloseNotification takes one back.
-func (n notices) CloseNotification(uint32) *godbus.Error {
-	n <- ""
+func (b board) CloseNotification(uint32) *godbus.Error {
+	b.notices <- ""
 	return nil
 }
 
-// noticesOf gives the desktop such a service.
-func (s *scene) noticesOf(t *testing.T) notices {
+// noticesOf gives the desktop such a service. What presses a notification's
+// button is handed back.
+func (s *scene) noticesOf(t *testing.T) (board, func(action string)) {
 	t.Helper()
-	n := make(notices, 100)
+	b := board{make(notices, 100), make(offered, 100)}
+	const path, name = "/org/freedesktop/Notifications", "org.freedesktop.Notifications"
 	conn := s.Session.Connect(t)
-	if err := conn.Export(n, "/org/freedesktop/Notifications", "org.freedesktop.Notifications"); err != nil {
+	if err := conn.Export(b, path, name); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.RequestName("org.freedesktop.Notifications", 0); err != nil {
+	if _, err := conn.RequestName(name, 0); err != nil {
 		t.Fatal(err)
 	}
-	return n
+	return b, func(action string) {
+		if err := conn.Emit(path, name+".ActionInvoked", uint32(1), action); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func (n notices) await(t *testing.T, want string) {
@@ -57,14 +76,14 @@ func (n notices) await(t *testing.T, want string) {
 func TestNoticeOfWhatRuns(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, 0, life.Options{})
-	told := s.noticesOf(t)
+	told, _ := s.noticesOf(t)
 	s.connect(t)
 	s.launch(t, "overview")
 	s.app.Find(t, "label", "Running")
 	s.runs(t, "work")
 	s.app.Find(t, "button", "Cancel the command of work*")
-	if len(told) != 0 {
-		t.Fatalf("the desktop was told %q", <-told)
+	if len(told.notices) != 0 {
+		t.Fatalf("the desktop was told %q", <-told.notices)
 	}
 	s.Desktop.Key(t, "F10")
 	s.app.Find(t, "", "Notify when a command runs").Press(t)

@@ -44,6 +44,7 @@ type Options struct {
 	Running  bool     // one command that runs until it is cancelled
 	Stopped  bool     // leave the executor stopped; the bus starts the manager
 	Policy   string   // more rules of the bus, as XML
+	Rules    string   // of each qube, in place of those that allow everything
 }
 
 // House is one simulated dom0. Its methods may be called from several
@@ -106,7 +107,7 @@ func (h *House) build(ctx context.Context, o Options) error {
 	for _, step := range []func() error{
 		func() error { return h.people(max(o.Qubes, 0)) },
 		func() error { return h.remember(ctx, o) },
-		func() error { return h.introduce(ctx, o.Strange) },
+		func() error { return h.introduce(ctx, o) },
 		func() error { return h.furnish(bus.Options{Policy: o.Policy}) },
 	} {
 		if err := step(); err != nil {

@@ -83,8 +83,8 @@ func (h *House) remember(ctx context.Context, o Options) error {
 }
 
 // introduce gives dom0 the qubes' keys, unless they are to stay strangers.
-func (h *House) introduce(ctx context.Context, strange bool) error {
-	if strange {
+func (h *House) introduce(ctx context.Context, o Options) error {
+	if o.Strange {
 		h.Qubes = nil
 		return nil
 	}
@@ -92,6 +92,9 @@ func (h *House) introduce(ctx context.Context, strange bool) error {
 		key, err := h.Key(name)
 		if err == nil {
 			err = h.dom0(ctx, key.Reveal(), "authorize", name)
+		}
+		if err == nil && o.Rules != "" {
+			err = h.Rules(name, o.Rules)
 		}
 		if err != nil {
 			return err

@@ -67,7 +67,7 @@ type described struct {
 // readInterfaces reads the descriptions that the service serves, with their words.
 func readInterfaces() ([]described, error) {
 	var all []described
-	for _, name := range []string{dbus.ManagerInterface, dbus.QubeInterface} {
+	for _, name := range []string{dbus.ManagerInterface, dbus.QubeInterface, dbus.RequestInterface} {
 		text, err := dbus.Source(name)
 		if err != nil {
 			return nil, err

@@ -45,6 +45,10 @@ var exempt = map[string]string{
 	"daemon/audit start.rewriteTree os.CreateTemp": "becomes the tree by disk.Sync and disk.Rename only",
 	"daemon/audit start.rewriteTree os.Remove":     "a temporary file that did not become the tree",
 
+	"cmd/qvm-remote-dom0 edit.run os.MkdirTemp": "an editor's copy; it becomes the policy by disk.Replace only",
+	"cmd/qvm-remote-dom0 edit.run os.WriteFile": "the same",
+	"cmd/qvm-remote-dom0 edit.run os.RemoveAll": "the same",
+
 	"daemon/run makeFolder os.Mkdir":              "below /run: gone with a boot, swept at a start",
 	"daemon/run placeScript os.WriteFile":         "the same",
 	"daemon/run job.removeAll os.RemoveAll":       "the same",

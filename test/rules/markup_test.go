@@ -35,7 +35,7 @@ const rowFile = "ui/row.go"
 
 // plainTexts are functions in which such a method belongs to something that
 // takes text: a desktop's notification.
-var plainTexts = []string{"App.notice"}
+var plainTexts = []string{"notice"}
 
 // titled maps the fields of the structs in a folder to their types, where those
 // are of another package.

@@ -21,6 +21,10 @@ var installed = []string{
 	"0644 usr/share/dbus-1/system.d/org.qvmremote1.conf",
 	"0644 usr/share/licenses/qvm-remote-dom0/LICENSE",
 	"0644 usr/share/polkit-1/actions/org.qvmremote1.policy",
+	"0644 usr/share/qvm-remote/policy/power",
+	"0644 usr/share/qvm-remote/policy/preferences",
+	"0644 usr/share/qvm-remote/policy/read-only",
+	"0644 usr/share/qvm-remote/policy/updates",
 }
 
 // files lists what is below root other than folders: links of an enabled unit,

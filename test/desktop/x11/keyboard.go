@@ -76,6 +76,23 @@ func (c *Conn) Press(sym Keysym, held ...Keysym) error {
 	return c.Sync()
 }
 
+// Hold presses the key of that meaning and does not let it go, or lets it go. To
+// hold what is held already is what a keyboard does that repeats it.
+func (c *Conn) Hold(sym Keysym, down bool) error {
+	s, err := c.find(sym)
+	if err != nil {
+		return err
+	}
+	kind := byte(3)
+	if down {
+		kind = 2
+	}
+	if err := c.fake(kind, s.code, 0, 0); err != nil {
+		return err
+	}
+	return c.Sync()
+}
+
 // Point moves the pointer to a place on the screen.
 func (c *Conn) Point(x, y int) error {
 	const motion, absolute = 6, 0

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	godbus "github.com/godbus/dbus/v5"
 
@@ -23,7 +25,8 @@ type place struct {
 var places = []place{
 	{name: "life", open: openHouse, scenes: lively},
 	{name: "change", open: openHouse, alone: true, scenes: changing},
-	{name: "paused", open: pause, scenes: paused},
+	{name: "asked", open: ask, alone: true, scenes: asked},
+	{name: "paused", open: denyAll, scenes: paused},
 	{name: "restarting", open: goOn, alone: true, scenes: restarting},
 	{name: "stopped", open: stop, scenes: stopped},
 	{name: "strange", open: openStrange, scenes: strange},
@@ -80,8 +83,94 @@ func then(ctx context.Context, s *studio, do func(*home) error) (string, error) 
 	return address, do(s.house)
 }
 
-func pause(ctx context.Context, s *studio) (string, error) {
-	return then(ctx, s, func(h *home) error { return h.client.Pause(ctx) })
+// asksFor are requests that wait, in their order; one that is approved is there
+// to be compared with.
+var asksFor = []struct {
+	qube, script string
+	approved     bool
+	scope        dbus.Scope
+}{
+	{"work", "qvm-prefs work memory 4096\necho done", true, dbus.Scope{}},
+	{"dev", "qubesctl --show-output state.highstate", true, dbus.Scope{For: 20 * time.Minute, Qube: true}},
+	{"work", "qvm-prefs work memory 8192\necho done", false, dbus.Scope{}},
+	{"work", "hostname", false, dbus.Scope{}},
+	{"personal", "# Update the template, and say how much room is left.\nset -e\n" +
+		"qubesctl --skip-dom0 --targets=fedora-41 state.apply update.qubes-vm\ndf -h /var/lib/qubes | tail -1\necho 'invoice\u202efdp.exe'", false, dbus.Scope{}},
+}
+
+// ask has qubes ask for something that their rules want approved.
+func ask(ctx context.Context, s *studio) (string, error) {
+	return then(ctx, s, func(h *home) error {
+		for _, a := range asksFor {
+			if err := h.Rules(a.qube, "ask **\n"); err != nil {
+				return err
+			}
+		}
+		for _, a := range asksFor {
+			if err := h.asks(ctx, a.qube, a.script); err != nil {
+				return err
+			}
+			if !a.approved {
+				continue
+			}
+			r, err := h.asked(ctx, a.qube)
+			if err == nil {
+				err = h.client.Approve(ctx, r.Number, r.Sha256, a.scope)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// asks has a qube ask until something of it waits: its rules count within a second.
+func (h *home) asks(ctx context.Context, qube, script string) error {
+	for end := time.Now().Add(soon); ; {
+		if err := h.Ask(ctx, qube, script); err != nil {
+			return err
+		}
+		for until := time.Now().Add(2 * time.Second); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+			if _, err := h.asked(ctx, qube); err == nil {
+				return nil
+			}
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("nothing of %s waits", qube)
+		}
+	}
+}
+
+// asked is the request of a qube that waits.
+func (h *home) asked(ctx context.Context, qube string) (dbus.Request, error) {
+	requests, err := h.client.Requests(ctx)
+	for _, r := range requests {
+		if r.Qube == qube {
+			return r, err
+		}
+	}
+	return dbus.Request{}, errors.Join(err, fmt.Errorf("nothing of %s waits", qube))
+}
+
+// denyAll puts the house back to where nothing waits, and pauses.
+func denyAll(ctx context.Context, s *studio) (string, error) {
+	return then(ctx, s, func(h *home) error {
+		for {
+			requests, err := h.client.Requests(ctx)
+			if err != nil {
+				return err
+			}
+			if len(requests) == 0 {
+				return h.client.Pause(ctx)
+			}
+			for _, r := range requests {
+				if err := h.client.Deny(ctx, r.Number, false); err != nil {
+					return err
+				}
+			}
+		}
+	})
 }
 
 func goOn(ctx context.Context, s *studio) (string, error) {

@@ -41,13 +41,33 @@ var lively = []scene{
 	{name: "menu", page: "overview", act: openMenu},
 	{name: "about", wide: true, page: "overview", act: func(s *stage) {
 		openMenu(s)
-		s.key("Down", "Down", "Down", "Down", "Down", "Down", "Return") // the last one
+		s.key("Down", "Down", "Down", "Down", "Down", "Down", "Down", "Down", "Return") // the last one
 		s.find("", "About Qubes Remote*")
 	}},
 	{name: "shortcuts", wide: true, page: "overview", act: func(s *stage) { s.find("label", "Last events"); s.key("F1"); s.find("", "Keyboard shortcuts*") }},
 
 	{name: "qubes", page: "qubes", act: func(s *stage) { s.find("list item", "work*") }},
 	{name: "qube", page: "qubes", act: openQube},
+	{name: "rules", page: "qubes", act: func(s *stage) {
+		openQube(s)
+		s.press("button", "Edit…*")
+		dialog := s.find("dialog", "Rules*")
+		text := dialog.Find(s, "text box", "Rules*")
+		text.AwaitState(s, desktop.Editable, true)
+		text.SetText(s, "# what work may do in dom0\nallow qvm-ls **\nallow qvm-prefs work memory 256..8192\ndeny qvm-prefs **\nask **\nlimit requests 30/min\n")
+		dialog.Find(s, "text box", "What would happen to…*").SetText(s, "qvm-prefs work memory 16384")
+		dialog.Find(s, "label", "It would be denied")
+		dialog.Find(s, "button", "Why*").Press(s)
+	}},
+	{name: "rules-wrong", minor: true, page: "qubes", act: func(s *stage) {
+		openQube(s)
+		s.press("button", "Edit…*")
+		dialog := s.find("dialog", "Rules*")
+		text := dialog.Find(s, "text box", "Rules*")
+		text.AwaitState(s, desktop.Editable, true)
+		text.SetText(s, "allow qvm-ls **\nforbid qvm-kill\n")
+		dialog.Find(s, "label", "*a line begins with*")
+	}},
 	{name: "qube-end", minor: true, page: "qubes", act: func(s *stage) { openQube(s); s.down() }},
 	{name: "copied", minor: true, page: "qubes", act: func(s *stage) {
 		openQube(s)
@@ -93,6 +113,8 @@ var lively = []scene{
 		dialog.Find(s, "button", "Next*").Press(s)
 		dialog.Find(s, "label", "Run “qvm-remote status”*")
 	}},
+
+	{name: "requests-none", minor: true, page: "requests", act: func(s *stage) { s.find("", "Nothing waits for you") }},
 
 	{name: "activity", page: "activity", act: func(s *stage) { s.find("list item", "*work*") }},
 	{name: "activity-menu", minor: true, page: "activity", act: func(s *stage) { s.menu("Verify and export") }},
@@ -230,6 +252,31 @@ var changing = []scene{
 		dialog.Find(s, "button", "Authorise*").Press(s)
 		dialog.Find(s, "", life.Stranger+" is authorised")
 	}},
+}
+
+// asked are scenes where requests wait.
+var asked = []scene{
+	{name: "requests", page: "requests", act: func(s *stage) { s.find("list item", "work, label*"); s.find("list item", "*# Update the template*") }},
+	{name: "request", page: "requests", act: func(s *stage) { s.request("personal") }},
+	{name: "request-changed", page: "requests", act: func(s *stage) { s.request("work") }},
+	{name: "request-end", minor: true, page: "requests", act: func(s *stage) { s.request("work"); s.down() }},
+	{name: "request-scopes", page: "requests", act: func(s *stage) {
+		s.request("work")
+		s.press("", "Approve for…*")
+		s.find("button", "Approve it, and the same command for 10 minutes*")
+	}},
+	{name: "lasting", page: "qubes", act: func(s *stage) {
+		s.press("list item", "dev, label*")
+		s.find("list item", "Whatever it asks*")
+	}},
+	{name: "asked", page: "overview", act: func(s *stage) { s.find("label", "2 qubes ask*") }},
+	{name: "sidebar-asked", minor: true, page: "overview", narrow: true, act: func(s *stage) { s.press("button", "Back*"); s.find("list item", "Requests, 2 waiting") }},
+}
+
+// request opens the request of a qube and waits until it can be decided about.
+func (s *stage) request(qube string) {
+	s.press("list item", qube+", label*")
+	s.find("button", "Approve once*").AwaitState(s, desktop.Sensitive, true)
 }
 
 // paused needs attention, which every page says above it.

@@ -1,0 +1,36 @@
+//go:build gtk
+
+package admin
+
+import (
+	"fmt"
+
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/ui"
+)
+
+// requestCount is how many requests wait, in the sidebar.
+type requestCount struct {
+	row  *gtk.ListBoxRow
+	pill ui.Pill
+}
+
+func newRequestCount(row *gtk.ListBoxRow, box *gtk.Box) requestCount {
+	c := requestCount{row, ui.NewPill()}
+	c.pill.SetHExpand(true)
+	c.pill.SetHAlign(gtk.AlignEnd)
+	c.pill.SetVisible(false)
+	box.Append(c.pill)
+	return c
+}
+
+func (c requestCount) show(n int) {
+	if n == 0 {
+		c.pill.Set("", "")
+		ui.Name(c.row, "Requests")
+		return
+	}
+	c.pill.Set(fmt.Sprint(n), "warn")
+	ui.Name(c.row, fmt.Sprintf("Requests, %d waiting", n))
+}
