@@ -18,15 +18,18 @@ import (
 // for when the record has news, and when the next of it ends.
 type lasting struct {
 	*qubePane
-	rows   rows[dbus.Approval]
-	scope  *ui.Scope // of the looks at this qube
-	busy   bool
-	again  bool // there was news while it was asked for
-	forget func()
+	rows    rows[dbus.Approval]
+	unknown ui.Row
+	scope   *ui.Scope // of the looks at this qube
+	busy    bool
+	again   bool // there was news while it was asked for
+	forget  func()
 }
 
 func newLasting(p *qubePane) *lasting {
-	l := &lasting{qubePane: p, scope: ui.NewScope(p.qubes.scope), forget: func() {}}
+	l := &lasting{qubePane: p, scope: ui.NewScope(p.qubes.scope), forget: func() {}, unknown: ui.NewRow()}
+	l.unknown.SetVisible(false)
+	p.Lasting.Add(l.unknown)
 	l.rows = rows[dbus.Approval]{group: p.Lasting, make: l.row}
 	p.qubes.scope.Bind(p.TakeAllBack, p.TakeAllBack.ConnectClicked(func() { l.takeBack(p.TakeAllBack, 0) }))
 	return l
@@ -75,7 +78,8 @@ func (l *lasting) look() {
 			l.busy = false
 			l.show(slices.DeleteFunc(all, func(a dbus.Approval) bool { return a.Qube != name }))
 			if err != nil {
-				l.Lasting.SetDescription("What is approved for longer could not be asked for. " + words.Error(err))
+				l.unknown.Set("It could not be asked for", words.Error(err))
+				l.unknown.SetVisible(true)
 				l.Lasting.SetVisible(true)
 			}
 			if l.again {
@@ -87,7 +91,7 @@ func (l *lasting) look() {
 
 func (l *lasting) show(all []dbus.Approval) {
 	l.rows.show(all)
-	l.Lasting.SetDescription("This runs without anybody being asked again.")
+	l.unknown.SetVisible(false)
 	l.Lasting.SetVisible(len(all) > 0)
 	l.TakeAllBack.SetVisible(len(all) > 1)
 	l.forget()
