@@ -155,7 +155,12 @@ func (x *Executor) Approve(ctx context.Context, number int64, hash string, scope
 	if err := x.append(ctx, record); err != nil {
 		return fmt.Errorf("number %d is not approved, for that could not be recorded: %w", number, err)
 	}
-	if err = x.approvals.Approve(number, hash, scope, who, way); err != nil {
+	err = x.approvals.Approve(number, hash, scope, who, way)
+	if errors.Is(err, approval.ErrBehind) {
+		x.warn("what was approved for longer is not used for what waits", "qube", q.Qube, "error", err)
+		err = nil
+	}
+	if err != nil {
 		x.tell(audit.Record{Event: audit.Setting, Qube: q.Qube, ID: record.ID, Number: number, Who: who, Way: way, Detail: "the approval did not count: " + err.Error()})
 	} else {
 		x.rememberApproved(q.Qube, what)

@@ -239,7 +239,7 @@ func TestAnApprovalForATimeStartsNothingAfterIt(t *testing.T) {
 	running := q.submit("running", "until [ -e release ]; do sleep 0.02; done\n")
 	w.eventually("another one runs", func() bool { return x.Snapshot().Running == 1 })
 	granted := q.submit("granted", "touch asked\n")
-	w.eventually("the granted one waits for its turn", func() bool { return x.Snapshot().Waiting == 1 && len(x.Questions()) == 0 })
+	w.eventually("the granted one waits for its turn", func() bool { return x.slots.Waiting(q.name) == 1 })
 	if err := os.Remove(filepath.Join(w.o.Root.Home(), "asked")); err != nil {
 		t.Fatal(err)
 	}

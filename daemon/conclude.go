@@ -67,7 +67,7 @@ func (r *request) final(e end) audit.Record {
 		// The qube is told this record's detail; what dom0 knows beyond it
 		// may name paths and goes to the journal only.
 		f.Reason, f.Detail, f.Rule = string(e.denial.Reason), e.denial.Detail, r.judged.Rule
-		if e.denial.Reason == queue.NotApproved && r.decided != nil {
+		if e.denial.Reason == queue.NotApproved && r.decided != nil && !r.decided.Approved {
 			f.Who, f.Way = r.decided.Who, r.decided.Way
 		}
 		if e.detail != "" {

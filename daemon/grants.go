@@ -23,10 +23,10 @@ func (x *Executor) Left(e boot.End) (left time.Duration, ok bool) { return x.boo
 // that number, or with number 0 all that was. What was let through by it and
 // has not begun is denied; what runs goes on. It tells how much was approved.
 func (x *Executor) RevokeApprovals(ctx context.Context, qube string, number int64, who, way string) (int, error) {
-	n, err := x.approvals.Revoke(qube, number)
-	if n == 0 && err == nil {
-		return 0, nil
+	if !queue.ValidQube(qube) {
+		return 0, fmt.Errorf("%s is not a qube's name", queue.Quote(qube, 40))
 	}
+	n, err := x.approvals.Revoke(qube, number)
 	detail := "all that was approved is taken back"
 	if number != 0 {
 		detail = fmt.Sprintf("what was approved with number %d is taken back", number)

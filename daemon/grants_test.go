@@ -45,7 +45,7 @@ func TestWhatIsTakenBackStartsNothing(t *testing.T) {
 			running := q.submit("running", "until [ -e release ]; do sleep 0.02; done\n")
 			w.eventually("another one runs", func() bool { return x.Snapshot().Running == 1 })
 			granted := q.submit("granted", "touch asked\n")
-			w.eventually("the granted one waits for its turn", func() bool { return x.Snapshot().Waiting == 1 && len(x.Questions()) == 0 })
+			w.eventually("the granted one waits for its turn", func() bool { return x.slots.Waiting(q.name) == 1 })
 			takeBack(w, x, q)
 			touch(t, filepath.Join(w.o.Root.Home(), "release"))
 			q.ran("running", running)

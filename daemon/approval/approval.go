@@ -35,6 +35,7 @@ var (
 	ErrNone   = errors.New("no such request waits for approval; it may be answered, expired or cancelled")
 	ErrHash   = errors.New("the hash is not that of the request's bytes")
 	ErrTaken  = errors.New("what was approved with it was taken back in the meantime")
+	ErrBehind = errors.New("it is approved, but what waits behind it could not be counted down and still waits")
 	ErrOver   = errors.New("the time that it was approved for is over; ask again")
 )
 
@@ -53,7 +54,7 @@ type Book struct {
 // put a state where the next run finds it, before it returns.
 func New(clock boot.Clock, kept []byte, keep func([]byte) error) (*Book, error) {
 	b := &Book{clock: clock, keep: keep, lines: map[string][]*Turn{},
-		taken: taken{qubes: map[string]int64{}, number: map[int64]bool{}}}
+		taken: taken{qubes: map[string]int64{}, number: map[int64]int64{}}}
 	if len(kept) == 0 {
 		return b, nil
 	}
@@ -156,7 +157,7 @@ func (b *Book) Find(number int64) (Question, error) {
 
 // Approve lets the open question of that number go ahead, if hash names its
 // bytes, and grants what scope says. Those that wait behind it and are granted
-// with it go ahead as well.
+// with it go ahead as well; where only that fails, the error is [ErrBehind].
 func (b *Book) Approve(number int64, hash string, scope Scope, who, way string) error {
 	if err := scope.Check(); err != nil {
 		return err
@@ -187,7 +188,10 @@ func (b *Book) Approve(number int64, hash string, scope Scope, who, way string) 
 			b.remove(waiting)
 		}
 	}
-	return failed
+	if failed != nil {
+		return fmt.Errorf("%w: %w", ErrBehind, failed)
+	}
+	return nil
 }
 
 // Deny ends the open question of that number and those behind it with the same

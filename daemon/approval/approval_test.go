@@ -14,11 +14,12 @@ import (
 // desk is a book of a test's own, on a boot of its own.
 type desk struct {
 	*Book
-	t    *testing.T
-	now  time.Duration
-	kept []byte
-	full error // what keeping says
-	last int64
+	t         *testing.T
+	now       time.Duration
+	kept      []byte
+	full      error // what keeping says
+	fullAfter int   // so many more are kept, 0 for any number
+	last      int64
 }
 
 func newDesk(t *testing.T) *desk {
@@ -31,10 +32,14 @@ func newDesk(t *testing.T) *desk {
 func (d *desk) restart(id string) {
 	d.t.Helper()
 	b, err := New(boot.Clock{ID: id, Now: func() time.Duration { return d.now }}, d.kept, func(state []byte) error {
-		if d.full == nil {
+		err := d.full
+		if err == nil {
 			d.kept = state
+			if d.fullAfter--; d.fullAfter == 0 {
+				d.full = errors.New("disk full")
+			}
 		}
-		return d.full
+		return err
 	})
 	if err != nil {
 		d.t.Fatal(err)
@@ -184,6 +189,52 @@ func TestACountedGrantIsCountedDownBeforeItIsUsed(t *testing.T) {
 	d.expect("the second", d.ask("work", "id"), "true by 1, ann")
 	d.restart("one")
 	d.expect("the third of two", d.ask("work", "id"), "")
+}
+
+// TestWhatIsUsedUpCanBeTakenBack: the last of a count, and an answer to one
+// request, which wait for their turn; what is approved later with the same
+// number of another qube, or anew, counts.
+func TestWhatIsUsedUpCanBeTakenBack(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	once := d.ask("work", "id")
+	d.must(d.Approve(1, hash("id"), Scope{Count: 1}, "ann", "cli"))
+	last := d.ask("work", "id")
+	answers := map[string]Answer{"the request itself": <-once.Answer(), "the last of a count": <-last.Answer()}
+	for what, a := range answers {
+		if err := d.Holds(a); err != nil {
+			t.Errorf("%s does not count: %v", what, err)
+		}
+	}
+	if n, err := d.Revoke("work", 1); n != 0 || err != nil {
+		t.Errorf("taken back: %d, %v", n, err)
+	}
+	for what, a := range answers {
+		if err := d.Holds(a); !errors.Is(err, ErrTaken) {
+			t.Errorf("%s counts after it was taken back: %v", what, err)
+		}
+	}
+	later := d.ask("work", "id")
+	if n, err := d.Revoke("work", 3); n != 0 || err != nil {
+		t.Errorf("before it is approved: %d, %v", n, err)
+	}
+	d.must(d.Approve(3, hash("id"), Scope{}, "ann", "cli"))
+	if err := d.Holds(<-later.Answer()); err != nil {
+		t.Errorf("what was approved after that: %v", err)
+	}
+}
+
+// TestAYesStandsWhateverBecomesOfThoseBehind.
+func TestAYesStandsWhateverBecomesOfThoseBehind(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	first, second := d.ask("work", "id"), d.ask("work", "id")
+	d.fullAfter = 1
+	if err := d.Approve(1, hash("id"), Scope{Count: 5}, "ann", "cli"); !errors.Is(err, ErrBehind) {
+		t.Errorf("the second cannot be counted down: %v", err)
+	}
+	d.expect("the first", first, "true by 1, ann")
+	d.expect("the second", second, "")
 }
 
 func TestWhatCannotBeKeptIsNotApproved(t *testing.T) {

@@ -19,8 +19,11 @@ type taken struct {
 	clock  int64            // counts revocations
 	all    int64            // when the last of everything was
 	qubes  map[string]int64 // when the last of all of a qube was
-	number map[int64]bool   // numbers that something was granted with
+	number map[int64]int64  // when what was approved with a number was
 }
+
+// maxTaken bounds the numbers; beyond it all of the qube is taken back.
+const maxTaken = 4096
 
 // Revoke takes back what was granted to a qube with the request of that number,
 // or with number 0 all that was, and also the answers to requests that have not
@@ -28,9 +31,12 @@ type taken struct {
 func (b *Book) Revoke(qube string, number int64) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if number == 0 {
-		b.taken.clock++
+	b.taken.clock++
+	if number == 0 || len(b.taken.number) >= maxTaken {
+		number = 0
 		b.taken.qubes[qube] = b.taken.clock
+	} else {
+		b.taken.number[number] = b.taken.clock // also where its count is used up by what waits
 	}
 	return b.revoke(func(g Grant) bool { return g.Qube == qube && (number == 0 || number == g.Number) })
 }
@@ -52,7 +58,6 @@ func (b *Book) revoke(which func(Grant) bool) (n int, err error) {
 		if !which(g) {
 			return false
 		}
-		b.taken.number[g.Number] = true
 		n++
 		return true
 	})
@@ -71,7 +76,7 @@ func (b *Book) Holds(a Answer) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.taken.all > a.given, b.taken.qubes[a.qube] > a.given, b.taken.number[a.By]:
+	case b.taken.all > a.given, b.taken.qubes[a.qube] > a.given, b.taken.number[a.By] > a.given:
 		return fmt.Errorf("number %d: %w", a.By, ErrTaken)
 	case b.clock.Over(a.End):
 		return fmt.Errorf("number %d: %w", a.By, ErrOver)

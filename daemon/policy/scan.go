@@ -110,6 +110,10 @@ func (s *scanner) comment() *obstacle {
 		if !visible(s.src[s.at]) {
 			return s.stop(notVisible)
 		}
+		// To bash a comment ends there, to the parser it goes on.
+		if s.src[s.at] == '\\' && s.at+1 < len(s.src) && s.src[s.at+1] == '\n' {
+			return s.stop("a comment whose line ends in a backslash")
+		}
 	}
 	return nil
 }

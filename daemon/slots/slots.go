@@ -105,6 +105,13 @@ func (s *Slots) Running(qube string) int {
 	return s.running[qube]
 }
 
+// Waiting is how many commands of a qube wait for a slot.
+func (s *Slots) Waiting(qube string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting[qube])
+}
+
 func (s *Slots) release(qube string) {
 	s.total--
 	if s.running[qube]--; s.running[qube] == 0 {
