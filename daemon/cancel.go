@@ -33,8 +33,13 @@ func (q *qube) takeBack(ctx context.Context, conn transport.Conn, id string, hel
 	check := queue.Check{ID: id, Qube: q.name, Now: q.x.now(), Floor: q.floor}
 	c, key, d := check.Cancel(b, held.Current, held.Next)
 	if d != nil {
+		if d.Reason == queue.BadMAC {
+			limits, _ := q.limits()
+			q.unsigned(ctx, limits.SuspendAfter)
+		}
 		return false, q.dropCancel(ctx, conn, id, d.Reason)
 	}
+	q.rate.good()
 	return q.cancelIt(ctx, conn, c, key, held)
 }
 
@@ -71,6 +76,11 @@ func (q *qube) cancelIt(ctx context.Context, conn transport.Conn, c queue.Cancel
 		}
 		if q.crowded() || q.paused() {
 			return false, nil // it stays where it is until there is room, or dom0 takes requests again
+		}
+		// It is a claim as that of a request is, and counts as one.
+		limits, _ := q.limits()
+		if fast := q.tooFast(limits.Requests); fast != nil {
+			return false, q.dropCancel(ctx, conn, c.ID, fast.Reason)
 		}
 		err := q.claimCancelled(ctx, c, key, held)
 		var d *queue.Denial

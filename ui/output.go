@@ -116,10 +116,10 @@ func Pieces(text string, escaped bool) []string {
 	return pieces
 }
 
-// Exact is Pieces for who must see each byte: tabs are escapes as well, and whole
-// is false where there are more pieces than max, which are left out.
+// Exact is Pieces for who must see each byte: tabs, and letters beyond ASCII, of
+// which some look like others, are escapes as well, and whole is false where there are more pieces than max, which are left out.
 func Exact(text string, max int) (cut []string, whole bool) {
-	return pieces(text, max, func(line string) string { return queue.Escape(line, 0) })
+	return pieces(text, max, func(line string) string { return queue.EscapeASCII(line, 0) })
 }
 
 // pieces are at most max, of lines that show has made fit to be shown.
