@@ -70,6 +70,7 @@ type Gate struct {
 
 	mu        sync.Mutex
 	uids      map[string]uint32 // of unique names, at most limits.callers
+	naming    map[string]*asked // questions to the bus about names, under way
 	asking    map[string]int    // questions that wait, of each sender
 	askingAll int
 }
@@ -95,7 +96,7 @@ func defaults() limits {
 func New(conn *godbus.Conn, table Table) *Gate {
 	return &Gate{
 		conn: conn, table: maps.Clone(table), limits: defaults(),
-		uids: map[string]uint32{}, asking: map[string]int{},
+		uids: map[string]uint32{}, naming: map[string]*asked{}, asking: map[string]int{},
 	}
 }
 

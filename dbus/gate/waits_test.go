@@ -167,7 +167,7 @@ func TestIdentifyRemembersBoundedly(t *testing.T) {
 	if _, err := s.gate.Identify(context.Background(), ":1.4711"); err == nil {
 		t.Error("a caller that is not there has a user")
 	}
-	if _, ok := s.gate.remembered(":1.4711"); ok {
+	if _, ok := s.gate.uids[":1.4711"]; ok {
 		t.Error("the failure is remembered")
 	}
 }

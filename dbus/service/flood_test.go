@@ -51,7 +51,8 @@ func onlyLimits(t *testing.T, got map[string]int) {
 			t.Errorf("%d answers were %q", got[code], code)
 		}
 	}
-	if got[""] == 0 {
+	// A bus that is too busy to say who calls lets nobody in.
+	if got[""] == 0 && got[string(dbus.Unavailable)] == 0 {
 		t.Errorf("none was answered: %v", got)
 	}
 }
