@@ -23,6 +23,17 @@ func limitFlags(c *cobra.Command, l *admin.Limit) {
 	f.BoolVar(&l.UntilReboot, "until-reboot", false, "let the key count until dom0 reboots")
 }
 
+// noZero refuses a limit of nothing, which would be none: a script may have
+// meant a number that it does not have.
+func noZero(c *cobra.Command, l *admin.Limit) error {
+	for name, zero := range map[string]bool{"for": l.For == 0, "count": l.Count == 0} {
+		if c.Flags().Changed(name) && zero {
+			return fmt.Errorf("--%s 0 is no limit; leave it out for a key without an end", name)
+		}
+	}
+	return nil
+}
+
 // termsFlags are those of what a qube is authorised for; the function reads
 // what was given.
 func termsFlags(c *cobra.Command, terms *admin.Terms) func() error {
@@ -39,7 +50,7 @@ func termsFlags(c *cobra.Command, terms *admin.Terms) func() error {
 		default:
 			terms.Rules, err = rulesFrom(*policy)
 		}
-		return errors.Join(err, terms.Limit.Check()) // before it is spelled for the bus, which knows no negative one
+		return errors.Join(err, noZero(c, &terms.Limit), terms.Limit.Check()) // before it is spelled for the bus, which knows no negative one
 	}
 }
 
