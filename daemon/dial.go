@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"qvmremote/daemon/qubes"
@@ -34,8 +35,8 @@ const manyQubes = 10
 // qube shuts down can start it again, and polling begins one several times a
 // second.
 func (x *Executor) caller(q *qube, how string, single bool) (transport.Caller, error) {
-	first := how == settings.Qrexec || how == settings.Auto && (single || q.dials > 0 || len(x.names()) > manyQubes) || how == settings.Poll
-	if !first || q.avoid && how != settings.Qrexec {
+	qrexec := how == settings.Qrexec || how == settings.Poll || how == settings.Auto && (single || q.dials > 0 || len(x.names()) > manyQubes)
+	if !qrexec || q.avoid && how != settings.Qrexec {
 		return x.calls.qvmRun, nil
 	}
 	path, err := qubes.Tool(x.o.Root, qrexecClient)
@@ -63,8 +64,12 @@ func (x *Executor) dial(ctx context.Context, q *qube) (transport.Conn, error) {
 	}
 	conn, err := x.dialBy(ctx, q, long, single, set)
 	q.dials++
+	failed := long
+	if errors.Is(err, transport.ErrNoAgent) {
+		failed = single // it was polled then
+	}
 	// What does not work by one program is tried by the other next.
-	q.avoid = err != nil && (long.Qrexec || single.Qrexec)
+	q.avoid = err != nil && failed.Qrexec
 	return conn, err
 }
 

@@ -144,7 +144,7 @@ func TestNothingIsLeftOpen(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(steps)) {
 		step := steps[name]
-		for range 25 { // the heap takes its size by and by: a hundred more of the same add a fifth
+		for range 25 { // the heap takes its size by and by
 			step()
 		}
 		s.settle()

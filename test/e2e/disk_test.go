@@ -215,3 +215,44 @@ func TestQubeDiskIsFull(t *testing.T) {
 	q.works()
 	h.verified()
 }
+
+// TestDiskOfUsedIDsIsFull: a version-1 request whose id cannot be written down
+// as used up does not run; it runs, once, when there is room again.
+func TestDiskOfUsedIDsIsFull(t *testing.T) {
+	t.Parallel()
+	w := sim.New(t)
+	h := &house{World: w, t: t, root: paths.Root(w.Dom0()), clock: filepath.Join(w.Dir, "clock")}
+	smallDisk(t, h.root.Legacy(), 1)
+	h.configure("QVM_REMOTE_VMS=work")
+	must(t, w.Add("work", "red", "AppVM"))
+	q := h.equip("work", sim.Running)
+	h.done(string(q.key.Reveal())+"\n", "authorize", "--replace", "--legacy", "work")
+	d := h.quick()
+	q.works()
+	ballast := fill(t, h.root.Legacy())
+	const id = "full-1"
+	token := []byte(queue.LegacyToken(q.key, id))
+	body := "echo ran >> " + h.marker("used-mark") + "\n"
+	must(t, queue.Publish(q.layout.Body(id), []byte(body)))
+	must(t, queue.Publish(q.layout.Header(id), token))
+	await(t, "dom0 to say that it cannot", func() bool { return d.said.has("cannot keep a used version-1 id; trying again") })
+	q.works() // version 2 goes on beside it
+	if exists(h.marker("used-mark")) || exists(q.layout.Result(id, queue.Exit)) {
+		t.Error("ran with its id still good")
+	}
+	must(t, os.Remove(ballast))
+	await(t, "its end", func() bool { return exists(q.layout.Result(id, queue.Exit)) })
+	lists, err := filepath.Glob(filepath.Join(h.root.Legacy(), "work.*"))
+	must(t, err)
+	if len(lists) != 1 {
+		t.Fatalf("lists of used ids: %q", lists)
+	}
+	if b, err := os.ReadFile(lists[0]); err != nil || string(b) != id+"\n" {
+		t.Errorf("used ids: %q, %v", b, err)
+	}
+	if b, err := os.ReadFile(h.marker("used-mark")); err != nil || string(b) != "ran\n" {
+		t.Errorf("it ran %q, %v", b, err)
+	}
+	d.stop()
+	h.verified()
+}
