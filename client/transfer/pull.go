@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"qvmremote/queue/piece"
 )
 
@@ -180,5 +182,21 @@ func (p *pull) place(old fs.FileInfo) error {
 	if p.Overwrite {
 		return os.Rename(p.part, p.local)
 	}
-	return piece.RenameNew(p.part, p.local)
+	return renameNew(p.part, p.local)
+}
+
+// renameNew renames a file to a name that is not taken. The error is
+// [fs.ErrExist] where it is, whatever is there.
+func renameNew(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	switch {
+	case errors.Is(err, unix.EINVAL): // a file system that cannot tell
+		if err := os.Link(from, to); err != nil {
+			return err
+		}
+		return os.Remove(from)
+	case err != nil:
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
 }

@@ -110,8 +110,7 @@ func (p *push) run(ctx context.Context) error {
 		case errors.Is(err, syscall.ESPIPE) && resumed < 3: // dom0 has another part of it
 			resumed++
 			err = p.begin(ctx)
-		case p.tooLarge(err):
-			p.size++
+		case p.shrink(err, n):
 			continue
 		case err == nil && state.Word == piece.Done:
 			p.tell(Moving, total, total)
@@ -151,12 +150,19 @@ func (p *push) put(ctx context.Context, step string, n int64) (piece.State, erro
 	return answer.state, err
 }
 
-// tooLarge reports whether dom0 refused a piece for its size and may take a
-// smaller one.
-func (p *push) tooLarge(err error) bool {
+// shrink reports whether dom0 refused a piece of n bytes for its size and may
+// take a smaller one, and chooses that.
+func (p *push) shrink(err error, n int64) bool {
 	var end *EndError
-	return errors.As(err, &end) && end.Outcome.Reason == queue.Limit && p.size+1 < len(sizes) &&
-		p.info.Size()-p.have > sizes[p.size+1]
+	if !errors.As(err, &end) || end.Outcome.Reason != queue.Limit {
+		return false
+	}
+	for p.size+1 < len(sizes) {
+		if p.size++; sizes[p.size] < n {
+			return true
+		}
+	}
+	return false
 }
 
 // unchanged holds the source against what it was when its hash was computed.

@@ -16,7 +16,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"qvmremote/queue/piece"
+	"golang.org/x/sys/unix"
 )
 
 // tempPrefix marks half-written files; [Clean] removes what a crash left.
@@ -122,8 +122,9 @@ func create(name string, mode fs.FileMode) (*os.File, error) {
 // The error is [fs.ErrExist] where newPath is there, whatever it is.
 func RenameNew(point, oldPath, newPath string) error {
 	Point(point + ":before-rename")
-	if err := piece.RenameNew(oldPath, newPath); err != nil {
-		return err
+	err := unix.Renameat2(unix.AT_FDCWD, oldPath, unix.AT_FDCWD, newPath, unix.RENAME_NOREPLACE)
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: oldPath, New: newPath, Err: err}
 	}
 	Point(point + ":after-rename")
 	return SyncDir(filepath.Dir(newPath))

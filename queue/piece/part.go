@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Keep is how long a part that nobody goes on with stays: long enough for a
@@ -39,12 +37,12 @@ func PartPath(target string, size int64, sum string) string {
 // it is closed. With create it is made, mode 0600, where it is missing; else the
 // error is [fs.ErrNotExist] then.
 func OpenPart(path string, create bool) (*os.File, int64, error) {
-	flags := os.O_RDWR | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	flags := os.O_RDWR | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 	if create {
 		flags |= os.O_CREATE
 	}
 	f, err := os.OpenFile(path, flags, 0o600)
-	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENXIO) {
+	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENXIO) {
 		err = fmt.Errorf("%s: %w", path, ErrForeign)
 	}
 	if err != nil {
@@ -61,8 +59,8 @@ func OpenPart(path string, create bool) (*os.File, int64, error) {
 // lock takes the part for this transfer. Who had it before may have renamed or
 // removed it meanwhile.
 func lock(f *os.File, path string) (size int64, err error) {
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
 			err = ErrBusy
 		}
 		return 0, fmt.Errorf("%s: %w", path, err)
@@ -115,26 +113,4 @@ func quoteMeta(dir string) string {
 		quoted = append(quoted, dir[i])
 	}
 	return string(quoted)
-}
-
-// RenameNew renames a file to a name that is not taken. The error is
-// [fs.ErrExist] where it is, whatever is there.
-func RenameNew(from, to string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // a file system without it
-		if err = os.Link(from, to); err == nil {
-			return os.Remove(from)
-		}
-	}
-	if err != nil {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: errnoOf(err)}
-	}
-	return nil
-}
-
-func errnoOf(err error) error {
-	if errno := syscall.Errno(0); errors.As(err, &errno) {
-		return errno
-	}
-	return err
 }
