@@ -10,8 +10,10 @@ import (
 
 	"golang.org/x/term"
 
+	"qvmremote/client"
 	"qvmremote/client/transfer"
 	"qvmremote/queue"
+	"qvmremote/queue/piece"
 )
 
 // push sends a file to dom0.
@@ -46,22 +48,27 @@ func (p *program) transfer(verb, needs string, args []string,
 		p.progress("%s: %d bytes, sha256 %s", plain(r.Path), r.Size, r.SHA256)
 		return 0, nil
 	}
-	return 0, transferError(verb, err)
+	return 0, p.transferError(verb, err)
 }
 
 // transferError gives what went wrong its exit code, and says what to do.
-func transferError(verb string, err error) error {
+func (p *program) transferError(verb string, err error) error {
 	var end *transfer.EndError
 	var there *transfer.Error
 	switch {
 	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("stopped; the same %s goes on from here within a week: %w", verb, err)
+		text := "stopped; the same " + verb + " goes on from here within a week"
+		if errors.Is(err, client.ErrNotConfirmed) {
+			text += "; the last piece may still be under way in dom0"
+		}
+		return exitError{p.stopped(), errors.New(text)}
 	case errors.As(err, &end):
 		return exitError{end.Outcome.Exit, err}
 	case errors.Is(err, fs.ErrExist):
 		return exitError{queue.ExitUsage, fmt.Errorf("%w. To replace it: %s --force", err, verb)}
 	case errors.As(err, &there), errors.As(err, new(*fs.PathError)), errors.Is(err, transfer.ErrChanged), errors.Is(err, transfer.ErrCorrupt),
-		errors.Is(err, queue.ErrNotRegular), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENOTDIR):
+		errors.Is(err, queue.ErrNotRegular), errors.Is(err, piece.ErrBusy), errors.Is(err, piece.ErrForeign),
+		errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENOTDIR):
 		return exitError{queue.ExitUsage, err}
 	}
 	return err

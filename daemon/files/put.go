@@ -66,15 +66,12 @@ func (t Target) check() (fs.FileInfo, error) {
 func (t Target) part() string { return piece.PartPath(t.Path, t.Size, t.SHA256) }
 
 // Begin says how much of the file is here already, if the rest can come at all.
-// It removes parts in that folder that nobody went on with.
 func (t Target) Begin(now time.Time) (piece.State, error) {
 	if _, err := t.check(); err != nil {
 		return piece.State{}, err
 	}
-	for _, path := range piece.Abandoned(t.part(), now) {
-		if err := disk.Remove("files.abandoned", path); err != nil {
-			return piece.State{}, explain(path, err)
-		}
+	if err := t.sweep(now); err != nil {
+		return piece.State{}, err
 	}
 	f, have, err := piece.OpenPart(t.part(), false)
 	switch {
@@ -88,6 +85,16 @@ func (t Target) Begin(now time.Time) (piece.State, error) {
 	return piece.State{Word: piece.Part, Size: have}, t.room(have)
 }
 
+// sweep removes parts in the folder that nobody went on with.
+func (t Target) sweep(now time.Time) error {
+	for _, path := range piece.Abandoned(t.Path, now) {
+		if err := disk.Remove("files.abandoned", path); err != nil {
+			return explain(path, err)
+		}
+	}
+	return nil
+}
+
 // Write adds what r has to the part, which must end at offset. With the last
 // byte of the file it is put in its place.
 func (t Target) Write(ctx context.Context, r io.Reader, offset int64) (piece.State, error) {
@@ -97,6 +104,11 @@ func (t Target) Write(ctx context.Context, r io.Reader, offset int64) (piece.Sta
 	}
 	if err := t.room(offset); err != nil {
 		return piece.State{}, err
+	}
+	if offset == 0 { // small files come without a begin
+		if err := t.sweep(time.Now()); err != nil {
+			return piece.State{}, err
+		}
 	}
 	f, have, err := piece.OpenPart(t.part(), true)
 	if err != nil {
