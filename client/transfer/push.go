@@ -114,7 +114,7 @@ func (p *push) run(ctx context.Context) error {
 			continue
 		case err == nil && state.Word == piece.Done:
 			p.tell(Moving, total, total)
-			return p.unchanged()
+			return nil // it is the file whose hash was computed, whatever the source is now
 		case err == nil && state.Word == piece.Part && state.Size != p.have+n:
 			err = ErrChanged
 		case err == nil:

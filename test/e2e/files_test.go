@@ -107,7 +107,7 @@ cd / && exec %s "$@"
 	return share
 }
 
-// hold makes the piece that begins at offset wait; wait waits until it does.
+// holdPiece makes requests with that word wait; wait waits until one does.
 func (h *house) holdPiece(share, offset string) (wait, release func()) {
 	h.t.Helper()
 	dir := filepath.Dir(share)
@@ -202,6 +202,24 @@ func TestAPullGoesOnWhenDom0ComesBack(t *testing.T) {
 	if n := h.steps(share, "file-get", "0"); n != 1 {
 		t.Errorf("the first piece came %d times", n)
 	}
+}
+
+// TestSmallLimitsMakeSmallPieces: dom0 cuts output, and takes no larger input.
+func TestSmallLimitsMakeSmallPieces(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "work")
+	h.configure("QVM_REMOTE_VMS=work", "QVM_REMOTE_MAX_OUTPUT=1M", "QVM_REMOTE_MAX_STDIN=1M")
+	q, share := h.of("work"), h.serveFiles()
+	h.quick()
+	local, there := filepath.Join(q.Home(), "f"), filepath.Join(share, "f")
+	sent := noise(t, local, 3_000_000)
+	for _, args := range [][]string{{"push", local, there}, {"pull", there, local + "2"}} {
+		if r := q.run(args...); r.code != 0 {
+			t.Fatalf("%q: %+v", args, r)
+		}
+	}
+	h.equal(there, sent)
+	h.equal(local+"2", sent)
 }
 
 func TestCtrlCEndsATransferInDom0(t *testing.T) {
