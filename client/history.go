@@ -90,6 +90,16 @@ func (c *Client) file(t *Ticket) bool {
 	return moved
 }
 
+// Forget removes a request that has ended from the history, for those that are
+// steps of something larger and hold its data once more.
+func (c *Client) Forget(t *Ticket) {
+	if t.folder == "" || !c.ended(t) {
+		return
+	}
+	_ = os.RemoveAll(t.folder) // what cannot be removed is pruned one day
+	_ = os.Remove(filepath.Dir(t.folder))
+}
+
 // Past is one line of the history.
 type Past struct {
 	ID       string
