@@ -27,6 +27,7 @@ var verbs = map[string]func(*program, []string) (int, error){
 	"wait":    (*program).wait,
 	"cancel":  (*program).cancel,
 	"doctor":  (*program).doctor,
+	"backup":  (*program).backup,
 }
 
 // arguments takes --json and the named flags out of a verb's arguments.
