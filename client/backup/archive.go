@@ -22,7 +22,7 @@ var (
 type archive struct {
 	f    io.ReadSeeker
 	size int64
-	limits
+	most limits
 	manifest
 }
 
@@ -33,7 +33,7 @@ func (k *Keeper) openArchive(path string) (a *archive, close func() error, err e
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read the backup: %w", err)
 	}
-	a = &archive{f: f, size: size, limits: k.limits}
+	a = &archive{f: f, size: size, most: k.limits}
 	if _, err := a.begin(); err != nil {
 		_ = f.Close()
 		return nil, nil, err
@@ -74,7 +74,7 @@ func inTar(size int64) int64 { return tarBlock + (size+tarBlock-1)/tarBlock*tarB
 // begin reads the manifest. After it the stream has exactly the bytes left that
 // the manifest says.
 func (a *archive) begin() (*stream, error) {
-	if a.size > a.total+a.limits.manifest {
+	if a.size > a.most.total+a.most.manifest {
 		return nil, refuse("it has %d bytes, which is more than a backup can have", a.size)
 	}
 	if _, err := a.f.Seek(0, io.SeekStart); err != nil {
@@ -86,20 +86,20 @@ func (a *archive) begin() (*stream, error) {
 		return nil, fmt.Errorf("%w: it is not packed with gzip", ErrNoBackup)
 	}
 	s.zip.Multistream(false)
-	s.left = quota{s.zip, inTar(a.limits.manifest)}
+	s.left = quota{s.zip, inTar(a.most.manifest)}
 	s.tar = tar.NewReader(&s.left)
 	h, err := s.tar.Next()
 	if err != nil || h.Name != manifestName || h.Typeflag != tar.TypeReg {
 		return nil, fmt.Errorf("%w: it does not begin with a manifest", ErrNoBackup)
 	}
-	if h.Size > a.limits.manifest {
-		return nil, refuse("its manifest has %d bytes, at most %d belong there", h.Size, a.limits.manifest)
+	if h.Size > a.most.manifest {
+		return nil, refuse("its manifest has %d bytes, at most %d belong there", h.Size, a.most.manifest)
 	}
 	text, err := io.ReadAll(s.tar)
 	if err != nil {
 		return nil, damaged(err)
 	}
-	if a.manifest, err = parseManifest(text, a.limits); err != nil {
+	if a.manifest, err = parseManifest(text, a.most); err != nil {
 		return nil, err
 	}
 	if err := a.sameHeader(h, Member{Name: manifestName, Size: int64(len(text))}); err != nil {
@@ -145,11 +145,23 @@ func (a *archive) each(use func(Member, io.Reader) error) error {
 		if err := a.sameHeader(h, m); err != nil {
 			return err
 		}
-		if err := use(m, s.tar); err != nil {
+		if err := use(m, sound{s.tar}); err != nil {
 			return err
 		}
 	}
 	return a.end(s)
+}
+
+// sound puts errors of an archive into words, so that its reader can tell them
+// from its own.
+type sound struct{ r io.Reader }
+
+func (s sound) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = damaged(err)
+	}
+	return n, err
 }
 
 // end refuses anything after the last member.

@@ -78,7 +78,8 @@ func (k *Keeper) collectSettings(c *collected) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("cannot read the settings: %w", err)
+		c.leave(settingsName, "its folder cannot be read: "+err.Error())
+		return nil
 	}
 	defer d.close()
 	return c.take(d, "client.conf", settingsName)

@@ -12,15 +12,15 @@ func FuzzArchive(f *testing.F) {
 	f.Add([]byte(nil))
 	for _, c := range []forged{{members: good()}, kindSeed(), {lines: []string{}, members: good()}} {
 		c.after = func(b *bytes.Buffer) []byte { return b.Bytes() }
-		f.Add(c.bytes(&testing.T{}))
+		f.Add(c.bytes(f))
 	}
 	f.Fuzz(func(t *testing.T, plain []byte) {
-		b := packed(t, plain)
-		a := &archive{f: bytes.NewReader(b), size: int64(len(b)), limits: limits{members: 100, total: 1 << 20, manifest: 1 << 16}}
+		b := packed(plain)
+		a := &archive{f: bytes.NewReader(b), size: int64(len(b)), most: limits{members: 100, total: 1 << 20, manifest: 1 << 16}}
 		if _, err := a.begin(); err != nil {
 			return
 		}
-		c, err := check(t.Context(), func(use func(Member, io.Reader) error) error { return a.each(use) }, a.limits)
+		c, err := check(t.Context(), func(use func(Member, io.Reader) error) error { return a.each(use) }, a.most)
 		if err != nil {
 			return
 		}

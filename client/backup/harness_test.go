@@ -21,7 +21,7 @@ import (
 	"qvmremote/queue"
 )
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -148,43 +148,36 @@ func (f forged) manifest() string {
 	return text + fmt.Sprintf("end %d\n", len(lines))
 }
 
-func (f forged) bytes(t *testing.T) []byte {
+func (f forged) bytes(t testing.TB) []byte {
 	t.Helper()
 	var plain bytes.Buffer
-	w := tar.NewWriter(&plain)
 	made := time.Date(2026, 11, 28, 8, 0, 0, 0, time.UTC)
 	for _, m := range append([]forgedMember{{name: manifestName, text: f.manifest()}}, f.members...) {
 		h := &tar.Header{Typeflag: tar.TypeReg, Name: m.name, Size: int64(len(m.text)), Mode: 0o600, ModTime: made, Format: tar.FormatUSTAR}
 		if m.change != nil {
 			m.change(h)
 		}
-		must(t, w.WriteHeader(h))
-		if h.Typeflag == tar.TypeReg && h.Size == int64(len(m.text)) {
-			_, err := w.Write([]byte(m.text))
-			must(t, err)
+		must(t, tar.NewWriter(&plain).WriteHeader(h))
+		if h.Typeflag == tar.TypeReg {
+			plain.WriteString(m.text)
+			plain.Write(make([]byte, -len(m.text)&511))
 		}
-		must(t, w.Flush())
 	}
-	must(t, w.Close())
+	plain.Write(make([]byte, 1024))
 	if f.after != nil {
 		return f.after(&plain)
 	}
-	b := packed(t, plain.Bytes())
+	b := packed(plain.Bytes())
 	if f.whole != nil {
 		b = f.whole(b)
 	}
 	return b
 }
 
-func packed(t testing.TB, b []byte) []byte {
-	t.Helper()
+func packed(b []byte) []byte {
 	var z bytes.Buffer
-	w := gzip.NewWriter(&z)
-	if _, err := w.Write(b); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	w, _ := gzip.NewWriterLevel(&z, gzip.NoCompression)
+	_, _ = w.Write(b)
+	_ = w.Close()
 	return z.Bytes()
 }

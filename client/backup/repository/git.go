@@ -34,7 +34,7 @@ var ErrNoGit = errors.New("git is not installed in this qube; install it in its 
 // Bounds of what git may say and write.
 const (
 	maxWords = 16 << 10 // on stderr
-	maxFile  = 2 << 20  // blocks in one file, of 512 bytes or, by some shells, 1024
+	maxFile  = 2 << 20  // blocks of 512 bytes in one file
 )
 
 // git runs git in one bare repository.

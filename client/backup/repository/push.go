@@ -104,7 +104,7 @@ func (w *work) send(ctx context.Context, a address) (again bool, err error) {
 	for line := range strings.Lines(string(out)) {
 		if strings.HasPrefix(line, "!\t") {
 			f.words = queue.Escape(strings.TrimSpace(line[2:]), 300) + " / " + f.words
-			again = true
+			again = strings.Contains(line, "[rejected]") || strings.Contains(line, "lock") || strings.Contains(line, "already exists")
 		}
 	}
 	return again, err

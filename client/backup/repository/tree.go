@@ -140,7 +140,11 @@ func readObjects(b *bufio.Reader, wanted []object, use func(backup.Member, io.Re
 		if err != nil || string(head) != fmt.Sprintf("%s blob %d\n", o.name, o.Size) {
 			return fmt.Errorf("%w: git does not give %s", backup.ErrDamaged, queue.Quote(o.Name, 120))
 		}
-		if err := use(o.Member, io.LimitReader(b, o.Size)); err != nil {
+		text := io.LimitReader(b, o.Size)
+		if err := use(o.Member, text); err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.Discard, text); err != nil { // of what was not wanted
 			return err
 		}
 		if c, err := b.ReadByte(); err != nil || c != '\n' {
