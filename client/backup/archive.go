@@ -80,7 +80,7 @@ func (a *archive) begin() (*stream, error) {
 	if _, err := a.f.Seek(0, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("cannot read the backup: %w", err)
 	}
-	s := &stream{file: bufio.NewReaderSize(a.f, 1<<18)}
+	s := &stream{file: bufio.NewReaderSize(a.f, 1<<16)}
 	var err error
 	if s.zip, err = gzip.NewReader(s.file); err != nil {
 		return nil, fmt.Errorf("%w: it is not packed with gzip", ErrNoBackup)

@@ -30,6 +30,7 @@ type Keeper struct {
 	limits limits
 	work   int               // of the passphrase
 	step   func(what string) // tests end the process here
+	flush  func(folder) error
 }
 
 // New returns a keeper of a client's queue with the default folders, which are
@@ -44,7 +45,7 @@ func New(c *client.Client) (*Keeper, error) {
 		return nil, fmt.Errorf("cannot find the folder of settings: %w", err)
 	}
 	return &Keeper{Client: c, Dir: filepath.Join(home, "qvm-remote-backups"), Settings: filepath.Join(config, "qvm-remote"),
-		limits: bounds, work: workFactor, step: func(string) {}}, nil
+		limits: bounds, work: workFactor, step: func(string) {}, flush: folder.flush}, nil
 }
 
 // Made is an archive that was made.

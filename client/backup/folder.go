@@ -129,6 +129,10 @@ func (d folder) free() (int64, error) {
 	return int64(s.Bavail) * s.Bsize, nil
 }
 
+// flush waits until all that was written is on the disk: of many small files
+// that is quicker than one after the other.
+func (d folder) flush() error { return d.failed("syncfs", ".", unix.Syncfs(d.fd())) }
+
 // lock takes the folder for this process alone, or says at once that another
 // one has it. The kernel gives it back when the process ends.
 func (d folder) lock() error {

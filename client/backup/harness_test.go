@@ -43,7 +43,8 @@ func keeperIn(home string) *Keeper {
 	c := client.New(filepath.Join(home, queue.FolderName))
 	c.Database = func(context.Context, string) (string, error) { return "work", nil }
 	return &Keeper{Client: c, Dir: filepath.Join(home, "qvm-remote-backups"), Settings: filepath.Join(home, "config"),
-		limits: bounds, work: 4, step: func(string) {}}
+		limits: bounds, work: 4, step: func(string) {},
+		flush: func(folder) error { return nil }} // it would wait for what all others write
 }
 
 // request puts one that ended into the history.

@@ -250,10 +250,12 @@ func TestACutArchive(t *testing.T) {
 	must(t, err)
 	whole, err := os.ReadFile(made.Path)
 	must(t, err)
-	path := filepath.Join(home, "cut")
 	for n := range whole {
-		must(t, os.WriteFile(path, whole[:n], 0o600))
-		if _, err := k.Check(t.Context(), path); err == nil {
+		a := &archive{f: bytes.NewReader(whole[:n]), size: int64(n), most: bounds}
+		if _, err := a.begin(); err != nil {
+			continue
+		}
+		if _, err := check(t.Context(), a.each, bounds); err == nil {
 			t.Fatalf("taken with %d of %d bytes", n, len(whole))
 		}
 	}
@@ -264,6 +266,9 @@ func TestEveryByteCounts(t *testing.T) {
 	t.Parallel()
 	plain := forged{members: good(), after: func(b *bytes.Buffer) []byte { return b.Bytes() }}.bytes(t)
 	for i := range plain {
+		if plain[i] == 0 {
+			continue // padding, or what a header's checksum covers
+		}
 		b := bytes.Clone(plain)
 		b[i] ^= 0x10
 		b = packed(b)
@@ -271,16 +276,16 @@ func TestEveryByteCounts(t *testing.T) {
 		if _, err := a.begin(); err != nil {
 			continue
 		}
-		if _, err := check(t.Context(), a.each, bounds); err == nil && !harmless(i, plain) {
+		if _, err := check(t.Context(), a.each, bounds); err == nil && !harmless(i) {
 			t.Errorf("taken with byte %d altered", i)
 		}
 	}
 }
 
-// harmless are bytes that say nothing of the files: padding, what a header's
-// checksum may be filled up with, and who made the archive.
-func harmless(i int, plain []byte) bool {
+// harmless are bytes that say nothing of the files: what a header's checksum may
+// be filled up with, and who made the archive.
+func harmless(i int) bool {
 	about := i >= 512 && i < 512+len(forgedFirst)
 	checksum := i%512 == 148 || i%512 == 155
-	return about || checksum || plain[i] == 0
+	return about || checksum
 }

@@ -48,7 +48,7 @@ func (s *stage) run(ctx context.Context, from Source) error {
 	if err := s.fill(ctx, from); err != nil {
 		return err
 	}
-	if err := unix.Syncfs(s.dir.fd()); err != nil {
+	if err := s.k.flush(s.dir); err != nil {
 		return err
 	}
 	s.k.step("staged")
