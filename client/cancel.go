@@ -55,7 +55,7 @@ func (c *Client) publishCancel(t *Ticket) error {
 		}
 	}
 	x := queue.Cancel{ID: t.ID, Qube: t.Qube, Issued: c.Now().Unix(), Expires: t.Expires, Request: t.Digest}
-	return explain(queue.Publish(c.Layout.Cancel(t.ID), x.Sign(key.RequestKey())))
+	return Explain(queue.Publish(c.Layout.Cancel(t.ID), x.Sign(key.RequestKey())))
 }
 
 // Ping asks dom0 for a sign of life within Waits.Ping; it checks the key as a
@@ -73,7 +73,7 @@ func (c *Client) Ping(ctx context.Context) (Outcome, error) {
 	}
 	if err := c.publish(ctx, t, r); err != nil {
 		c.retract(t)
-		return Outcome{}, explain(err)
+		return Outcome{}, Explain(err)
 	}
 	ctx, stop := context.WithTimeout(ctx, c.Waits.Ping)
 	defer stop()

@@ -108,7 +108,7 @@ func (c *Client) Prepare() error {
 	if err := c.Migrate(); err != nil {
 		return err
 	}
-	return explain(c.Layout.Make())
+	return Explain(c.Layout.Make())
 }
 
 // ErrOtherAccount says that the queue is another account's, as under sudo with
@@ -138,8 +138,8 @@ func (c *Client) owner() (name string, own bool) {
 // ErrDiskFull says that the qube's disk has no room.
 var ErrDiskFull = errors.New("the qube's disk is full or read-only; make room, then try again")
 
-// explain joins what people can act on to an error of the file system.
-func explain(err error) error {
+// Explain joins what people can act on to an error of the file system.
+func Explain(err error) error {
 	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EFBIG} {
 		if errors.Is(err, full) {
 			return fmt.Errorf("%w (%w)", ErrDiskFull, err)

@@ -126,7 +126,7 @@ func (c *Client) checkDisk() Finding {
 	err := queue.Publish(probe, make([]byte, 4096))
 	_ = os.Remove(probe)
 	if err != nil {
-		return Finding{Check: "disk", Severity: Problem, Cause: explain(err).Error(),
+		return Finding{Check: "disk", Severity: Problem, Cause: Explain(err).Error(),
 			Next: "make room in this qube (qvm-remote queue clean; old entries in " + c.Layout.History() + " may go)"}
 	}
 	var fs syscall.Statfs_t

@@ -71,7 +71,7 @@ func (c *Client) storeKey(k queue.Key, replace bool) error {
 	path := c.Layout.Key()
 	f, err := queue.TempFor(path)
 	if err != nil {
-		return explain(err)
+		return Explain(err)
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(k.Reveal())
@@ -82,11 +82,11 @@ func (c *Client) storeKey(k queue.Key, replace bool) error {
 		err = cerr
 	}
 	if err != nil {
-		return explain(fmt.Errorf("cannot save the key: %w", err))
+		return Explain(fmt.Errorf("cannot save the key: %w", err))
 	}
 	if replace {
 		if err := keep(path, c.OldKey()); err != nil {
-			return explain(fmt.Errorf("cannot keep the old key, so it was not replaced: %w", err))
+			return Explain(fmt.Errorf("cannot keep the old key, so it was not replaced: %w", err))
 		}
 		if err := os.Rename(f.Name(), path); err != nil {
 			return fmt.Errorf("cannot save the key: %w", err)
@@ -96,7 +96,7 @@ func (c *Client) storeKey(k queue.Key, replace bool) error {
 	if err := os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) { // never over another
 		return ErrKeyExists
 	} else if err != nil {
-		return explain(fmt.Errorf("cannot save the key: %w", err))
+		return Explain(fmt.Errorf("cannot save the key: %w", err))
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func (c *Client) Submit(ctx context.Context, r Request) (*Ticket, error) {
 		c.retract(t)
 		_ = os.RemoveAll(t.folder)
 		_ = os.Remove(filepath.Dir(t.folder)) // the day, if nothing else is in it
-		return nil, fmt.Errorf("nothing was submitted: %w", explain(err))
+		return nil, fmt.Errorf("nothing was submitted: %w", Explain(err))
 	}
 	c.note(fmt.Sprintf("SUBMIT id=%s size=%dB cmd=%s", t.ID, t.Body.Size, summary(r.Script, 100)))
 	return t, nil

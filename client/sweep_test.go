@@ -207,7 +207,7 @@ func TestLogIsBoundedAndTurnsOver(t *testing.T) {
 	}
 	submit(t, c, client.Request{Script: []byte("echo\n\x09two")})
 	lines, err = c.Log(5)
-	if err != nil || len(lines) != 1 || !strings.HasSuffix(lines[0], "size=9B cmd=echo two") {
+	if err != nil || len(lines) != 5 || lines[3]+"\n" != line || !strings.HasSuffix(lines[4], "size=9B cmd=echo two") {
 		t.Fatalf("%q, %v", lines, err)
 	}
 	if info, err := os.Stat(c.Layout.AuditLog()); err != nil || info.Mode() != 0o600 {

@@ -204,7 +204,7 @@ func (w *waiter) watch(ctx context.Context, waited time.Duration) (pause time.Du
 	case errors.Is(err, fs.ErrNotExist): // taken away once more
 		return max(w.c.Waits.Settle, time.Millisecond), nil
 	case err != nil:
-		return 0, explain(err)
+		return 0, Explain(err)
 	}
 	for _, o := range w.outputs() {
 		if o.tail.f != nil {

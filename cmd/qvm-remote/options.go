@@ -117,7 +117,7 @@ func asksJSON(o options) bool { return o.json || slices.Contains(o.words[1:], "-
 
 const usage = `usage: qvm-remote [OPTIONS] COMMAND [ARG…]
        qvm-remote [OPTIONS] < SCRIPT
-       qvm-remote key|ping|status|queue|log|history|wait|cancel|doctor|push|pull …
+       qvm-remote key|ping|status|queue|log|history|wait|cancel|doctor|push|pull|backup …
 
 Execute commands in dom0, from a qube that dom0 has authorised.
 One argument is a line for dom0's shell, as with ssh; several are a command and
@@ -154,6 +154,14 @@ Commands of its own:
   push LOCAL DOM0PATH [--force]   send a file of any size to dom0
   pull DOM0PATH LOCAL [--force]   fetch one from dom0; --force replaces a file,
                      and the same command again goes on with what was interrupted
+  backup create [--with-key]  save history, log and settings into one file in
+                     ~/qvm-remote-backups; the key only when asked, encrypted
+  backup list        the files there; --dir=DIR, for create too, names another folder
+  backup check FILE  read a backup to its end and say what is in it
+  backup restore FILE [--log] [--settings] [--key [--replace-key]]
+                     add what is missing here of the history, and what is named
+  backup push [URL]  add the history to a git repository, without any key
+  backup pull [URL] [--log]  add what the repository has and this qube has not
 
 QVM_REMOTE_LEGACY=1 in the environment: speak version 1, to a dom0 that has
 nothing newer. This is insecure: it authenticates a command's id and not the

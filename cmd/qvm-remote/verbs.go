@@ -29,6 +29,7 @@ var verbs = map[string]func(*program, []string) (int, error){
 	"doctor":  (*program).doctor,
 	"push":    (*program).push,
 	"pull":    (*program).pull,
+	"backup":  (*program).backup,
 }
 
 // arguments takes --json and the named flags out of a verb's arguments.

@@ -19,6 +19,8 @@ var arrows = []arrow{
 	{Folder: "queue"},
 	{Folder: "client", Ours: []string{"queue"},
 		Theirs: []string{"golang.org/x/sys", "golang.org/x/term"}},
+	// Only what saves keys may encrypt them.
+	{Folder: "client/backup", Ours: []string{"queue", "client"}, Theirs: []string{"filippo.io/age", "golang.org/x/sys"}},
 	// dbus/wire, and nothing else of dbus: systemd's units are reached over the
 	// same bus, on which anybody may write to us.
 	{Folder: "daemon", Ours: []string{"queue", "dbus/wire"},
