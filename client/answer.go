@@ -107,12 +107,18 @@ func (c *Client) verify(t *Ticket, out, err *tail) (Outcome, error) {
 	if rerr != nil {
 		return Outcome{}, fmt.Errorf("%w: %w", ErrBadResult, rerr)
 	}
-	r, rerr := c.openResult(t, header)
+	o, rerr := c.signedOutcome(t, header, out, err)
 	if errors.Is(rerr, queue.ErrMAC) && c.onlyDenied(t) {
 		// dom0 holds another key than this request was signed with: its
 		// signature says nothing here, but its reason is what is needed.
 		return c.unsigned(t)
 	}
+	return o, rerr
+}
+
+// signedOutcome holds a signed result against the request and the outputs.
+func (c *Client) signedOutcome(t *Ticket, header []byte, out, err *tail) (Outcome, error) {
+	r, rerr := c.openResult(t, header)
 	if rerr != nil {
 		return Outcome{}, c.unconfirmed(t, rerr)
 	}
@@ -204,9 +210,22 @@ func (c *Client) unsigned(t *Ticket) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("denied, but not by a signed answer, and the request cannot be taken back: %w", err)
 	}
 	_ = os.Remove(c.Layout.Result(t.ID, queue.Auth))
+	return deniedBy(t, b), nil
+}
+
+// unsignedDenial is what an answer of that kind in the history says.
+func (c *Client) unsignedDenial(t *Ticket) (Outcome, error) {
+	b, err := c.read(t, queue.Denied, queue.MaxDenied)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%w: %w", ErrBadResult, err)
+	}
+	return deniedBy(t, b), nil
+}
+
+func deniedBy(t *Ticket, file []byte) Outcome {
 	o := Outcome{ID: t.ID, State: queue.StateDenied, Exit: queue.ExitDenied}
-	o.Reason, o.Sentence = splitDenied(b)
-	return o, nil
+	o.Reason, o.Sentence = splitDenied(file)
+	return o
 }
 
 // unconfirmed adds to the error of an answer that cannot be believed what that
