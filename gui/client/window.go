@@ -30,6 +30,7 @@ type place struct {
 func places() []place {
 	return []place{
 		{"run", "Run", "qr-run-symbolic", newRun},
+		{"files", "Files", "qr-files-symbolic", newFiles},
 		{"key", "Key", "qr-key-symbolic", newKey},
 	}
 }
