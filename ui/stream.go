@@ -8,19 +8,21 @@ import (
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/ui/pieces"
 )
 
 // streamPause is how long output is gathered before it is shown, in ms.
 const streamPause = 40
 
-// Stream shows a Flow while it grows: a list of pieces that stays at its end
+// Stream shows a [pieces.Flow] while it grows: a list of pieces that stays at its end
 // until somebody looks at what is above. What came from standard error says so.
 type Stream struct {
 	*gtk.ScrolledWindow
 	list    *gtk.ListView
 	rows    *Rows
 	scope   *Scope
-	flow    *Flow
+	flow    *pieces.Flow
 	follows bool
 	marked  int    // the piece that was found, -1 for none
 	grown   func() // there is more
@@ -35,7 +37,7 @@ type streamRow struct {
 // NewStream makes an empty one, of that accessible name. grown is called after
 // more of it is shown.
 func NewStream(s *Scope, name string, grown func()) *Stream {
-	t := &Stream{ScrolledWindow: gtk.NewScrolledWindow(), rows: NewRows(), scope: s, flow: NewFlow(nil), follows: true, marked: -1, grown: grown}
+	t := &Stream{ScrolledWindow: gtk.NewScrolledWindow(), rows: NewRows(), scope: s, flow: pieces.NewFlow(nil), follows: true, marked: -1, grown: grown}
 	bound := map[uintptr]streamRow{}
 	factory := gtk.NewSignalListItemFactory()
 	s.Bind(factory, factory.ConnectSetup(func(item *gtk.ListItem) {
@@ -89,10 +91,10 @@ func (t *Stream) fill(row streamRow, position int) {
 }
 
 // Begin shows another flow, which is empty, and returns it.
-func (t *Stream) Begin() *Flow {
-	var flow *Flow
+func (t *Stream) Begin() *pieces.Flow {
+	var flow *pieces.Flow
 	ctx := t.scope.Context()
-	flow = NewFlow(func() {
+	flow = pieces.NewFlow(func() {
 		coreglib.TimeoutAdd(streamPause, func() bool {
 			if ctx.Err() == nil && t.flow == flow {
 				t.Refresh()
@@ -106,7 +108,7 @@ func (t *Stream) Begin() *Flow {
 }
 
 // Flow is what is shown.
-func (t *Stream) Flow() *Flow { return t.flow }
+func (t *Stream) Flow() *pieces.Flow { return t.flow }
 
 // Len is how many pieces are shown.
 func (t *Stream) Len() int { return t.rows.Len() }

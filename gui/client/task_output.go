@@ -4,9 +4,7 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"time"
 
@@ -78,14 +76,7 @@ func (t *task) save(ticket *client.Ticket, errs bool, path string) {
 	look(t.scope, func(ctx context.Context) (int64, error) {
 		ctx, stop := context.WithTimeout(ctx, saveLimit)
 		defer stop()
-		return save.File(ctx, path, func(w io.Writer) (int64, error) {
-			f, err := t.queue.Output(ticket, errs)
-			if err != nil {
-				return 0, err
-			}
-			n, err := io.Copy(w, f)
-			return n, errors.Join(err, f.Close())
-		})
+		return writeOutput(ctx, t.queue, ticket, errs, path)
 	}, func(n int64, err error) {
 		if err != nil {
 			t.toast(sentence(err))
@@ -93,6 +84,15 @@ func (t *task) save(ticket *client.Ticket, errs bool, path string) {
 		}
 		t.toast(fmt.Sprintf("%s were written to %s.", say.Size(uint64(n)), filepath.Base(path)))
 	})
+}
+
+func writeOutput(ctx context.Context, c *client.Client, ticket *client.Ticket, errs bool, path string) (int64, error) {
+	f, err := c.Output(ticket, errs)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return save.File(ctx, path, f.WriteTo)
 }
 
 // copyOutput copies what is shown.

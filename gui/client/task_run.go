@@ -13,6 +13,7 @@ import (
 	"qvmremote/client"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/pieces"
 )
 
 // phase is how far a command is.
@@ -65,7 +66,7 @@ func (t *task) start() {
 }
 
 // exchange submits a request and waits for its end, off the main loop.
-func (t *task) exchange(ctx context.Context, run *ui.Scope, r client.Request, input string, flow *ui.Flow) (client.Outcome, error) {
+func (t *task) exchange(ctx context.Context, run *ui.Scope, r client.Request, input string, flow *pieces.Flow) (client.Outcome, error) {
 	ticket, err := submit(ctx, t.queue, r, input)
 	if err != nil {
 		return client.Outcome{}, err

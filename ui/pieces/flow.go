@@ -1,6 +1,4 @@
-//go:build gtk
-
-package ui
+package pieces
 
 import (
 	"bytes"
@@ -19,7 +17,7 @@ const (
 	flowPieces = 500_000
 	// longestOpen is how much of a line without an end is kept to be cut later, in
 	// bytes.
-	longestOpen = 4 * pieceLength
+	longestOpen = 4 * Length
 )
 
 // Piece is one row of a Flow: a line, or a part of a long one, fit to be shown.
@@ -101,7 +99,7 @@ func shown(line []byte) string {
 // appendCut appends a line in pieces; an empty one is a piece where it is whole.
 func appendCut(to []string, line string, whole bool) []string {
 	for first := whole; first || line != ""; first = false {
-		part := cut(line, pieceLength)
+		part := Cut(line)
 		to = append(to, part)
 		line = line[len(part):]
 	}
