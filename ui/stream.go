@@ -13,7 +13,7 @@ import (
 )
 
 // streamPause is how long output is gathered before it is shown, in ms.
-const streamPause = 40
+const streamPause = 100
 
 // Stream shows a [pieces.Flow] while it grows: a list of pieces that stays at its end
 // until somebody looks at what is above. What came from standard error says so.

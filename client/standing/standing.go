@@ -96,6 +96,9 @@ func (f *follower) Watch(w *watch.Watcher) error {
 	const changes = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_DELETE | unix.IN_CLOSE_WRITE | unix.IN_ATTRIB
 	named := func(paths ...string) watch.Keep {
 		return func(name string) bool {
+			if name == "" { // the folder itself: whose it is, and for whom it is open
+				return true
+			}
 			for _, p := range paths {
 				if name == filepath.Base(p) {
 					return true

@@ -81,5 +81,6 @@ func (k *keyPage) importKey() {
 		return true
 	}))
 	v.Dialog.SetTransientFor(k.over())
+	v.Entry.GrabFocus() // else Return would press Cancel
 	v.Dialog.Present()
 }

@@ -20,7 +20,6 @@ import (
 type taskView struct {
 	Root      *gtk.Paned
 	Editor    *gtk.TextView
-	Controls  *gtk.Box
 	Timeout   *gtk.SpinButton
 	Input     *gtk.Button
 	InputName *gtk.Label
@@ -91,6 +90,7 @@ func newTask(r *runPage) (*task, error) {
 	s.Bind(t.Copy, t.Copy.ConnectClicked(t.copyLine))
 	s.Bind(t.Search, t.Search.ConnectClicked(t.finder.begin))
 	t.addActions()
+	t.setInput("")
 	t.show()
 	return t, nil
 }
@@ -125,14 +125,6 @@ func (t *task) title() {
 	t.tab.SetTitle(queue.Plain(line, 60))
 }
 
-func (t *task) narrow(narrow bool) {
-	orientation := gtk.OrientationHorizontal
-	if narrow {
-		orientation = gtk.OrientationVertical
-	}
-	t.Controls.SetOrientation(orientation)
-}
-
 // chooseInput asks for the file that becomes standard input.
 func (t *task) chooseInput() {
 	c := gtk.NewFileChooserNative("Standard input for the command", t.over(), gtk.FileChooserActionOpen, "Choose", "Cancel")
@@ -154,6 +146,7 @@ func (t *task) setInput(path string) {
 		text = queue.Plain(filepath.Base(path), 200)
 	}
 	t.InputName.SetText(text)
+	ui.Name(t.Input, "Standard input: "+text)
 	t.NoInput.SetVisible(path != "")
 }
 

@@ -80,7 +80,7 @@ func TestCancelEndsItInDom0(t *testing.T) {
 func TestATimeoutIsShown(t *testing.T) {
 	t.Parallel()
 	s := open(t, life.Options{}, "run")
-	s.app.Find(t, "spin button", "Timeout in seconds").SetValue(t, 1)
+	s.app.Find(t, "spin button", "Timeout in seconds*").SetValue(t, 1)
 	s.runs(t, "echo begun; sleep 1000")
 	s.app.Find(t, "label", "Timed out")
 	s.app.Find(t, "label", "begun")
@@ -126,10 +126,7 @@ func TestInputFromAFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("one\ntwo\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.app.Find(t, "button", "Input…*").Press(t)
-	s.Desktop.Key(t, "ctrl+l")
-	s.app.Focused(t).SetText(t, path)
-	s.Desktop.Key(t, "Return")
+	s.chooses(t, "Standard input:*", path)
 	s.app.Find(t, "button", "No input*")
 	s.runs(t, "cat > got; wc -l < got")
 	s.app.Find(t, "label", "Done: exit 0")
@@ -180,6 +177,7 @@ func TestKeysAlone(t *testing.T) {
 	s.Desktop.Key(t, "F1")
 	s.app.Find(t, "", "Run the command")
 	s.Desktop.Key(t, "Escape")
+	s.app.Gone(t, "", "Run the command")
 	s.Desktop.Key(t, "ctrl+q")
 	if err := s.run.Wait(t); err != nil {
 		t.Errorf("it ended: %v", err)
