@@ -67,6 +67,7 @@ type Shell struct {
 	broken    error  // why a page could not be made
 	moved     func() // another page is in front, or there is another room
 	concealed bool
+	small     bool                 // it is to be narrow from the beginning
 	help      *gtk.ShortcutsWindow // once it was wanted
 }
 
@@ -115,8 +116,13 @@ func (w *Shell) Place(places []Place, first string) error {
 // Row is the row of a page.
 func (w *Shell) Row(name string) SidebarRow { return w.rows[name] }
 
+// smallWindow is from which width on sidebar and page stand side by side, about,
+// in pixels.
+const smallWindow = 600
+
 // Size gives the window the size that was kept of it.
 func (w *Shell) Size(width, height int, maximized bool) {
+	w.small = width < smallWindow && !maximized
 	w.Window.SetDefaultSize(width, height)
 	if maximized {
 		w.Window.Maximize()
@@ -153,7 +159,8 @@ func (w *Shell) Page(name string) Page {
 		}
 		w.made[name] = made
 		w.Views.AddNamed(made.Widget(), name)
-		made.Narrow(w.Leaflet.Folded())
+		// What needs more room before the window is there makes it wider.
+		made.Narrow(w.Leaflet.Folded() || w.small && !w.Window.Mapped())
 		return made
 	}
 	return nil

@@ -27,10 +27,11 @@ type runPage struct {
 	scope  *ui.Scope
 	tasks  map[uintptr]*task // by what is in the tab
 	add    *gtk.Button       // in the window's bar
+	small  bool
 }
 
 func newRun(w *window) (page, error) {
-	r := &runPage{desk: w.desk, window: w, scope: ui.NewScope(w.scope), tasks: map[uintptr]*task{}, add: ui.NewIconButton("qr-add-symbolic", "New tab")}
+	r := &runPage{desk: w.desk, window: w, scope: ui.NewScope(w.scope), tasks: map[uintptr]*task{}, small: true, add: ui.NewIconButton("qr-add-symbolic", "New tab")}
 	if err := ui.Fill(&r.tabsView, "/org/qvmremote/Client/ui/tabs.ui"); err != nil {
 		return nil, err
 	}
@@ -59,7 +60,12 @@ func (r *runPage) Shown() {
 
 func (r *runPage) Hidden() { r.add.SetVisible(false) }
 
-func (r *runPage) Narrow(bool) {}
+func (r *runPage) Narrow(narrow bool) {
+	r.small = narrow
+	for _, t := range r.tasks {
+		t.narrow(narrow)
+	}
+}
 
 func (r *runPage) Inner() string { return "" }
 func (r *runPage) Leave()        {}
@@ -100,6 +106,7 @@ func (r *runPage) newTask() (*task, error) {
 	r.tasks[key(t.Root)] = t
 	t.tab = r.Tabs.Append(t.Root)
 	t.title()
+	t.narrow(r.small)
 	r.Tabs.SetSelectedPage(t.tab)
 	t.Editor.GrabFocus()
 	return t, nil

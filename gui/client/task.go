@@ -20,6 +20,7 @@ import (
 type taskView struct {
 	Root      *gtk.Paned
 	Editor    *gtk.TextView
+	Controls  *gtk.Box
 	Timeout   *gtk.SpinButton
 	Input     *gtk.Button
 	InputName *gtk.Label
@@ -123,6 +124,14 @@ func (t *task) title() {
 		line = "New command"
 	}
 	t.tab.SetTitle(queue.Plain(line, 60))
+}
+
+func (t *task) narrow(narrow bool) {
+	orientation := gtk.OrientationHorizontal
+	if narrow {
+		orientation = gtk.OrientationVertical
+	}
+	t.Controls.SetOrientation(orientation)
 }
 
 // chooseInput asks for the file that becomes standard input.

@@ -244,7 +244,7 @@ func (c connection) show(s standing.Standing) {
 	ui.SetTone(c.icon, string(l.Tone))
 	text := l.Word
 	if s.Qube != "" && s.Qube != queue.AnyQube {
-		text = s.Qube + ": " + text
+		text = s.Qube + " · " + text
 	}
 	ui.SetText(c.text, text, 80)
 	if box, ok := c.text.Parent().(*gtk.Box); ok {

@@ -11,11 +11,11 @@ import (
 func linkLook(s standing.Standing) say.Look {
 	switch {
 	case s.Trouble != nil:
-		return say.As("qr-failed-symbolic", "queue cannot be used", say.Bad)
+		return say.As("qr-failed-symbolic", "Queue cannot be used", say.Bad)
 	case !s.HasKey():
-		return say.As("qr-key-symbolic", "no key", say.Warn)
+		return say.As("qr-key-symbolic", "No key", say.Warn)
 	case s.Connected:
-		return say.As("qr-done-symbolic", "connected to dom0", say.Good)
+		return say.As("qr-done-symbolic", "Connected to dom0", say.Good)
 	}
-	return say.As("qr-offline-symbolic", "not connected", say.Quiet)
+	return say.As("qr-offline-symbolic", "Not connected", say.Quiet)
 }

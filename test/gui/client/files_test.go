@@ -31,6 +31,10 @@ func (s *scene) chooses(t *testing.T, button, path string) {
 func TestTwentyMegabytesThereAndBack(t *testing.T) {
 	t.Parallel()
 	s := open(t, life.Options{}, "files")
+	// dom0's side of it is a program in the PATH of commands.
+	if err := os.Symlink(programs.Dom0, filepath.Join(s.Dom0Bin(), "qvm-remote-dom0")); err != nil {
+		t.Fatal(err)
+	}
 	data := bytes.Repeat([]byte("twenty megabytes of this\n"), 20<<20/25)
 	dir := t.TempDir()
 	local, back, remote := filepath.Join(dir, "local"), filepath.Join(dir, "back"), filepath.Join(s.Dom0(), "root", "remote")

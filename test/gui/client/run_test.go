@@ -200,18 +200,18 @@ func TestMuchOutput(t *testing.T) {
 func TestDom0IsNotThere(t *testing.T) {
 	t.Parallel()
 	s := open(t, life.Options{Stopped: true}, "run")
-	s.app.Find(t, "label", "*not connected")
+	s.app.Find(t, "label", "*Not connected")
 	s.app.Find(t, "label", "dom0 does not look into this qube's queue now.*")
 	s.runs(t, "echo at last")
 	s.app.Find(t, "label", "Queued")
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.app.Find(t, "label", "*connected to dom0")
+	s.app.Find(t, "label", "*Connected to dom0")
 	s.app.Find(t, "label", "Done: exit 0")
 	s.app.Find(t, "label", "at last")
 	s.Kill()
-	s.app.Find(t, "label", "*not connected")
+	s.app.Find(t, "label", "*Not connected")
 }
 
 // TestAResultThatIsForgedIsNotBelieved.

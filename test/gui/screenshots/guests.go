@@ -39,7 +39,7 @@ var guests = []scene{
 		s.key("ctrl+t")
 		s.desktop.Type(s, "uptime")
 	}},
-	{name: "qube-empty", guest: true, minor: true, page: "run", act: func(s *stage) { s.find("label", "*connected to dom0") }},
+	{name: "qube-empty", guest: true, minor: true, page: "run", act: func(s *stage) { s.find("label", "*Connected to dom0") }},
 	{name: "qube-key", guest: true, page: "key", act: func(s *stage) { s.find("label", "Connected to dom0") }},
 	{name: "qube-key-end", guest: true, minor: true, page: "key", act: func(s *stage) { s.find("label", "Connected to dom0"); s.down() }},
 	{name: "qube-replace", guest: true, minor: true, page: "key", act: func(s *stage) {
@@ -53,7 +53,7 @@ var guests = []scene{
 		s.find("dialog", "Import a key")
 	}},
 	{name: "qube-sidebar", guest: true, minor: true, narrow: true, page: "run", act: func(s *stage) {
-		s.find("label", "*connected to dom0")
+		s.find("label", "*Connected to dom0")
 		s.press("button", "Back*")
 	}},
 }
