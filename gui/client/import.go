@@ -67,6 +67,7 @@ func (k *keyPage) importKey() {
 		}, func(err error) {
 			if err == nil {
 				s.Close()
+				k.distrust()
 				k.toast("The key is stored.")
 			}
 		})

@@ -45,6 +45,7 @@ type keyPage struct {
 	secret            *secret
 	test              *gtk.Button
 	tested            string // fingerprint of the key that dom0 answered to
+	doubt             bool   // dom0 may not know the key, though it looks
 }
 
 func newKey(w *window) (page, error) {
@@ -125,12 +126,23 @@ func (k *keyPage) showSteps() {
 	s := k.now
 	has := s.HasKey()
 	paired := has && s.Connected && k.tested == s.Fingerprint
+	k.doubt = k.doubt && !paired || k.told && !has
+	guides := !s.Connected || k.doubt
 	k.Guide.SetVisible(k.told && s.Trouble == nil)
+	if guides {
+		k.Guide.SetTitle("Pair this qube with dom0")
+		k.Guide.SetDescription("Once, in three steps. Until then dom0 takes nothing from this qube.")
+	} else {
+		k.Guide.SetTitle("Connection")
+		k.Guide.SetDescription("")
+	}
+	k.steps[0].row.SetVisible(guides)
+	k.steps[1].row.SetVisible(guides)
 	k.steps[0].set(has, "It stays in this qube; dom0 gets a copy.", "Fingerprint "+s.Fingerprint)
 	k.steps[1].set(paired, "A person in dom0 decides.", "dom0 accepts requests with this key.")
 	k.steps[2].set(has && s.Connected, "It does once it runs and this qube is authorised.", "It does now. Test asks it whether it accepts this key.")
 	k.test.SetSensitive(has && s.Connected)
-	k.LineBox.SetVisible(has && !paired && s.Trouble == nil)
+	k.LineBox.SetVisible(has && guides && !paired && s.Trouble == nil)
 	k.Line.SetText(authoriseLine(s.Qube))
 }
 
@@ -184,9 +196,16 @@ func (k *keyPage) makeKey(replace bool) {
 		return err
 	}, func(err error) {
 		if err == nil {
+			k.distrust()
 			k.toast("There is a new key. Now authorise this qube in dom0.")
 		}
 	})
+}
+
+// distrust is after the key became another one, which dom0 may not know.
+func (k *keyPage) distrust() {
+	k.doubt, k.tested = true, ""
+	k.report()
 }
 
 // pinged is what asking dom0 found.
@@ -209,6 +228,7 @@ func (k *keyPage) ping() {
 		case err != nil:
 			k.toast(sentence(err))
 		case p.outcome.State == queue.StateDenied:
+			k.doubt = true
 			k.toast("dom0 denies it. " + say.Sentence(queue.Plain(p.outcome.Sentence, 400)))
 		default:
 			k.tested = p.key
