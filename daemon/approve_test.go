@@ -349,7 +349,7 @@ func TestThePolicyLimitsItsQube(t *testing.T) {
 	q.denied("slow", send("slow", "true\n", nil), queue.Limit)
 	q.ran("good", send("good", "true\n", short))
 	header := send("fast", "true\n", short)
-	if r := q.denial("fast", header); r.Reason != queue.Limit {
+	if r := q.denial("fast", header); r.Reason != queue.Rate {
 		t.Errorf("the fourth in a minute: %+v", r)
 	}
 	free.ran("free", free.submit("free", "true\n"))

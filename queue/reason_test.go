@@ -10,7 +10,7 @@ import (
 )
 
 var reasons = []Reason{
-	NoKey, Malformed, BadMAC, Replayed, Stale, Future, Expired, WrongQube, OtherQube, WrongID, Unsupported, Limit, Mismatch,
+	NoKey, Malformed, BadMAC, Replayed, Stale, Future, Expired, WrongQube, OtherQube, WrongID, Unsupported, Limit, Rate, Mismatch,
 	Empty, Binary, NotReady, Unreadable, NoPolicy, BadPolicy, NoRule, PolicyDenied, NotApproved, NoApprover, GrantEnded, Suspended, NoToken, BurnLost,
 }
 

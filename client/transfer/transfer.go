@@ -94,6 +94,7 @@ type EndError struct {
 	Timeout int64 // seconds, that the request had
 }
 
+// Error says how it ended, and what to do.
 func (e *EndError) Error() string {
 	o := e.Outcome
 	switch o.State {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -50,6 +51,14 @@ func (h *house) only(folder string, names ...string) {
 
 const twenty = 20 << 20
 
+// inside is the path of a file in the qube's home as the qube sees it.
+func (q *qube) inside(path string) string {
+	q.t.Helper()
+	out, err := q.Command(context.Background(), "sh", "-c", `printf %s "$HOME"`).Output()
+	must(q.t, err)
+	return string(out) + "/" + strings.TrimPrefix(strings.TrimPrefix(path, q.Home()), "/")
+}
+
 // TestAFileOfTwentyMegabytesEachWay: no size is too large for push and pull.
 func TestAFileOfTwentyMegabytesEachWay(t *testing.T) {
 	t.Parallel()
@@ -58,30 +67,30 @@ func TestAFileOfTwentyMegabytesEachWay(t *testing.T) {
 	h.quick()
 	local := filepath.Join(q.Home(), "disk.img")
 	sent := noise(t, local, twenty)
-	r := q.run("push", local, share+"/")
+	r := q.run("push", q.inside(local), share+"/")
 	if r.code != 0 || !strings.Contains(r.err, "20971520 bytes") {
 		t.Fatalf("push: %+v", r)
 	}
 	h.equal(filepath.Join(share, "disk.img"), sent)
 	h.only(share, "disk.img")
 	back := filepath.Join(q.Home(), "back.img")
-	if r := q.run("pull", filepath.Join(share, "disk.img"), back); r.code != 0 {
+	if r := q.run("pull", filepath.Join(share, "disk.img"), q.inside(back)); r.code != 0 {
 		t.Fatalf("pull: %+v", r)
 	}
 	h.equal(back, sent)
 	// neither goes over a file that is there, unless asked
 	other := noise(t, filepath.Join(q.Home(), "other"), 10)
-	for _, args := range [][]string{{"push", filepath.Join(q.Home(), "other"), filepath.Join(share, "disk.img")}, {"pull", filepath.Join(share, "disk.img"), back}} {
+	for _, args := range [][]string{{"push", q.inside("other"), filepath.Join(share, "disk.img")}, {"pull", filepath.Join(share, "disk.img"), q.inside(back)}} {
 		if r := q.run(args...); r.code != queue.ExitUsage || !strings.Contains(r.err, "exists") || !strings.Contains(r.err, "--force") {
 			t.Errorf("%q over a file: %+v", args, r)
 		}
 	}
 	h.equal(filepath.Join(share, "disk.img"), sent)
-	if r := q.run("push", "--force", filepath.Join(q.Home(), "other"), filepath.Join(share, "disk.img")); r.code != 0 {
+	if r := q.run("push", "--force", q.inside("other"), filepath.Join(share, "disk.img")); r.code != 0 {
 		t.Errorf("with --force: %+v", r)
 	}
 	h.equal(filepath.Join(share, "disk.img"), other)
-	if r := q.run("-q", "pull", filepath.Join(share, "disk.img"), back+"2"); r != (ran{}) {
+	if r := q.run("-q", "pull", filepath.Join(share, "disk.img"), q.inside(back)+"2"); r != (ran{}) {
 		t.Errorf("with -q: %+v", r)
 	}
 	h.verified()
@@ -146,7 +155,7 @@ func TestAKilledPushIsGoneOnWith(t *testing.T) {
 	local, there := filepath.Join(q.Home(), "disk.img"), filepath.Join(share, "disk.img")
 	sent := noise(t, local, twenty)
 	wait, release := h.holdPiece(share, "8388608")
-	g := q.begin("push", local, there)
+	g := q.begin("push", q.inside(local), there)
 	wait()
 	must(t, g.cmd.Process.Kill())
 	<-g.done
@@ -162,7 +171,7 @@ func TestAKilledPushIsGoneOnWith(t *testing.T) {
 		return err == nil && info.Size() == 2*piece.Max
 	})
 	await(t, "the push to go on", func() bool {
-		r := q.run("push", local, there)
+		r := q.run("push", q.inside(local), there)
 		if r.code != 0 && !strings.Contains(r.err, "under way") {
 			t.Fatalf("%+v", r)
 		}
@@ -184,7 +193,7 @@ func TestAPullGoesOnWhenDom0ComesBack(t *testing.T) {
 	there, local := filepath.Join(share, "disk.img"), filepath.Join(q.Home(), "disk.img")
 	sent := noise(t, there, twenty)
 	wait, release := h.holdPiece(share, "16777216")
-	g := q.begin("pull", there, local)
+	g := q.begin("pull", there, q.inside(local))
 	wait()
 	d.kill()
 	release()
@@ -195,7 +204,7 @@ func TestAPullGoesOnWhenDom0ComesBack(t *testing.T) {
 	if exists(local) {
 		t.Error("half of it looks whole")
 	}
-	if r := q.run("pull", there, local); r.code != 0 {
+	if r := q.run("pull", there, q.inside(local)); r.code != 0 {
 		t.Fatalf("again: %+v", r)
 	}
 	h.equal(local, sent)
@@ -213,7 +222,7 @@ func TestSmallLimitsMakeSmallPieces(t *testing.T) {
 	h.quick()
 	local, there := filepath.Join(q.Home(), "f"), filepath.Join(share, "f")
 	sent := noise(t, local, 3_000_000)
-	for _, args := range [][]string{{"push", local, there}, {"pull", there, local + "2"}} {
+	for _, args := range [][]string{{"push", q.inside(local), there}, {"pull", there, q.inside(local) + "2"}} {
 		if r := q.run(args...); r.code != 0 {
 			t.Fatalf("%q: %+v", args, r)
 		}
@@ -230,7 +239,7 @@ func TestCtrlCEndsATransferInDom0(t *testing.T) {
 	there, local := filepath.Join(share, "f"), filepath.Join(q.Home(), "f")
 	noise(t, there, 1000)
 	wait, _ := h.holdPiece(share, "1000")
-	g := q.begin("pull", there, local)
+	g := q.begin("pull", there, q.inside(local))
 	wait()
 	g.interrupt()
 	if r := g.end(); r.code != queue.ExitCancelled || !strings.Contains(r.err, "goes on from here") {
@@ -252,7 +261,7 @@ func TestASourceThatChangesIsFoundOut(t *testing.T) {
 	there, local := filepath.Join(share, "log"), filepath.Join(q.Home(), "log")
 	noise(t, there, 9<<20)
 	wait, release := h.holdPiece(share, "1048576")
-	g := q.begin("pull", there, local)
+	g := q.begin("pull", there, q.inside(local))
 	wait()
 	f, err := os.OpenFile(there, os.O_APPEND|os.O_WRONLY, 0)
 	must(t, err)
@@ -283,26 +292,26 @@ func TestThePolicyNamesTheFolder(t *testing.T) {
 	must(t, os.Symlink(secret, filepath.Join(share, "link")))
 	q.rules("allow qvm-remote-dom0 file-get " + share + "/* * *\nallow qvm-remote-dom0 file-put " + inbox + "/* 0..1000 * *\n")
 	h.quick()
-	small := filepath.Join(q.Home(), "small")
-	noise(t, small, 1000)
+	home := strings.TrimSuffix(q.inside(""), "/")
+	noise(t, filepath.Join(q.Home(), "small"), 1000)
 	noise(t, filepath.Join(q.Home(), "large"), 1001)
 	for _, c := range []struct {
 		code int
 		says string
 		args []string
 	}{
-		{0, "2000 bytes", []string{"pull", share + "/a file", q.Home() + "/got"}},
-		{0, "1000 bytes", []string{"push", small, inbox + "/new"}},
-		{126, "no-rule", []string{"pull", secret, q.Home() + "/x"}},
-		{126, "no-rule", []string{"pull", share + "/../secret", q.Home() + "/x"}},
-		{126, "no-rule", []string{"pull", share + "/below/f", q.Home() + "/x"}},
-		{126, "no-rule", []string{"pull", share + "/ä", q.Home() + "/x"}},
-		{126, "no-rule", []string{"pull", inbox + "/old", q.Home() + "/x"}},
-		{126, "no-rule", []string{"push", small, share + "/new"}},
-		{126, "no-rule", []string{"push", q.Home() + "/large", inbox + "/large"}},
-		{126, "no-rule", []string{"push", "--force", small, inbox + "/old"}},
-		{1, "symbolic link", []string{"pull", share + "/link", q.Home() + "/x"}},
-		{1, "exists", []string{"push", small, inbox + "/old"}},
+		{0, "2000 bytes", []string{"pull", share + "/a file", home + "/got"}},
+		{0, "1000 bytes", []string{"push", home + "/small", inbox + "/new"}},
+		{126, "no-rule", []string{"pull", secret, home + "/x"}},
+		{126, "no-rule", []string{"pull", share + "/../secret", home + "/x"}},
+		{126, "no-rule", []string{"pull", share + "/below/f", home + "/x"}},
+		{126, "no-rule", []string{"pull", share + "/ä", home + "/x"}},
+		{126, "no-rule", []string{"pull", inbox + "/old", home + "/x"}},
+		{126, "no-rule", []string{"push", home + "/small", share + "/new"}},
+		{126, "no-rule", []string{"push", home + "/large", inbox + "/large"}},
+		{126, "no-rule", []string{"push", "--force", home + "/small", inbox + "/old"}},
+		{1, "symbolic link", []string{"pull", share + "/link", home + "/x"}},
+		{1, "exists", []string{"push", home + "/small", inbox + "/old"}},
 	} {
 		if r := q.run(c.args...); r.code != c.code || !strings.Contains(r.err, c.says) {
 			t.Errorf("%q: %+v", c.args, r)
@@ -324,7 +333,7 @@ func TestAPathIsAWord(t *testing.T) {
 	local := filepath.Join(q.Home(), "f")
 	sent := noise(t, local, 100)
 	for _, name := range []string{"a b", "$(touch mark)", "it's; touch mark", "--overwrite", "-", "ä\n", "*"} {
-		if r := q.run("push", local, share+"/"+name); r.code != 0 || strings.Contains(r.err, "\x1b") {
+		if r := q.run("push", q.inside(local), share+"/"+name); r.code != 0 || strings.Contains(r.err, "\x1b") {
 			t.Errorf("%q: %+v", name, r)
 			continue
 		}
@@ -345,7 +354,7 @@ func TestAFileThatDoesNotFitIsRefusedAtOnce(t *testing.T) {
 	h.quick()
 	local := filepath.Join(q.Home(), "disk.img")
 	noise(t, local, twenty)
-	if r := q.run("push", local, share+"/"); r.code != queue.ExitUsage || !strings.Contains(r.err, "dom0's disk has no room") {
+	if r := q.run("push", q.inside(local), share+"/"); r.code != queue.ExitUsage || !strings.Contains(r.err, "dom0's disk has no room") {
 		t.Errorf("%+v", r)
 	}
 	h.only(share)
