@@ -60,7 +60,7 @@ func (r *request) permit(ctx context.Context) error {
 		d.Authentic = true
 		return d
 	}
-	r.since = held.Meta.Authorised
+	r.since = held.Meta.Authorisation()
 	turn, err := x.approvals.Ask(r.question())
 	switch {
 	case errors.Is(err, approval.ErrFull):
@@ -84,10 +84,19 @@ func (r *request) permit(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	x.approvals.Withdraw(turn)
-	if err = context.Cause(ctx); errors.Is(err, errExpired) {
-		return &queue.Denial{Reason: queue.NoApprover, Authentic: true}
+	if err = context.Cause(ctx); !errors.Is(err, errExpired) {
+		return err
 	}
-	return err
+	late := &queue.Denial{Reason: queue.NoApprover, Authentic: true}
+	select {
+	case a := <-turn.Answer(): // in the same moment
+		if !a.Approved {
+			return r.answered(a)
+		}
+		late.Detail = "it was approved in the moment in which it expired"
+	default:
+	}
+	return late
 }
 
 func (r *request) answered(a approval.Answer) error {

@@ -157,5 +157,11 @@ func (x *Executor) adoptMeta(ctx context.Context, name string) error {
 		return err
 	}
 	held.Meta.Authorised, held.Meta.UUID = x.now().Unix(), uuid
-	return x.keys.PutMeta(name, held.Meta)
+	if err := x.keys.PutMeta(name, held.Meta); err != nil {
+		return err
+	}
+	if _, err := x.approvals.Revoke(name, 0); err != nil { // a key begins with nothing approved
+		x.warn("cannot keep that approvals were taken back with their key", "error", err)
+	}
+	return nil
 }

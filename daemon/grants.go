@@ -43,7 +43,7 @@ func (r *request) stillApproved(held keys.Held) *queue.Denial {
 		return nil
 	}
 	err := r.q.x.approvals.Holds(*r.decided)
-	if err == nil && held.Meta.Authorised != r.since {
+	if err == nil && held.Meta.Authorisation() != r.since {
 		err = approval.ErrTaken // with the key, which then was authorised anew
 	}
 	if err != nil {
@@ -73,7 +73,7 @@ func (x *Executor) revokeStale(qube string) {
 
 // counts reports whether the key that the grant was for is held, and counts.
 func counts(g approval.Grant, held keys.Held) bool {
-	if held.Meta.Suspended != 0 || held.Meta.Authorised != g.Since {
+	if held.Meta.Suspended != 0 || held.Meta.Authorisation() != g.Since {
 		return false
 	}
 	return g.Key == held.Current.Fingerprint() || !held.Next.IsZero() && g.Key == held.Next.Fingerprint()

@@ -31,7 +31,8 @@ func TestWhatIsTakenBackStartsNothing(t *testing.T) {
 			}
 			w.meta(q, func(m *keys.Meta) { m.Suspended = 0 })
 		},
-		"the same key authorised anew": func(w *world, x *Executor, q *testQube) { w.meta(q, func(m *keys.Meta) { m.Authorised++ }) },
+		"the same key authorised anew":    func(w *world, x *Executor, q *testQube) { w.meta(q, func(m *keys.Meta) { m.Authorised++ }) },
+		"and that within the same second": func(w *world, x *Executor, q *testQube) { w.meta(q, func(m *keys.Meta) { m.Record++ }) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

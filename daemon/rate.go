@@ -112,24 +112,3 @@ func (q *qube) suspend(ctx context.Context, failed int64) error {
 		Detail: fmt.Sprintf("%d requests in a row were not signed with its key", failed)})
 	return nil
 }
-
-// spend takes one command off an authorisation for so many. It is called with
-// the keys' lock and the log's, right before the claim is written: a crash may
-// lose one, never give one more.
-func (q *qube) spend() *queue.Denial {
-	held, err := q.x.keys.Get(q.name)
-	if err != nil {
-		return notReady(err)
-	}
-	if held.Meta.Count == 0 {
-		return nil
-	}
-	if held.Meta.Left() == 0 {
-		return &queue.Denial{Reason: queue.GrantEnded, Detail: fmt.Sprintf("%d commands", held.Meta.Count)}
-	}
-	held.Meta.Spent++
-	if err := q.x.keys.PutMeta(q.name, held.Meta); err != nil {
-		return notReady(err)
-	}
-	return nil
-}

@@ -34,7 +34,7 @@ type request struct {
 	judged  judged           // by the policy
 	hash    string           // of its bytes, as people approve them
 	size    int64            // of the script
-	since   int64            // when its key was authorised, as it was asked about
+	since   string           // the authorisation of its key, as it was asked about
 	decided *approval.Answer // of a person, or what one granted before; nil where none was asked for
 
 	phase     phase         // how far it is

@@ -295,9 +295,6 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 	if limits, _ := q.limits(); d == nil && int64(x.book.Pending(q.name)) >= limits.MaxPending {
 		d = &queue.Denial{Reason: queue.Limit, Authentic: true, Detail: fmt.Sprintf("%d requests of this qube are open", limits.MaxPending)}
 	}
-	// Whether the key is for a count is asked under the keys' lock: held was read
-	// before the header was, and whoever limits the key takes that lock.
-	counted := d == nil && req.Kind == queue.KindScript
 	need := int64(len(header))
 	if d == nil {
 		need += req.Body.Size + req.Stdin.Size
@@ -316,64 +313,23 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 		records = append(records, audit.Record{Event: audit.Final, Qube: q.name, ID: id, Number: number, Key: record.Key,
 			State: audit.Denied, Reason: string(d.Reason), Detail: d.Detail})
 	}
-	if counted || key.Equal(held.Next) { // a new key's first use makes it the only one; the keys' lock comes before the log's
-		unlock, err := x.keys.Lock(ctx)
-		if err != nil {
-			return nil, nil, errors.Join(err, entry.Remove())
-		}
-		defer unlock()
+	check := &lastCheck{q: q, id: id, req: req, key: key, counts: d == nil && req.Kind == queue.KindScript}
+	// A new key's first use makes it the only one.
+	written, head, err := check.claim(ctx, records, key.Equal(held.Next))
+	if errors.Is(err, errCounted) {
+		written, head, err = check.claim(ctx, records, true)
 	}
-	var refused *queue.Denial
-	written, head, err := x.claimUnderLock(ctx, records, func() (promote bool, err error) {
-		if x.paused() {
-			return false, errPaused
-		}
-		promote, refused = q.stillGood(id, req, key)
-		if refused != nil {
-			return false, refused
-		}
-		if x.book.Lookup(q.name, id) != claim.Unknown {
-			return false, errClaimed
-		}
-		if counted {
-			if refused = q.spend(); refused != nil {
-				return false, refused
-			}
-		}
-		return promote, nil
-	})
 	if err != nil {
 		if rerr := entry.Remove(); rerr != nil {
 			x.warn("cannot clear the spool", "number", number, "error", rerr)
 		}
-		return nil, refused, err
+		return nil, check.refused, err
 	}
 	r := x.newRequest(q, written[0], req, entry)
 	if d != nil {
 		r.ready = &finished{record: written[1], head: head}
 	}
 	return r, nil, nil
-}
-
-// stillGood looks at the key and the floor as they are under the lock. promote
-// is set at the first use of a new key. Nothing here may wait: others write to
-// the log, too.
-func (q *qube) stillGood(id string, req queue.Request, key queue.Key) (promote bool, d *queue.Denial) {
-	held, d := q.holdingOf(q.knownUUID)
-	if d != nil {
-		return false, d
-	}
-	switch {
-	case key.Equal(held.Current):
-	case !held.Next.IsZero() && key.Equal(held.Next):
-		promote = true
-	default:
-		return false, &queue.Denial{Reason: queue.BadMAC}
-	}
-	if req.Issued < q.floor(key.Fingerprint()) {
-		return false, &queue.Denial{Reason: queue.Stale, Detail: dom0Clock(q.x.now())}
-	}
-	return promote, nil
 }
 
 func claimRecord(q *qube, id string, number int64, header []byte, req queue.Request, key queue.Key) audit.Record {

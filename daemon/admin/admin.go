@@ -170,6 +170,7 @@ type ledger struct {
 	log    *audit.Log
 	book   *claim.Book
 	mirror *mirror.Mirror
+	last   int64    // number of the latest record that it wrote
 	lost   bool     // claims may be missing from it
 	odd    []string // warnings from writing it
 }
@@ -241,6 +242,7 @@ func (l *ledger) write(ctx context.Context, build func() ([]audit.Record, error)
 		for _, r := range records {
 			r.Who, r.Way = l.a.Who, l.a.Way
 			r.Seq, r.Time = tx.Add(r), l.a.Now()
+			l.last = r.Seq
 			written = append(written, r)
 		}
 		return nil

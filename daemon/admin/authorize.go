@@ -101,21 +101,10 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 	if err != nil {
 		return c, fmt.Errorf("nothing was changed: %w", err)
 	}
-	// The rules come before the key: a key without rules only gets denials. New
-	// rules are not for the old key, and old ones not for the new key.
-	replaces := !held.Current.IsZero() && !held.Current.Equal(key)
 	if err = l.isFree(s, vm, key); err != nil {
 		err = fmt.Errorf("nothing was changed: %w", err)
-	} else if !replaces {
-		err = l.rules(ctx, &c, terms)
-	} else if terms.ReplaceRules {
-		err = l.shut(ctx, &c)
-	}
-	if err == nil {
-		err = l.store(ctx, s, held, key, found, terms, &c)
-	}
-	if err == nil && replaces {
-		err = l.rules(ctx, &c, terms)
+	} else {
+		err = l.keyAndRules(ctx, s, held, key, found, terms, &c)
 	}
 	if err == nil {
 		err = l.list(ctx, &c, true)
@@ -125,6 +114,33 @@ func (a *Admin) authorize(ctx context.Context, vm string, key queue.Key, terms T
 	}
 	c.Warnings = append(c.Warnings, l.odd...)
 	return c, errors.Join(err, l.close())
+}
+
+// keyAndRules stores both. The rules come before the key: a key without rules
+// only gets denials. New rules are not for the old key, and old ones not for the
+// new key.
+func (l *ledger) keyAndRules(ctx context.Context, s *keys.Store, held keys.Held, key queue.Key, found qubes.Qube, terms Terms, c *Change) (err error) {
+	if held.Current.IsZero() || held.Current.Equal(key) {
+		if err = l.rules(ctx, c, terms); err != nil {
+			return err
+		}
+		return l.store(ctx, s, held, key, found, terms, c)
+	}
+	var shut bool     // everything is denied until it has its new key,
+	var former []byte // before which it had these rules
+	if terms.ReplaceRules {
+		if shut, former, err = l.shut(ctx, c); err != nil {
+			return err
+		}
+	}
+	err = l.store(ctx, s, held, key, found, terms, c)
+	switch {
+	case err != nil && shut:
+		return l.reopen(ctx, s, c, held, former, err)
+	case err != nil:
+		return err
+	}
+	return l.newRules(ctx, c, terms, shut)
 }
 
 // store records the authorisation and then stores the key.
@@ -173,7 +189,7 @@ func (l *ledger) store(ctx context.Context, s *keys.Store, held keys.Held, key q
 	} else {
 		meta.UUID = found.UUID
 	}
-	meta.Authorised, meta.Legacy = l.a.Now().Unix(), terms.Legacy
+	meta.Authorised, meta.Record, meta.Legacy = l.a.Now().Unix(), l.last, terms.Legacy
 	if same {
 		meta.Used = held.Meta.Used
 	}

@@ -139,6 +139,67 @@ func TestANewKeyNeverHasTheOldRules(t *testing.T) {
 	}
 }
 
+// TestAReplacementThatIsCutOff leaves the old key with its old rules, or the new
+// one with the new rules, wherever whoever asked goes away.
+func TestAReplacementThatIsCutOff(t *testing.T) {
+	t.Parallel()
+	failed, done := false, false
+	for cut := 1; !done; cut++ {
+		l := newLab(t)
+		vm, key, next := l.qube("work", "Halted"), queue.GenerateKey(), queue.GenerateKey()
+		_, err := l.Authorize(t.Context(), vm, key, Terms{Rules: "ask qvm-ls\n"})
+		l.must(err)
+		ctx, cancel := context.WithCancel(t.Context())
+		calls := 0
+		l.Now = func() time.Time {
+			if calls++; calls == cut {
+				cancel()
+			}
+			return time.Now()
+		}
+		_, err = l.Authorize(ctx, vm, next, Terms{Replace: true, ReplaceRules: true, Rules: "allow qvm-ls\n"})
+		done = calls < cut
+		cancel()
+		failed = failed || err != nil && strings.Contains(err.Error(), "keeps its key and its rules")
+		rules, want := l.rulesOf(vm), "ask qvm-ls\n"
+		if l.keyLine(vm).Fingerprint == next.Fingerprint() {
+			want = "allow qvm-ls\n"
+		} else if err == nil {
+			t.Errorf("cut at %d: it has the old key, and nobody says so", cut)
+		}
+		if rules != want {
+			t.Errorf("cut at %d: the rules are %q, want %q; it says %v", cut, rules, want, err)
+		}
+	}
+	if !failed {
+		t.Error("it was never cut off between the old rules and the new key")
+	}
+}
+
+// TestTheSameKeyAuthorisedAnewIsAnotherAuthorisation, also within a second:
+// what was approved for the first does not count for it.
+func TestTheSameKeyAuthorisedAnewIsAnotherAuthorisation(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	vm, key, now := l.qube("work", "Halted"), queue.GenerateKey(), time.Now()
+	l.Now = func() time.Time { return now }
+	store, err := keys.Open(l.Root.Keys())
+	l.must(err)
+	var seen []string
+	for range 2 {
+		_, err := l.Authorize(t.Context(), vm, key, Terms{})
+		l.must(err)
+		held, err := store.Get(vm)
+		l.must(err)
+		seen = append(seen, held.Meta.Authorisation())
+		_, err = l.Revoke(t.Context(), vm)
+		l.must(err)
+	}
+	if seen[0] == seen[1] {
+		t.Errorf("both are %s", seen[0])
+	}
+}
+
 func TestAuthorizeWritesRulesAndNeverLosesAny(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

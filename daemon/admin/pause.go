@@ -92,6 +92,9 @@ func (a *Admin) Resume(ctx context.Context) (warnings []string, err error) {
 	if warnings, err = a.record(ctx, audit.Record{Event: audit.Resumed}); err != nil {
 		return warnings, fmt.Errorf("still paused, for that could not be recorded: %w", err)
 	}
+	if err = a.forgetApprovals(); err != nil {
+		return warnings, fmt.Errorf("still paused, for what was approved could not be taken back: %w", err)
+	}
 	// Pause last: whatever ends this in between, nothing new is taken.
 	if err = disk.Remove("admin.resume-stop", a.Root.Stop()); err == nil {
 		err = disk.Remove("admin.resume", a.Root.Pause())
@@ -100,6 +103,16 @@ func (a *Admin) Resume(ctx context.Context) (warnings []string, err error) {
 		return warnings, fmt.Errorf("still paused; remove by hand what is there: %w", err)
 	}
 	return warnings, nil
+}
+
+// forgetApprovals takes back what was approved before everything was stopped,
+// where no executor is there that did. One that starts meanwhile finds the file
+// that stops everything.
+func (a *Admin) forgetApprovals() error {
+	if _, running := executor(a.Root.ExecutorLock()); running || a.Paused() != PausedStopped {
+		return nil
+	}
+	return disk.Remove("admin.resume-approvals", a.Root.Approvals())
 }
 
 // brake has the file at path made, with nothing in it, so that a full disk is

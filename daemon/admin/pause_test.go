@@ -56,6 +56,21 @@ func TestPauseAndResumeAreRecordedOnce(t *testing.T) {
 	}
 }
 
+// TestResumingBeginsWithNothingApproved, also where no executor was there to
+// take that back when everything was stopped.
+func TestResumingBeginsWithNothingApproved(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	_, err := l.StopEverything(t.Context())
+	l.must(err)
+	l.must(os.WriteFile(l.Root.Approvals(), []byte("{}"), 0o600))
+	_, err = l.Resume(t.Context())
+	l.must(err)
+	if _, err := os.Stat(l.Root.Approvals()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what was approved is still there: %v", err)
+	}
+}
+
 // TestAPauseMadeByHandIsRecordedWhenRepeated: so is one whose maker died before
 // its record.
 func TestAPauseMadeByHandIsRecordedWhenRepeated(t *testing.T) {

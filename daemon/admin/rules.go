@@ -10,6 +10,7 @@ import (
 
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/disk"
+	"qvmremote/daemon/keys"
 	"qvmremote/daemon/policy"
 	"qvmremote/daemon/trusted"
 )
@@ -78,20 +79,51 @@ func (l *ledger) replaceRules(ctx context.Context, c *Change, text string) error
 
 // shut denies the qube everything until it has its new key and then its new
 // rules: whatever ends this in between leaves no key under another one's rules.
-func (l *ledger) shut(ctx context.Context, c *Change) error {
+// The rules that it had are nil where they could not be read.
+func (l *ledger) shut(ctx context.Context, c *Change) (done bool, former []byte, err error) {
 	path := l.a.rulesFile(c.VM)
 	held, _, err := trusted.Read(path, maxRules)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && string(held) == RulesDeny {
-		return nil
+		return false, nil, nil
+	}
+	if err != nil {
+		held = nil
 	}
 	if err := l.add(ctx, audit.Record{Event: audit.Setting, Qube: c.VM, Detail: filepath.Base(path) + ": " + firstLine(RulesDeny)}); err != nil {
-		return fmt.Errorf("nothing was changed: %w", err)
+		return false, nil, fmt.Errorf("nothing was changed: %w", err)
 	}
 	c.Changed = true
 	if err := disk.Replace("admin.shut", path, []byte(RulesDeny), 0o600); err != nil {
-		return fmt.Errorf("cannot write the rules of %s: %w", c.VM, err)
+		return false, nil, fmt.Errorf("cannot write the rules of %s: %w", c.VM, err)
 	}
-	return nil
+	return true, held, nil
+}
+
+// newRules are those of a key that is stored: whoever asked may be gone, and the
+// qube must not stay shut for that.
+func (l *ledger) newRules(ctx context.Context, c *Change, terms Terms, shut bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWait)
+	defer cancel()
+	err := l.rules(ctx, c, terms)
+	if err != nil && shut {
+		return fmt.Errorf("%s has its new key, but everything of it is denied until its rules are written: %w", c.VM, err)
+	}
+	return err
+}
+
+// reopen gives the qube its former rules back if it still has the key that they
+// were for, and says what is so where that cannot be.
+func (l *ledger) reopen(ctx context.Context, s *keys.Store, c *Change, before keys.Held, former []byte, why error) error {
+	// Whoever asked may be gone.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWait)
+	defer cancel()
+	now, err := s.Get(c.VM)
+	if err == nil && former != nil && now.Current.Equal(before.Current) {
+		if err = l.replaceRules(ctx, c, string(former)); err == nil {
+			return fmt.Errorf("%s keeps its key and its rules: %w", c.VM, why)
+		}
+	}
+	return fmt.Errorf("everything of %s is denied by its rules until it is authorised again: %w", c.VM, errors.Join(why, err))
 }
 
 // warnOfRules says what it means that nobody is asked.

@@ -12,7 +12,7 @@ type Question struct {
 	Number   int64  // dom0's own, of the request
 	Qube     string // who asks
 	Key      string // fingerprint of the key that the request was signed with
-	Since    int64  // when that key was authorised, Unix seconds
+	Since    string // names the authorisation of that key
 	Hash     string // of the bytes, by [queue.HashOf]
 	Received time.Time
 	Expires  time.Time // nobody can approve it from then on

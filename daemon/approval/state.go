@@ -21,7 +21,7 @@ const (
 type Grant struct {
 	Qube    string   `json:"qube"`
 	Key     string   `json:"key"`            // fingerprint: a qube with another key has to ask
-	Since   int64    `json:"since"`          // when that was authorised: the same key authorised anew has to ask as well
+	Since   string   `json:"since"`          // names the authorisation of that: the same key authorised anew has to ask as well
 	Hash    string   `json:"hash,omitempty"` // "" is any bytes
 	End     boot.End `json:"end"`
 	Counted bool     `json:"counted,omitempty"`

@@ -24,6 +24,7 @@ const (
 // Meta is what dom0 knows of a qube beside its key.
 type Meta struct {
 	Authorised int64    // Unix seconds; 0 = not known
+	Record     int64    // number of the audit record of that; 0 = there is none, as for a key placed by hand
 	UUID       string   // the qube's, as Qubes OS tells it; "" = not known
 	Legacy     bool     // version 1 is allowed for it
 	End        boot.End // of the authorisation; zero = none. Whole seconds
@@ -41,6 +42,10 @@ func (m Meta) Over(c boot.Clock) bool { return c.Over(m.End) || m.Until != 0 && 
 
 // Left is how many commands are left of a counted authorisation.
 func (m Meta) Left() int64 { return max(0, m.Count-m.Spent) }
+
+// Authorisation tells this authorisation from every other one, also of the same
+// key within the same second.
+func (m Meta) Authorisation() string { return fmt.Sprintf("%d/%d", m.Authorised, m.Record) }
 
 // Line is one line of a meta file.
 type Line struct{ Name, Value string }
@@ -106,6 +111,8 @@ func (m *Meta) set(name, value string) (err error) {
 	switch name {
 	case "authorised":
 		m.Authorised, err = parseNumber(name, value)
+	case "record":
+		m.Record, err = parseNumber(name, value)
 	case "uuid":
 		m.UUID = value
 		if !qubes.ValidUUID(value) {
@@ -167,7 +174,7 @@ func (m Meta) Encode() ([]byte, error) {
 	for _, n := range []struct {
 		name  string
 		value int64
-	}{{"boot-until", int64(m.End.At / time.Second)}, {"until", m.Until}, {"count", m.Count}, {"spent", m.Spent}, {"suspended", m.Suspended}} {
+	}{{"record", m.Record}, {"boot-until", int64(m.End.At / time.Second)}, {"until", m.Until}, {"count", m.Count}, {"spent", m.Spent}, {"suspended", m.Suspended}} {
 		if n.value != 0 {
 			lines = append(lines, Line{n.name, strconv.FormatInt(n.value, 10)})
 		}
@@ -190,7 +197,7 @@ func (m Meta) Encode() ([]byte, error) {
 }
 
 func (m Meta) equal(o Meta) bool {
-	return m.Authorised == o.Authorised && m.UUID == o.UUID && m.Legacy == o.Legacy &&
+	return m.Authorised == o.Authorised && m.Record == o.Record && m.UUID == o.UUID && m.Legacy == o.Legacy &&
 		m.End == o.End && m.Until == o.Until && m.Count == o.Count && m.Spent == o.Spent && m.Suspended == o.Suspended &&
 		m.Used == o.Used && slices.Equal(m.Other, o.Other)
 }

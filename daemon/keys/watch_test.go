@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -49,6 +50,21 @@ func TestWatchTellsWhatChanged(t *testing.T) {
 	}
 }
 
+// TestWatchTellsOfIncludedRules: any qube may include them.
+func TestWatchTellsOfIncludedRules(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	names, err := s.Watch(t.Context())
+	must(t, err)
+	included := filepath.Join(s.dir, rulesFolder)
+	must(t, os.Mkdir(included, 0o700))
+	told(t, names, "")
+	for range 2 {
+		must(t, os.WriteFile(filepath.Join(included, "few"), []byte("limit running 1\n"), 0o600))
+		told(t, names, "")
+	}
+}
+
 func TestWatchSurvivesTheFolder(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(dir string) error{
@@ -74,6 +90,7 @@ func TestWatchSurvivesTheFolder(t *testing.T) {
 func TestWatchAsksForARescanWhenEventsWereLost(t *testing.T) {
 	t.Parallel()
 	f := &follower{out: make(chan string), changed: map[string]bool{}}
+	f.watchIncluded = func() (<-chan watch.Change, error) { return nil, os.ErrNotExist }
 	changes := make(chan watch.Change)
 	defer close(changes)
 	go f.run(changes)

@@ -50,7 +50,7 @@ func (a *activity) refreshRows() {
 }
 
 // nearby is how many rows beyond those in sight are filled with them.
-const nearby = 8
+const nearby = 2
 
 // showRow fills a row that can be seen, or soon, at once. GTK binds two hundred,
 // and laying all of them out takes longer than a frame may: others are blank
@@ -76,7 +76,7 @@ func (a *activity) showRow(b *boundRow, seen span) {
 }
 
 // lateAtOnce is how many rows are filled in one frame.
-const lateAtOnce = 16
+const lateAtOnce = 6
 
 // showLate fills some of the rows that were put off, those in sight in any case,
 // and reports whether there are more.

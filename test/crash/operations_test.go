@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"qvmremote/daemon/admin"
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/keys"
 	"qvmremote/daemon/settings"
@@ -33,6 +34,7 @@ type operation struct {
 	between bool        // a crash may leave the qube without a key
 	paused  bool        // nothing new is taken
 	stopped bool        // and nothing may run
+	rules   string      // of the qube; "" is not looked at
 	event   audit.Event // must be recorded at the end, whatever crashed
 }
 
@@ -42,9 +44,10 @@ func operations() []operation {
 		{args: []string{"authorize", qubeName}, stdin: first, current: first, listed: true},
 		{args: []string{"rotate", qubeName}, stdin: second, current: first, next: second, listed: true},
 		{args: []string{"rotate", "--cancel", qubeName}, current: first, listed: true},
-		{args: []string{"authorize", "--replace", qubeName}, stdin: second, current: second, listed: true, between: true},
+		{args: []string{"authorize", "--replace", "--policy", "allow", qubeName}, stdin: second, current: second, listed: true, between: true},
 		{args: []string{"queue", "recover", qubeName}, current: second, listed: true},
-		{args: []string{"limit", qubeName, "--count", "1000"}, current: second, listed: true},
+		{args: []string{"limit", qubeName, "--count", "1000"}, current: second, listed: true, rules: admin.RulesAllow},
+		{args: []string{"policy", "edit", qubeName}, current: second, listed: true, rules: editedRules, event: audit.Setting},
 		{args: []string{"resume", qubeName}, current: second, listed: true, event: audit.Readmitted},
 		{args: []string{"disconnect", qubeName}},
 		{args: []string{"connect", qubeName, string(third.Reveal())}, current: third, listed: true},
@@ -54,6 +57,9 @@ func operations() []operation {
 		{args: []string{"resume"}, listed: true, event: audit.Resumed},
 	}
 }
+
+// editedRules is what the editor of a scene writes.
+const editedRules = "allow qvm-ls\nask **\n"
 
 // perform runs an operation, to be killed at point if that is not "".
 func (s *scene) perform(o operation, point, trace string) *process {
@@ -107,6 +113,9 @@ func (s *scene) is(o operation) (problem string) {
 	if paused, stopped := there(s.root.Pause()), there(s.root.Stop()); paused != o.paused || stopped != o.stopped {
 		return fmt.Sprintf("paused: %v, stopped: %v", paused, stopped)
 	}
+	if rules, err := os.ReadFile(filepath.Join(s.root.Keys(), qubeName+".policy")); o.rules != "" && (err != nil || string(rules) != o.rules) {
+		return fmt.Sprintf("the rules are %q, %v", rules, err)
+	}
 	return ""
 }
 
@@ -118,7 +127,7 @@ func there(path string) bool {
 // between lists what a crash in the middle of b, after a, may leave: the list
 // of qubes is changed after the key that comes, and after the one that goes.
 func between(a, b operation) []operation {
-	states := []operation{a, b, {current: b.current, next: b.next, listed: a.listed, paused: a.paused, stopped: b.stopped}}
+	states := []operation{a, b, {current: b.current, next: b.next, listed: a.listed, paused: a.paused, stopped: b.stopped, rules: b.rules}}
 	if b.between {
 		states = append(states, operation{listed: a.listed}, operation{listed: b.listed})
 	}

@@ -121,7 +121,8 @@ func (s *scene) startWith(in io.Reader, point, trace string, args ...string) *pr
 	s.t.Helper()
 	p := &process{done: make(chan struct{}), before: s.starts()}
 	p.cmd = s.world.Dom0Command(context.Background(), programs.dom0, append([]string{"--root", string(s.root)}, args...)...)
-	p.cmd.Env = append(p.cmd.Env, "QVM_REMOTE_CRASH="+point, "QVM_REMOTE_CRASH_TRACE="+trace)
+	p.cmd.Env = append(p.cmd.Env, "QVM_REMOTE_CRASH="+point, "QVM_REMOTE_CRASH_TRACE="+trace,
+		"EDITOR=sh "+s.editor(), "TMPDIR="+filepath.Dir(s.log))
 	out, err := os.OpenFile(s.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	must(s.t, err)
 	defer out.Close()
@@ -134,6 +135,14 @@ func (s *scene) startWith(in io.Reader, point, trace string, args ...string) *pr
 		close(p.done)
 	}()
 	return p
+}
+
+// editor is a script that an administrator edits policies with.
+func (s *scene) editor() string {
+	s.t.Helper()
+	path := filepath.Join(filepath.Dir(s.log), "editor")
+	must(s.t, os.WriteFile(path, []byte("printf '"+strings.ReplaceAll(editedRules, "\n", `\n`)+`' >"$1"`+"\n"), 0o600))
+	return path
 }
 
 func (p *process) kill() {

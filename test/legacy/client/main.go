@@ -43,7 +43,9 @@ func run(args []string) int {
 	// 2-1: both happen before the options are looked at, for --help too.
 	migrate(home)
 	c.sweep()
-	go c.interrupted()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt)
+	go interrupted(signals)
 	signal.Ignore(syscall.SIGPIPE)
 
 	literal := false
@@ -110,9 +112,7 @@ func (c *client) dispatch(args []string) int {
 
 // interrupted ends the program as Ctrl-C does: what is pending stays, and runs
 // (2-6).
-func (c *client) interrupted() {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt)
+func interrupted(signals <-chan os.Signal) {
 	<-signals
 	os.Exit(130)
 }
