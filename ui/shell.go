@@ -159,8 +159,7 @@ func (w *Shell) Page(name string) Page {
 		}
 		w.made[name] = made
 		w.Views.AddNamed(made.Widget(), name)
-		// What needs more room before the window is there makes it wider.
-		made.Narrow(w.Leaflet.Folded() || w.small && !w.Window.Mapped())
+		made.Narrow(w.narrow())
 		return made
 	}
 	return nil
@@ -239,12 +238,16 @@ func (w *Shell) addActions() {
 // Folded reports whether sidebar and page do not stand side by side.
 func (w *Shell) Folded() bool { return w.Leaflet.Folded() }
 
+// narrow reports whether pages have little room. What wants more of it before the
+// window is there makes the window wider.
+func (w *Shell) narrow() bool { return w.Leaflet.Folded() || w.small && !w.Window.Mapped() }
+
 // fold fits the window to whether sidebar and page stand side by side.
 func (w *Shell) fold() {
 	folded := w.Leaflet.Folded()
 	w.SidebarBar.SetShowEndTitleButtons(folded)
 	for _, p := range w.made {
-		p.Narrow(folded)
+		p.Narrow(w.narrow())
 	}
 	w.Refresh()
 }

@@ -23,7 +23,6 @@ import (
 	"qvmremote/gui/program"
 	"qvmremote/test/living"
 	"qvmremote/test/stage"
-	"qvmremote/ui"
 )
 
 // TestMain gives the tests of this package a screen, in a process that counts

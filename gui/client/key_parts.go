@@ -34,7 +34,7 @@ func (s step) set(done bool, before, after string) {
 	s.number.SetVisible(!done)
 	s.done.SetVisible(done)
 	if done {
-		s.row.Set(s.title, "Done. "+after)
+		s.row.Set(s.title, after)
 		return
 	}
 	s.row.Set(s.title, before)
