@@ -57,6 +57,20 @@ func (c *Client) open(t *Ticket, ending string) (*os.File, error) {
 	return f, err
 }
 
+// Output opens what a request wrote so far to standard output, or with errs to
+// standard error, wherever it is now. Nothing in it is verified.
+func (c *Client) Output(t *Ticket, errs bool) (*os.File, error) {
+	ending := queue.Out
+	if errs {
+		ending = queue.Err
+	}
+	f, err := c.open(t, ending)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the output: %w", err)
+	}
+	return f, nil
+}
+
 func (c *Client) read(t *Ticket, ending string, max int64) ([]byte, error) {
 	b, err := queue.ReadSmall(c.Layout.Result(t.ID, ending), max)
 	if !errors.Is(err, fs.ErrNotExist) || t.folder == "" {
@@ -107,12 +121,18 @@ func (c *Client) verify(t *Ticket, out, err *tail) (Outcome, error) {
 	if rerr != nil {
 		return Outcome{}, fmt.Errorf("%w: %w", ErrBadResult, rerr)
 	}
-	r, rerr := c.openResult(t, header)
+	o, rerr := c.signedOutcome(t, header, out, err)
 	if errors.Is(rerr, queue.ErrMAC) && c.onlyDenied(t) {
 		// dom0 holds another key than this request was signed with: its
 		// signature says nothing here, but its reason is what is needed.
 		return c.unsigned(t)
 	}
+	return o, rerr
+}
+
+// signedOutcome holds a signed result against the request and the outputs.
+func (c *Client) signedOutcome(t *Ticket, header []byte, out, err *tail) (Outcome, error) {
+	r, rerr := c.openResult(t, header)
 	if rerr != nil {
 		return Outcome{}, c.unconfirmed(t, rerr)
 	}
@@ -204,9 +224,22 @@ func (c *Client) unsigned(t *Ticket) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("denied, but not by a signed answer, and the request cannot be taken back: %w", err)
 	}
 	_ = os.Remove(c.Layout.Result(t.ID, queue.Auth))
+	return deniedBy(t, b), nil
+}
+
+// unsignedDenial is what an answer of that kind in the history says.
+func (c *Client) unsignedDenial(t *Ticket) (Outcome, error) {
+	b, err := c.read(t, queue.Denied, queue.MaxDenied)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%w: %w", ErrBadResult, err)
+	}
+	return deniedBy(t, b), nil
+}
+
+func deniedBy(t *Ticket, file []byte) Outcome {
 	o := Outcome{ID: t.ID, State: queue.StateDenied, Exit: queue.ExitDenied}
-	o.Reason, o.Sentence = splitDenied(b)
-	return o, nil
+	o.Reason, o.Sentence = splitDenied(file)
+	return o
 }
 
 // unconfirmed adds to the error of an answer that cannot be believed what that

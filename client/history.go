@@ -1,12 +1,10 @@
 package client
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,51 +20,38 @@ func (c *Client) Ticket(id string) (*Ticket, error) {
 	if !queue.ValidID(id) {
 		return nil, ErrUnknownID
 	}
-	for _, day := range c.days() {
-		folder := filepath.Join(c.Layout.History(), day, id)
-		header, err := queue.ReadSmall(filepath.Join(folder, "request"), queue.MaxHeader)
-		if err != nil {
+	days, _ := c.Days()
+	for _, day := range days {
+		t, err := c.ticketOf(Entry{day, id})
+		if errors.Is(err, errNoRequest) {
 			continue
 		}
-		r, err := queue.ReadOwnRequest(header)
-		if err != nil || r.ID != id {
-			return nil, fmt.Errorf("the history of %s is damaged: %w", id, ErrUnknownID)
-		}
-		t := &Ticket{Request: r, Digest: queue.DigestOf(header), folder: folder, legacy: exists(filepath.Join(folder, legacyMark))}
-		_, t.key, _ = queue.Check{ID: id, Qube: r.Qube, Now: time.Unix(r.Issued, 0)}.Request(header, c.keys()...)
-		// The time that passed is the wall clock's; a jump of it may shorten or
-		// lengthen the waits, but not beyond a fresh request's.
-		age := min(max(c.Now().Sub(time.Unix(r.Issued, 0)), 0), queue.MaxWithin+queue.MaxTimeout*time.Second)
-		t.since = time.Now().Add(-age)
-		return t, nil
+		return t, err
 	}
 	return nil, ErrUnknownID
 }
 
-// days lists the history's days, the newest first.
-func (c *Client) days() []string {
-	entries, _ := os.ReadDir(c.Layout.History())
-	var days []string
-	for _, e := range entries {
-		if _, err := time.Parse("2006-01-02", e.Name()); err == nil && e.IsDir() {
-			days = append(days, e.Name())
-		}
-	}
-	slices.SortFunc(days, func(a, b string) int { return cmp.Compare(b, a) })
-	return days
-}
+// errNoRequest says that an entry's request cannot be read.
+var errNoRequest = errors.New("its request cannot be read")
 
-// requests lists one day's ids, the newest first.
-func (c *Client) requests(day string) []string {
-	entries, _ := os.ReadDir(filepath.Join(c.Layout.History(), day))
-	var ids []string
-	for _, e := range entries {
-		if e.IsDir() && queue.ValidID(e.Name()) {
-			ids = append(ids, e.Name())
-		}
+// ticketOf reads the request of one entry.
+func (c *Client) ticketOf(e Entry) (*Ticket, error) {
+	folder := c.folderOf(e)
+	header, err := queue.ReadSmall(filepath.Join(folder, "request"), queue.MaxHeader)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoRequest, err)
 	}
-	slices.SortFunc(ids, func(a, b string) int { return cmp.Compare(b, a) })
-	return ids
+	r, err := queue.ReadOwnRequest(header)
+	if err != nil || r.ID != e.ID {
+		return nil, fmt.Errorf("the history of %s is damaged: %w", e.ID, ErrUnknownID)
+	}
+	t := &Ticket{Request: r, Digest: queue.DigestOf(header), folder: folder, legacy: exists(filepath.Join(folder, legacyMark))}
+	_, t.key, _ = queue.Check{ID: e.ID, Qube: r.Qube, Now: time.Unix(r.Issued, 0)}.Request(header, c.keys()...)
+	// The time that passed is the wall clock's; a jump of it may shorten or
+	// lengthen the waits, but not beyond a fresh request's.
+	age := min(max(c.Now().Sub(time.Unix(r.Issued, 0)), 0), queue.MaxWithin+queue.MaxTimeout*time.Second)
+	t.since = time.Now().Add(-age)
+	return t, nil
 }
 
 // file moves an answer from the results to the history; a ping's goes. It
@@ -100,73 +85,6 @@ func (c *Client) Forget(t *Ticket) {
 	_ = os.Remove(filepath.Dir(t.folder))
 }
 
-// Past is one line of the history.
-type Past struct {
-	ID       string
-	Issued   time.Time
-	State    queue.State // "" = no answer yet
-	Exit     int         // as Outcome.Exit; -1 without an answer
-	Duration time.Duration
-	Command  string // its beginning, printable
-	Signed   bool   // the line is what dom0 signed, with a key that is still here
-}
-
-// History lists the last n requests, the newest first.
-func (c *Client) History(n int) []Past {
-	var list []Past
-	keys := c.keys()
-	for _, day := range c.days() {
-		for _, id := range c.requests(day) {
-			if len(list) >= n {
-				return list
-			}
-			list = append(list, c.past(filepath.Join(c.Layout.History(), day, id), id, keys))
-		}
-	}
-	return list
-}
-
-func (c *Client) past(folder, id string, keys []queue.Key) Past {
-	p := Past{ID: id, Exit: -1}
-	if b, err := queue.ReadSmall(filepath.Join(folder, "request"), queue.MaxHeader); err == nil {
-		if r, err := queue.ReadOwnRequest(b); err == nil {
-			p.Issued = time.Unix(r.Issued, 0)
-		}
-	}
-	if b, err := queue.ReadSmall(filepath.Join(folder, "command"), queue.MaxScript); err == nil {
-		p.Command = summary(b, 200)
-	}
-	if header, err := queue.ReadSmall(filepath.Join(folder, "result"), queue.MaxHeader); err == nil {
-		for _, k := range keys {
-			if r, err := queue.OpenResult(header, k.ResultKey()); err == nil && r.ID == id {
-				o := outcome(r)
-				p.State, p.Exit, p.Duration, p.Signed = o.State, o.Exit, o.Duration, true
-				return p
-			}
-		}
-	}
-	p.unsigned(folder)
-	return p
-}
-
-// unsigned reads what an older release left, or an answer whose key is gone.
-func (p *Past) unsigned(folder string) {
-	if exists(filepath.Join(folder, "denied")) {
-		p.State, p.Exit = queue.StateDenied, queue.ExitDenied
-		return
-	}
-	b, err := queue.ReadSmall(filepath.Join(folder, "exit"), 16)
-	if err != nil {
-		return
-	}
-	if n, number := exitNumber(b); number {
-		p.State, p.Exit = queue.StateExit, n
-	}
-	if b, err := queue.ReadSmall(filepath.Join(folder, "meta"), queue.MaxHeader); err == nil {
-		p.Duration = metaDuration(b)
-	}
-}
-
 // metaDuration reads the line duration_ms= of a .meta file; 0 without one.
 func metaDuration(meta []byte) time.Duration {
 	for line := range strings.SplitSeq(string(meta), "\n") {
@@ -184,13 +102,15 @@ func (c *Client) prune() {
 	var entries int
 	var bytes int64
 	oldest := c.Now().Add(-c.Keeping.Age).Format("2006-01-02")
-	for _, day := range c.days() {
-		for _, id := range c.requests(day) {
-			folder := filepath.Join(c.Layout.History(), day, id)
+	days, _ := c.Days()
+	for _, day := range days {
+		list, _ := c.Entries(day)
+		for _, e := range list {
+			folder := c.folderOf(e)
 			entries++
 			bytes += sizeOf(folder)
 			over := day < oldest || entries > c.Keeping.Entries || bytes > c.Keeping.Bytes
-			if over && (exists(filepath.Join(folder, "exit")) || exists(filepath.Join(folder, "denied")) || c.stale(id, sweepMargin)) {
+			if over && (exists(filepath.Join(folder, "exit")) || exists(filepath.Join(folder, "denied")) || c.stale(e.ID, sweepMargin)) {
 				_ = os.RemoveAll(folder)
 			}
 		}

@@ -235,5 +235,6 @@ func (c *Client) Tidy() {
 		return // a full disk is no time to guess what may go
 	}
 	_, _ = c.sweep(sweepMargin, false)
+	c.recoverBin()
 	c.prune()
 }

@@ -88,7 +88,11 @@ func (l Layout) Make() error {
 // repair closes a folder and the files directly in it. A file of another
 // account, left by a run as root, may stay as it is: the folder is closed.
 func (l Layout) repair(dir string) error {
-	if err := os.Chmod(dir, 0o700); err != nil {
+	info, err := os.Lstat(dir)
+	if err == nil && info.Mode().Perm() != 0o700 { // else who watches it would see a change
+		err = os.Chmod(dir, 0o700)
+	}
+	if err != nil {
 		return fmt.Errorf("cannot close the queue to other accounts: %w", err)
 	}
 	entries, err := os.ReadDir(dir)

@@ -3,20 +3,16 @@
 package ui
 
 import (
-	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 	"github.com/diamondburned/gotk4/pkg/pango"
 
 	"qvmremote/queue"
+	"qvmremote/ui/pieces"
 )
 
 const (
-	// pieceLength is how many characters one row of an Output has at most: a
-	// line of a megabyte in one label would stop the program for seconds.
-	pieceLength = 400
 	// leastWidth is in characters. Without one GTK lays each row out as a column
 	// of single characters, to know how high it may become, which takes seconds
 	// for what is in sight of text without spaces.
@@ -109,53 +105,31 @@ func Pieces(text string, escaped bool) []string {
 	if escaped {
 		show = queue.Plain
 	}
-	pieces, whole := pieces(text, maxPieces, func(line string) string { return show(strings.ReplaceAll(line, "\t", "    "), 0) })
+	cut, whole := cutAll(text, maxPieces, func(line string) string { return show(strings.ReplaceAll(line, "\t", "    "), 0) })
 	if !whole {
-		pieces = append(pieces, "…")
+		cut = append(cut, "…")
 	}
-	return pieces
+	return cut
 }
 
 // Exact is Pieces for who must see each byte: tabs, and letters beyond ASCII, of
 // which some look like others, are escapes as well, and whole is false where there are more pieces than max, which are left out.
 func Exact(text string, max int) (cut []string, whole bool) {
-	return pieces(text, max, func(line string) string { return queue.EscapeASCII(line, 0) })
+	return cutAll(text, max, func(line string) string { return queue.EscapeASCII(line, 0) })
 }
 
-// pieces are at most max, of lines that show has made fit to be shown.
-func pieces(text string, max int, show func(string) string) (all []string, whole bool) {
+// cutAll is at most max pieces, of lines that show has made fit to be shown.
+func cutAll(text string, max int, show func(string) string) (all []string, whole bool) {
 	for line := range strings.Lines(text) {
 		line = show(strings.TrimSuffix(line, "\n")) // a \r before it is a byte as any other
 		for first := true; first || line != ""; first = false {
 			if len(all) == max {
 				return all, false
 			}
-			part := cut(line, pieceLength)
+			part := pieces.Cut(line)
 			all = append(all, part)
 			line = line[len(part):]
 		}
 	}
 	return all, true
-}
-
-// anEscape is what [queue.Escape] makes of what cannot be seen.
-var anEscape = regexp.MustCompile(`^\\(\\|x[0-9a-f]{2}|u\{[0-9a-f]{1,6}\})`)
-
-// cut is the beginning of s, so many characters at most and whole escapes.
-func cut(s string, characters int) string {
-	n := 0
-	for n < len(s) {
-		_, size := utf8.DecodeRuneInString(s[n:])
-		width := 1
-		if s[n] == '\\' {
-			if e := anEscape.FindString(s[n:]); e != "" {
-				size, width = len(e), len(e)
-			}
-		}
-		if characters -= width; characters < 0 {
-			break
-		}
-		n += size
-	}
-	return s[:n]
 }

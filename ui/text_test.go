@@ -15,6 +15,7 @@ import (
 
 	"qvmremote/queue"
 	"qvmremote/test/stage"
+	rowcut "qvmremote/ui/pieces"
 )
 
 // hostile are texts that somebody may want dom0's user to see as other ones.
@@ -152,7 +153,7 @@ func TestARowIsNeverAColumnOfCharacters(t *testing.T) {
 		_, high, _, _ := l.Measure(gtk.OrientationVertical, lowest)
 		return max(natural, high)
 	}
-	if one, row := height("x"), height(strings.Repeat("x", pieceLength)); row > one*(pieceLength/leastWidth+1) {
+	if one, row := height("x"), height(strings.Repeat("x", rowcut.Length)); row > one*(rowcut.Length/leastWidth+1) {
 		t.Errorf("a row may be %d pixels high, a line %d", row, one)
 	}
 }
@@ -164,7 +165,7 @@ func pieceText(t *rapid.T) string {
 		rapid.SampledFrom([]string{"\n", "\r\n", "\n\n", "\\", `\x1b`, `\u{202e}`, `\\`, "\x1b", "\u202e", "\xff", "\xe2\x98", "é", "😀", "x41", "\x00"}),
 		rapid.Custom(func(t *rapid.T) string {
 			unit := rapid.SampledFrom([]string{"x", "\x1b", `\`, `\x1b`, "é", "\xff", "\u202e"}).Draw(t, "unit")
-			return strings.Repeat(unit, rapid.IntRange(pieceLength/8, pieceLength+2).Draw(t, "times"))
+			return strings.Repeat(unit, rapid.IntRange(rowcut.Length/8, rowcut.Length+2).Draw(t, "times"))
 		}))
 	return strings.Join(rapid.SliceOfN(part, 0, 12).Draw(t, "parts"), "")
 }
@@ -213,7 +214,7 @@ func TestPiecesAreTheWholeText(t *testing.T) {
 			t.Fatalf("there is more: %q", rest)
 		}
 		for _, p := range Pieces(text, escaped) {
-			if n := utf8.RuneCountInString(p); n > pieceLength || unfit(p) {
+			if n := utf8.RuneCountInString(p); n > rowcut.Length || unfit(p) {
 				t.Fatalf("a piece of %d characters: %q", n, p)
 			}
 		}
@@ -246,7 +247,7 @@ func TestThereIsAnEndToPieces(t *testing.T) {
 		"empty lines":    {"\n\n", 2, ""},
 		"just enough":    {strings.Repeat("a\n", maxPieces), maxPieces, "a"},
 		"too many lines": {strings.Repeat("a\n", maxPieces+1), maxPieces + 1, "…"},
-		"too long":       {strings.Repeat("a", (maxPieces+1)*pieceLength), maxPieces + 1, "…"},
+		"too long":       {strings.Repeat("a", (maxPieces+1)*rowcut.Length), maxPieces + 1, "…"},
 	} {
 		got := Pieces(c.text, false)
 		if len(got) != c.want || len(got) > 0 && got[len(got)-1] != c.last {

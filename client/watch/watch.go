@@ -19,7 +19,8 @@ import (
 )
 
 // Keep says whether a change of the file name in a watched folder counts. The
-// name is whatever lies there: it never passed any check.
+// name is whatever lies there: it never passed any check. It is called once for
+// each change, before its signal, on the watcher's own goroutine.
 type Keep func(name string) bool
 
 // Watcher signals changes. Use one goroutine for [Watcher.Add] and the signals.
@@ -33,6 +34,7 @@ type Watcher struct {
 	mu      sync.Mutex
 	watches map[int32]watched
 	lost    bool
+	missed  bool
 }
 
 type watched struct {
@@ -58,7 +60,8 @@ func New(pace time.Duration) *Watcher {
 }
 
 // Folder watches the folder path for the inotify events in mask on names that
-// keep accepts, and for its own removal or renaming.
+// keep accepts, and for its own removal or renaming. A second watch of the same
+// folder adds to the first: each keep is asked about the events of both.
 func (w *Watcher) Folder(path string, mask uint32, keep Keep) error {
 	return w.add(path, mask|unix.IN_DELETE_SELF|unix.IN_MOVE_SELF|unix.IN_ONLYDIR, watched{keep: keep, folder: true})
 }
@@ -80,13 +83,20 @@ func (w *Watcher) add(path string, mask uint32, what watched) error {
 	w.mu.Lock() // an event must not be read before its watch is known
 	defer w.mu.Unlock()
 	var wd int
-	cerr := conn.Control(func(fd uintptr) { wd, err = unix.InotifyAddWatch(int(fd), path, mask) })
+	cerr := conn.Control(func(fd uintptr) { wd, err = unix.InotifyAddWatch(int(fd), path, mask|unix.IN_MASK_ADD) })
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.ENOMEM) { // no watch left
 		w.slow.Do(func() { go w.tick(w.pace) })
 		return nil
 	}
 	if err := errors.Join(cerr, err); err != nil {
 		return fmt.Errorf("cannot watch %s: %w", path, err)
+	}
+	if before, ok := w.watches[int32(wd)]; ok && before.keep != nil && what.keep != nil {
+		second := what.keep
+		what.keep = func(name string) bool { // both are asked: they may take note
+			first := before.keep(name)
+			return second(name) || first
+		}
 	}
 	w.watches[int32(wd)] = what
 	return nil
@@ -101,6 +111,17 @@ func (w *Watcher) Lost() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.lost
+}
+
+// Missed reports whether since it was last called there may have been changes
+// that no [Keep] was asked about: the event queue was full, or there is no
+// inotify. Who takes note of names in a Keep then has to look at all of them.
+func (w *Watcher) Missed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	missed := w.missed
+	w.missed = false
+	return missed
 }
 
 // Close ends the signals.
@@ -126,6 +147,9 @@ func (w *Watcher) tick(pace time.Duration) {
 		case <-w.done:
 			return
 		case <-t.C:
+			w.mu.Lock()
+			w.missed = true
+			w.mu.Unlock()
 			w.signal()
 		}
 	}
@@ -151,7 +175,7 @@ func (w *Watcher) counts(events []event) bool {
 	for _, e := range events {
 		switch what, known := w.watches[e.wd]; {
 		case e.mask&unix.IN_Q_OVERFLOW != 0:
-			counts = true
+			counts, w.missed = true, true
 		case !known:
 		case e.mask&selfGone != 0 && e.name == "":
 			w.lost = w.lost || what.folder

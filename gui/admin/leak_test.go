@@ -14,35 +14,33 @@ import (
 	"testing"
 	"time"
 
-	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
 	"qvmremote/gui/link"
-	"qvmremote/gui/prefs"
+	"qvmremote/gui/program"
 	"qvmremote/test/living"
 	"qvmremote/test/stage"
-	"qvmremote/ui"
 )
 
 // TestMain gives the tests of this package a screen, in a process that counts
 // its objects.
 func TestMain(m *testing.M) { stage.Main(m) }
 
-// program is the program without its main loop.
-type program struct {
+// opened is the program without its main loop.
+type opened struct {
 	*window
 	t *testing.T
 }
 
 // open makes the program's window.
-func open(t *testing.T) *program {
+func open(t *testing.T) *opened {
 	t.Helper()
 	stage.Enter(t)
-	a := &App{app: adw.NewApplication(ID, gio.ApplicationNonUnique), scope: ui.NewScope(nil), prefs: prefs.Default(), link: link.New("", nil)}
-	if err := a.app.Register(context.Background()); err != nil {
+	a := &App{Program: program.Unregistered(identity(""), gio.ApplicationNonUnique), link: link.New("", nil)}
+	if err := a.App.Register(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	a.addActions()
@@ -50,7 +48,7 @@ func open(t *testing.T) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.present()
+	w.Present()
 	client, err := dbus.Dial(t.Context(), os.Getenv("DBUS_SESSION_BUS_ADDRESS"))
 	if err != nil {
 		t.Fatal(err)
@@ -61,11 +59,11 @@ func open(t *testing.T) *program {
 		Manager:      dbus.Manager{Version: "2.0.0", State: dbus.Running, Since: time.Now(), Pid: 1},
 		Qubes:        []dbus.Qube{{Name: "work", Label: "red", PowerState: "Running", Connection: "connected", KeyState: "good", Fingerprint: "0bde", Configured: true}},
 	}})
-	return &program{w, t}
+	return &opened{w, t}
 }
 
 // settle lets everything that is due happen, and what is not used go.
-func (s *program) settle() {
+func (s *opened) settle() {
 	for range 20 {
 		for end := time.Now().Add(10 * time.Millisecond); time.Now().Before(end); {
 			glib.MainContextDefault().Iteration(false)
@@ -91,7 +89,7 @@ func resident(t *testing.T) int {
 }
 
 // closeAll closes every window but the program's own.
-func (s *program) closeAll() {
+func (s *opened) closeAll() {
 	for _, w := range gtk.WindowListToplevels() {
 		if top, ok := w.(interface{ Close() }); ok && !strings.Contains(fmt.Sprintf("%T", w), "ApplicationWindow") {
 			top.Close()
@@ -116,27 +114,27 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		s.report(link.Report{Snapshot: now, Quiet: s.quiet, Asking: s.asking})
 	}
 	steps := map[string]func(){
-		"pages":  func() { s.showPage("qubes"); s.showPage("requests"); s.showPage("activity"); s.showPage("overview") },
-		"a qube": func() { s.openQube("work"); s.back() },
+		"pages":  func() { s.Show("qubes"); s.Show("requests"); s.Show("activity"); s.Show("overview") },
+		"a qube": func() { s.openQube("work"); s.GoBack() },
 		"a request": func() {
 			waits(dbus.Request{Number: 1, Qube: "work", Expires: time.Now().Add(time.Hour), StdinSize: -1})
 			s.openRequest(1)
 			s.page("requests").(*requests).one.show(reading{script: []string{"hostname"}, change: []string{"+hostname"}, whole: true}, nil)
-			s.back()
+			s.GoBack()
 			waits()
 		},
-		"a record":   func() { s.openRecord(record); s.back() },
+		"a record":   func() { s.openRecord(record); s.GoBack() },
 		"authorise":  func() { s.authorise(""); s.closeAll() },
 		"verify":     func() { s.page("activity").(*activity).verify("x"); s.closeAll() },
 		"rules":      func() { s.editRules("work"); s.closeAll() },
-		"shortcuts":  func() { s.shortcuts(); s.closeAll() },
+		"shortcuts":  func() { s.Shortcuts("/org/qvmremote/Admin/ui/shortcuts.ui"); s.closeAll() },
 		"a question": func() { s.page("overview").(*overview).confirmEverything(); s.closeAll() },
 		"typed question": func() {
 			s.page("overview").(*overview).bootPressed(true)
 			s.closeAll()
 		},
 		"events": func() {
-			s.showPage("activity")
+			s.Show("activity")
 			var news []dbus.News
 			for range 100 {
 				news = append(news, dbus.News{Kind: dbus.Added, From: seq, To: seq + 1, Notice: dbus.Notice{Seq: seq, Time: time.Now(), Event: "refused", Qube: "work"}})

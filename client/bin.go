@@ -1,0 +1,205 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"qvmremote/queue"
+)
+
+// Beginnings of the names under which deleted entries lie in their day's
+// folder, where nobody lists them. What is to go is whole until it is renamed
+// once more, and then it can only go.
+const (
+	asideMark = ".deleted-"
+	goingMark = ".going-"
+)
+
+// Bin holds the entries that were deleted from the history and can be put back.
+// They lie aside, whole, in the folder they were in, until Empty removes them.
+// What a program that ended without it left aside is put back by the next one.
+type Bin struct {
+	c    *Client
+	lock *os.File // shared by all programs that hold something aside
+	held map[Entry]bool
+}
+
+// ErrOpenRequest says that a request may still be answered.
+var ErrOpenRequest = errors.New("it has not ended: cancel it first")
+
+func (c *Client) binLock() string { return filepath.Join(c.Layout.History(), ".deleting") }
+
+// OpenBin readies the history for deleting. Close it in the end.
+func (c *Client) OpenBin(ctx context.Context) (*Bin, error) {
+	f, _, err := queue.OpenForWrite(c.binLock())
+	if err != nil {
+		return nil, fmt.Errorf("nothing can be deleted here: %w", explain(err))
+	}
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		c.putBack() // nobody else holds anything
+	}
+	for { // who has it alone has it for a moment
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			_ = f.Close()
+			return nil, fmt.Errorf("nothing can be deleted now: another program tidies the history: %w", ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("nothing can be deleted here: %w", err)
+	}
+	return &Bin{c: c, lock: f, held: map[Entry]bool{}}, nil
+}
+
+// Delete sets entries aside. It returns those it did, also with an error, which
+// says of the first other one why not. One that is gone already counts as done.
+func (b *Bin) Delete(ctx context.Context, entries []Entry) (done []Entry, err error) {
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return done, err
+		}
+		rerr := b.delete(e)
+		if rerr == nil {
+			done = append(done, e)
+		} else if err == nil && !errors.Is(rerr, fs.ErrNotExist) {
+			err = fmt.Errorf("%s was not deleted: %w", e.ID, explain(rerr))
+		}
+	}
+	return done, err
+}
+
+func (b *Bin) delete(e Entry) error {
+	if t, err := b.c.ticketOf(e); err == nil {
+		switch {
+		case b.c.ended(t):
+			b.c.file(t) // what nobody came for would lie in the queue for ever
+		case !b.c.over(t.Request, 0):
+			return ErrOpenRequest
+		}
+	}
+	if err := os.Rename(b.c.folderOf(e), b.c.aside(e, asideMark)); err != nil {
+		return err
+	}
+	b.held[e] = true
+	return nil
+}
+
+func (c *Client) aside(e Entry, mark string) string {
+	return filepath.Join(c.Layout.History(), e.Day, mark+e.ID)
+}
+
+// Restore puts entries back. It returns those it did, also with an error.
+func (b *Bin) Restore(ctx context.Context, entries []Entry) (done []Entry, err error) {
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return done, err
+		}
+		if !b.held[e] {
+			continue
+		}
+		if rerr := b.c.restore(e); rerr != nil {
+			err = fmt.Errorf("%s was not put back: %w", e.ID, explain(rerr))
+			continue
+		}
+		delete(b.held, e)
+		done = append(done, e)
+	}
+	return done, err
+}
+
+func (c *Client) restore(e Entry) error {
+	if c.There(e) {
+		return fmt.Errorf("it is there: %w", fs.ErrExist)
+	}
+	return os.Rename(c.aside(e, asideMark), c.folderOf(e))
+}
+
+// Empty removes entries that lie aside for good, all of them for nil.
+func (b *Bin) Empty(ctx context.Context, entries []Entry) error {
+	if entries == nil {
+		for e := range b.held {
+			entries = append(entries, e)
+		}
+	}
+	var errs []error
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !b.held[e] {
+			continue
+		}
+		if err := b.c.remove(e); err != nil {
+			errs = append(errs, fmt.Errorf("%s was not removed: %w", e.ID, explain(err)))
+			continue
+		}
+		delete(b.held, e)
+	}
+	return errors.Join(errs...)
+}
+
+// Close empties the bin and lets go of the history.
+func (b *Bin) Close(ctx context.Context) error {
+	err := b.Empty(ctx, nil)
+	return errors.Join(err, b.lock.Close())
+}
+
+// remove takes away what lies aside: by a name that says so first, so that no
+// half of it is ever put back.
+func (c *Client) remove(e Entry) error {
+	going := c.aside(e, goingMark)
+	if err := os.RemoveAll(going); err != nil {
+		return err
+	}
+	if err := os.Rename(c.aside(e, asideMark), going); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err := os.RemoveAll(going)
+	_ = os.Remove(filepath.Dir(going)) // the day, if nothing else is in it
+	return err
+}
+
+// recoverBin is putBack where no program holds anything aside.
+func (c *Client) recoverBin() {
+	f, _, err := queue.OpenRegular(c.binLock())
+	if err != nil {
+		return // nothing was ever deleted
+	}
+	defer f.Close() // and with it the lock
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		c.putBack()
+	}
+}
+
+// putBack restores what a program that ended left aside, and finishes what it
+// was about to remove.
+func (c *Client) putBack() {
+	days, _ := c.Days()
+	for _, day := range days {
+		names, _ := c.names(filepath.Join(c.Layout.History(), day), func(name string) bool {
+			return strings.HasPrefix(name, asideMark) || strings.HasPrefix(name, goingMark)
+		})
+		slices.Sort(names) // what lies aside comes first
+		for _, name := range names {
+			if id, ok := strings.CutPrefix(name, asideMark); ok && queue.ValidID(id) {
+				_ = c.restore(Entry{day, id}) // what cannot be put back stays for the next time
+			} else if id, ok := strings.CutPrefix(name, goingMark); ok && queue.ValidID(id) {
+				_ = c.remove(Entry{day, id})
+			}
+		}
+	}
+}
