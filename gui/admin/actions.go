@@ -41,7 +41,7 @@ func (a *App) addActions() {
 	show.ConnectActivate(func(page *glib.Variant) {
 		a.app.Activate()
 		if a.window != nil {
-			a.window.showPage(page.String())
+			a.window.Show(page.String())
 		}
 	})
 	a.app.AddAction(show)
@@ -86,7 +86,7 @@ func (w *window) about() {
 	d.SetLicenseType(gtk.LicenseGPL20)
 	d.SetComments("Lets chosen qubes run commands in dom0, and keeps a record of each one.\n\n" +
 		"A qube that is authorised here can do everything: dom0 is only as safe as that qube.")
-	d.SetTransientFor(w.top())
+	d.SetTransientFor(w.Top())
 	d.SetModal(true)
 	d.Present()
 	// GTK gave the focus to the name, all selected.

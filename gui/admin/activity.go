@@ -98,15 +98,15 @@ func newActivity(w *window) (page, error) {
 	return a, nil
 }
 
-func (a *activity) root() gtk.Widgetter { return a.Root }
-func (a *activity) inner() string       { return a.detail.title }
-func (a *activity) leave()              { a.detail.end() }
-func (a *activity) find()               { a.Search.GrabFocus() }
-func (a *activity) open(qube string)    { a.filters.showQube(qube) }
-func (a *activity) close()              { a.scope.Close() }
-func (a *activity) hidden()             { a.visible = false }
+func (a *activity) Widget() gtk.Widgetter { return a.Root }
+func (a *activity) Inner() string         { return a.detail.title }
+func (a *activity) Leave()                { a.detail.end() }
+func (a *activity) find()                 { a.Search.GrabFocus() }
+func (a *activity) open(qube string)      { a.filters.showQube(qube) }
+func (a *activity) close()                { a.scope.Close() }
+func (a *activity) Hidden()               { a.visible = false }
 
-func (a *activity) shown() {
+func (a *activity) Shown() {
 	a.visible = true
 	if a.model == nil {
 		a.begin()
@@ -115,7 +115,7 @@ func (a *activity) shown() {
 	a.List.GrabFocus() // not the search, whose cursor would blink for ever
 }
 
-func (a *activity) narrow(narrow bool) {
+func (a *activity) Narrow(narrow bool) {
 	a.small = narrow
 	for _, b := range a.bound {
 		b.row.Narrow(narrow)
@@ -314,6 +314,6 @@ func (a *activity) openRow(position int) {
 	}
 	if r, ok := a.model.Row(position); ok {
 		a.detail.begin(r)
-		a.window.refreshBar()
+		a.window.Refresh()
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
-	"qvmremote/gui/words"
+	"qvmremote/gui/say"
 	"qvmremote/ui"
 )
 
@@ -145,12 +145,12 @@ func (a *activity) momentAt(position int) (m ui.Moment, known bool) {
 
 // moment is what the row of a record shows.
 func (a *activity) moment(position int, r dbus.Record) ui.Moment {
-	m := moment(r, a.labels[r.Qube], words.Clock(r.Time))
+	m := moment(r, a.labels[r.Qube], say.Clock(r.Time))
 	if r.Event == "run" && a.desk.now.Manager.State == dbus.Stopped {
-		m.Word, m.Tone, m.Icon = "not ended", string(words.Warn), "qr-interrupted-symbolic" // until the next start says how it did
+		m.Word, m.Tone, m.Icon = "not ended", string(say.Warn), "qr-interrupted-symbolic" // until the next start says how it did
 	}
-	day := words.Day(r.Time)
-	if before, known := a.model.Row(position - 1); position == 0 || known && words.Day(before.Time) != day {
+	day := say.Day(r.Time)
+	if before, known := a.model.Row(position - 1); position == 0 || known && say.Day(before.Time) != day {
 		m.Day = day
 	}
 	return m

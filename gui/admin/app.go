@@ -125,7 +125,7 @@ func (a *App) activate() error {
 		a.style.Set(a.prefs.Style, a.prefs.HighContrast)
 		a.window.report(a.lastSeen)
 	}
-	a.window.present()
+	a.window.Present()
 	return nil
 }
 

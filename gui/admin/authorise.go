@@ -85,8 +85,8 @@ func (w *window) authorise(qube string) {
 	}
 	a.terms = newTerms(a)
 	a.connect()
-	a.Dialog.SetTransientFor(w.top())
-	fit(a.Dialog, w.top())
+	a.Dialog.SetTransientFor(w.Top())
+	fit(a.Dialog, w.Top())
 	a.step("qube")
 	a.load(qube)
 	a.Dialog.Present()

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
 )
@@ -54,7 +55,7 @@ func (t *terms) note() {
 	t.RulesNote.SetText(o.Meaning)
 	tone := ""
 	if o.Policy == "allow" {
-		tone = string(words.Warn)
+		tone = string(say.Warn)
 	}
 	ui.SetTone(t.RulesNote, tone)
 }

@@ -75,7 +75,7 @@ func (a *App) addBackground() {
 // complain says what went wrong where a person sees it.
 func (a *App) complain(text string) {
 	if a.window != nil {
-		a.window.say(text)
+		a.window.Say(text)
 		return
 	}
 	fmt.Fprintln(os.Stderr, "qvm-remote-admin:", text)

@@ -5,23 +5,12 @@ package admin
 import (
 	"qvmremote/dbus"
 	"qvmremote/gui/words"
-	"qvmremote/ui"
-
-	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 )
 
 // showBanner says the worst of what needs attention, over every page.
 func (w *window) showBanner() {
 	text, tone, icon := w.attention()
-	w.Banner.SetRevealChild(text != "")
-	if text == "" {
-		return
-	}
-	ui.SetText(w.BannerText, text, 300)
-	w.BannerIcon.SetFromIconName(icon)
-	ui.SetTone(w.BannerBox, tone)
-	page := w.attentionPage()
-	w.BannerButton.SetVisible(w.now.Availability == dbus.Available && w.current != page)
+	w.Attention(text, tone, icon, w.now.Availability == dbus.Available && w.Current() != w.attentionPage())
 }
 
 // attentionPage is where one sees more of what the banner says.
@@ -33,7 +22,7 @@ func (w *window) attentionPage() string {
 }
 
 // asked reports whether the banner says that requests wait.
-func (w *window) asked() bool { return len(w.now.Requests) > 0 && w.current != "requests" }
+func (w *window) asked() bool { return len(w.now.Requests) > 0 && w.Current() != "requests" }
 
 // showAttention shows what the banner speaks of; of one request, that.
 func (w *window) showAttention() {
@@ -41,7 +30,7 @@ func (w *window) showAttention() {
 		w.openRequest(w.now.Requests[0].Number)
 		return
 	}
-	w.showPage(w.attentionPage())
+	w.Show(w.attentionPage())
 }
 
 // attention is what the banner says, "" for nothing.
@@ -58,7 +47,7 @@ func (w *window) attention() (text, tone, icon string) {
 		return words.Asks(s.Requests), "warn", "qr-requests-symbolic"
 	}
 	// The Overview lists them itself.
-	if p := words.Worst(s.Manager.Health); p != nil && p.Severity != "info" && w.current != "overview" {
+	if p := words.Worst(s.Manager.Health); p != nil && p.Severity != "info" && w.Current() != "overview" {
 		return p.Title, words.Severity(p.Severity), "qr-failed-symbolic"
 	}
 	for _, q := range s.Qubes {
@@ -77,22 +66,4 @@ func (w *window) pauseOrGoOn() {
 	if o, ok := w.page("overview").(*overview); ok && w.usable() {
 		o.pauseOrGoOn()
 	}
-}
-
-// shortcutsView is resources/admin/shortcuts.ui.
-type shortcutsView struct{ Shortcuts *gtk.ShortcutsWindow }
-
-// shortcuts shows all keys. GTK fills in which keys they are for the one window
-// that it knows to be of this window's help, so that one is kept.
-func (w *window) shortcuts() {
-	if w.help == nil {
-		var v shortcutsView
-		if err := ui.Fill(&v, "/org/qvmremote/Admin/ui/shortcuts.ui"); err != nil {
-			w.toast(err.Error())
-			return
-		}
-		w.help = v.Shortcuts
-		w.Window.SetHelpOverlay(w.help)
-	}
-	w.help.Present()
 }

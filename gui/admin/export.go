@@ -18,6 +18,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
 )
@@ -89,7 +90,7 @@ func (e *export) write(path, format string) {
 	running := e.running
 	shown := func(n int64) {
 		if !running.Closed() {
-			e.ProgressText.SetText("Exporting: " + words.Size(uint64(n)))
+			e.ProgressText.SetText("Exporting: " + say.Size(uint64(n)))
 		}
 	}
 	act(e.desk, running, func(ctx context.Context, c *dbus.Client) (int64, error) {
@@ -104,7 +105,7 @@ func (e *export) write(path, format string) {
 			e.end(words.Error(err))
 			return
 		}
-		e.end(fmt.Sprintf("%s were written to %s.", words.Size(uint64(n)), filepath.Base(path)))
+		e.end(fmt.Sprintf("%s were written to %s.", say.Size(uint64(n)), filepath.Base(path)))
 	})
 }
 

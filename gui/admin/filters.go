@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"qvmremote/gui/say"
 	"qvmremote/gui/timeline"
 	"qvmremote/gui/words"
 	"qvmremote/ui"

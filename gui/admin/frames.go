@@ -78,7 +78,7 @@ func (l *frameLog) drawn() {
 		rows, held = a.model.Len(), a.model.Held()
 		s = a.onScreen()
 	}
-	l.add("frame %d %d %d %s %d %d %d %d %d %d %d %s", l.frame, took, work, l.w.current, service, rows, held, s.seen, s.blank, s.first, s.top, l.focus())
+	l.add("frame %d %d %d %s %d %d %d %d %d %d %d %s", l.frame, took, work, l.w.Current(), service, rows, held, s.seen, s.blank, s.first, s.top, l.focus())
 }
 
 // worked is how long the thread that asks has run.

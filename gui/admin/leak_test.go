@@ -50,7 +50,7 @@ func open(t *testing.T) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.present()
+	w.Present()
 	client, err := dbus.Dial(t.Context(), os.Getenv("DBUS_SESSION_BUS_ADDRESS"))
 	if err != nil {
 		t.Fatal(err)
@@ -111,27 +111,27 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		s.report(link.Report{Snapshot: now, Quiet: s.quiet, Asking: s.asking})
 	}
 	steps := map[string]func(){
-		"pages":  func() { s.showPage("qubes"); s.showPage("requests"); s.showPage("activity"); s.showPage("overview") },
-		"a qube": func() { s.openQube("work"); s.back() },
+		"pages":  func() { s.Show("qubes"); s.Show("requests"); s.Show("activity"); s.Show("overview") },
+		"a qube": func() { s.openQube("work"); s.GoBack() },
 		"a request": func() {
 			waits(dbus.Request{Number: 1, Qube: "work", Expires: time.Now().Add(time.Hour), StdinSize: -1})
 			s.openRequest(1)
 			s.page("requests").(*requests).one.show(reading{script: []string{"hostname"}, change: []string{"+hostname"}, whole: true}, nil)
-			s.back()
+			s.GoBack()
 			waits()
 		},
-		"a record":   func() { s.openRecord(record); s.back() },
+		"a record":   func() { s.openRecord(record); s.GoBack() },
 		"authorise":  func() { s.authorise(""); s.closeAll() },
 		"verify":     func() { s.page("activity").(*activity).verify("x"); s.closeAll() },
 		"rules":      func() { s.editRules("work"); s.closeAll() },
-		"shortcuts":  func() { s.shortcuts(); s.closeAll() },
+		"shortcuts":  func() { s.Shortcuts("/org/qvmremote/Admin/ui/shortcuts.ui"); s.closeAll() },
 		"a question": func() { s.page("overview").(*overview).confirmEverything(); s.closeAll() },
 		"typed question": func() {
 			s.page("overview").(*overview).bootPressed(true)
 			s.closeAll()
 		},
 		"events": func() {
-			s.showPage("activity")
+			s.Show("activity")
 			var news []dbus.News
 			for range 100 {
 				news = append(news, dbus.News{Kind: dbus.Added, From: seq, To: seq + 1, Notice: dbus.Notice{Seq: seq, Time: time.Now(), Event: "refused", Qube: "work"}})

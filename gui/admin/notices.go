@@ -10,6 +10,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/queue"
 )
 

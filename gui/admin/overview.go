@@ -71,14 +71,14 @@ func newOverview(w *window) (page, error) {
 	return o, nil
 }
 
-func (o *overview) root() gtk.Widgetter { return o.Root }
-func (o *overview) inner() string       { return "" }
-func (o *overview) leave()              {}
-func (o *overview) find()               {}
-func (o *overview) open(string)         {}
-func (o *overview) close()              { o.scope.Close() }
+func (o *overview) Widget() gtk.Widgetter { return o.Root }
+func (o *overview) Inner() string         { return "" }
+func (o *overview) Leave()                {}
+func (o *overview) find()                 {}
+func (o *overview) open(string)           {}
+func (o *overview) close()                { o.scope.Close() }
 
-func (o *overview) narrow(narrow bool) { o.recent.narrow(narrow) }
+func (o *overview) Narrow(narrow bool) { o.recent.narrow(narrow) }
 
 func (o *overview) connect() {
 	ui.Name(o.Everything, "Stop everything")
@@ -174,12 +174,12 @@ func (o *overview) showBoot() {
 	o.BootRow.SetSubtitle(escape(words.Boot(o.now.Manager)))
 }
 
-func (o *overview) shown() {
+func (o *overview) Shown() {
 	o.visible = true
 	o.refresh()
 }
 
-func (o *overview) hidden() { o.visible = false }
+func (o *overview) Hidden() { o.visible = false }
 
 func (o *overview) report(fresh bool, news []dbus.News) {
 	o.showState()

@@ -9,6 +9,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
 )
@@ -18,7 +19,7 @@ func newProblemRow() shownRow[dbus.Problem] {
 	icon := gtk.NewImageFromIconName("qr-failed-symbolic")
 	row.AddPrefix(icon)
 	return shownRow[dbus.Problem]{widget: row, set: func(p dbus.Problem) {
-		row.Set(p.Title, words.Sentence(p.Text))
+		row.Set(p.Title, say.Sentence(p.Text))
 		ui.SetTone(icon, words.Severity(p.Severity))
 	}}
 }

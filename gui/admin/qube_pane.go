@@ -8,6 +8,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
 )
@@ -144,7 +145,7 @@ func (p *qubePane) showKey(q dbus.Qube) {
 	}
 	p.next.Set("Second key, until it is first used", q.NextFingerprint)
 	p.next.SetVisible(q.NextFingerprint != "")
-	p.since.Set("Authorised", words.When(q.AuthorizedAt))
+	p.since.Set("Authorised", say.When(q.AuthorizedAt))
 	p.since.SetVisible(!q.AuthorizedAt.IsZero())
 	p.looked.Set("dom0 looks at it", words.Looked(q))
 	hasKey := q.KeyState != "none"

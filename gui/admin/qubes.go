@@ -58,15 +58,15 @@ func newQubes(w *window) (page, error) {
 	return q, nil
 }
 
-func (q *qubes) root() gtk.Widgetter { return q.Root }
-func (q *qubes) shown()              { q.one.shown() }
-func (q *qubes) hidden()             {}
-func (q *qubes) narrow(bool)         {}
-func (q *qubes) find()               {}
-func (q *qubes) inner() string       { return q.name }
-func (q *qubes) close()              { q.scope.Close() }
+func (q *qubes) Widget() gtk.Widgetter { return q.Root }
+func (q *qubes) Shown()                { q.one.shown() }
+func (q *qubes) Hidden()               {}
+func (q *qubes) Narrow(bool)           {}
+func (q *qubes) find()                 {}
+func (q *qubes) Inner() string         { return q.name }
+func (q *qubes) close()                { q.scope.Close() }
 
-func (q *qubes) leave() {
+func (q *qubes) Leave() {
 	q.name = ""
 	q.showAll()
 }

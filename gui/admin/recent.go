@@ -9,6 +9,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
 )
@@ -46,7 +47,7 @@ func (r *recent) newRow() shownRow[dbus.Record] {
 	row.SetChild(line)
 	row.SetActivatable(true)
 	return shownRow[dbus.Record]{widget: row, set: func(rec dbus.Record) {
-		m := moment(rec, r.labels[rec.Qube], words.Clock(rec.Time))
+		m := moment(rec, r.labels[rec.Qube], say.Clock(rec.Time))
 		line.Set(m)
 		ui.Name(row, m.Sentence())
 	}}

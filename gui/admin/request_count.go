@@ -16,12 +16,12 @@ type requestCount struct {
 	pill ui.Pill
 }
 
-func newRequestCount(row *gtk.ListBoxRow, box *gtk.Box) requestCount {
-	c := requestCount{row, ui.NewPill()}
+func newRequestCount(at ui.SidebarRow) requestCount {
+	c := requestCount{at.Row, ui.NewPill()}
 	c.pill.SetHExpand(true)
 	c.pill.SetHAlign(gtk.AlignEnd)
 	c.pill.SetVisible(false)
-	box.Append(c.pill)
+	at.Box.Append(c.pill)
 	return c
 }
 

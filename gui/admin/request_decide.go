@@ -20,7 +20,7 @@ var pressing = []uint{gdk.KEY_Return, gdk.KEY_KP_Enter, gdk.KEY_ISO_Enter, gdk.K
 
 // listen has the guard know what it goes by, and the buttons ask it.
 func (p *requestPane) listen() {
-	s, top := p.requests.scope, p.window.top()
+	s, top := p.requests.scope, p.window.Top()
 	s.Bind(top, top.NotifyProperty("is-active", func() {
 		p.guard.Focus(top.IsActive())
 		p.refresh()

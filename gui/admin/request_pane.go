@@ -176,5 +176,5 @@ func (p *requestPane) end() {
 	p.blank()
 	p.refresh()
 	p.showAll()
-	p.window.refreshBar()
+	p.window.Refresh()
 }

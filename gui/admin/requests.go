@@ -13,6 +13,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/queue"
 	"qvmremote/ui"
@@ -68,18 +69,18 @@ func newRequests(w *window) (page, error) {
 	return q, nil
 }
 
-func (q *requests) root() gtk.Widgetter      { return q.Root }
-func (q *requests) shown()                   { q.readScripts() }
-func (q *requests) hidden()                  {}
-func (q *requests) narrow(bool)              {}
+func (q *requests) Widget() gtk.Widgetter    { return q.Root }
+func (q *requests) Shown()                   { q.readScripts() }
+func (q *requests) Hidden()                  {}
+func (q *requests) Narrow(bool)              {}
 func (q *requests) find()                    {}
-func (q *requests) leave()                   { q.one.end() }
+func (q *requests) Leave()                   { q.one.end() }
 func (q *requests) close()                   { q.scope.Close() }
 func (q *requests) report(bool, []dbus.News) { q.readScripts(); q.showAll() }
 func (q *requests) waiting() []dbus.Request  { return without(q.now.Requests, q.decided) }
 
 // inner is who asks for what is open.
-func (q *requests) inner() string {
+func (q *requests) Inner() string {
 	if !q.one.open {
 		return ""
 	}
@@ -157,15 +158,15 @@ func (q *requests) newRow() shownRow[dbus.Request] {
 // leftTone warns where the time is nearly over.
 func leftTone(r dbus.Request) string {
 	if time.Until(r.Expires) < 30*time.Second {
-		return string(words.Warn)
+		return string(say.Warn)
 	}
-	return string(words.Quiet)
+	return string(say.Quiet)
 }
 
 // readScripts asks for what begins the rows, once for each request; who may not
 // see it, sees it nowhere.
 func (q *requests) readScripts() {
-	if !q.usable() || q.window.current != "requests" {
+	if !q.usable() || q.window.Current() != "requests" {
 		return
 	}
 	waits := map[uint64]bool{}

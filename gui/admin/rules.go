@@ -71,8 +71,8 @@ func (w *window) editRules(qube string) {
 	chip.Set(qube, r.labels[qube])
 	r.Head.Append(chip)
 	r.connect()
-	r.Dialog.SetTransientFor(w.top())
-	fit(r.Dialog, w.top())
+	r.Dialog.SetTransientFor(w.Top())
+	fit(r.Dialog, w.Top())
 	r.load()
 	r.Dialog.Present()
 }

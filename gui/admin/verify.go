@@ -10,6 +10,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
 )
@@ -90,7 +91,7 @@ func (v *verifyView) check(d *desk, s *ui.Scope) {
 			look, text := words.Verified(found, err)
 			v.Icon.SetFromIconName(look.Icon)
 			ui.SetTone(v.Icon, string(look.Tone))
-			v.Word.SetText(words.Sentence(look.Word))
+			v.Word.SetText(say.Sentence(look.Word))
 			ui.SetTone(v.Word, string(look.Tone))
 			v.Text.SetText(text)
 		})

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
-	"github.com/diamondburned/gotk4/pkg/glib/v2"
-	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
 	"qvmremote/gui/link"
@@ -19,15 +16,10 @@ import (
 
 // page is one page of the window.
 type page interface {
-	root() gtk.Widgetter
+	ui.Page
 	// report is what the service said; news come in their order, to every page
 	// whether or not it is shown. fresh says that they may be another log's.
 	report(fresh bool, news []dbus.News)
-	shown()           // it comes to the front
-	hidden()          // another page does
-	narrow(bool)      // there is little room
-	inner() string    // title of what is open within the page, "" for nothing
-	leave()           // goes back from there
 	find()            // puts the cursor where one searches
 	open(what string) // opens something within it: a qube
 	close()
@@ -46,267 +38,109 @@ func makers() []func(*window) (page, error) {
 	return []func(*window) (page, error){newOverview, newQubes, newRequests, newActivity}
 }
 
-type windowView struct {
-	Window       *adw.ApplicationWindow
-	Leaflet      *adw.Leaflet
-	Sidebar      *gtk.Box
-	SidebarBar   *adw.HeaderBar
-	Content      *gtk.Box
-	Pages        *gtk.ListBox
-	Bar          *adw.HeaderBar
-	Title        *adw.WindowTitle
-	Back         *gtk.Button
-	Banner       *gtk.Revealer
-	BannerBox    *gtk.Box
-	BannerIcon   *gtk.Image
-	BannerText   *gtk.Label
-	BannerButton *gtk.Button
-	Toasts       *adw.ToastOverlay
-	States       *gtk.Stack
-	Reason       *adw.StatusPage
-	Waiting      *gtk.Spinner
-	Retry        *gtk.Button
-	Views        *gtk.Stack
-	MenuButton   *gtk.MenuButton
-}
-
 // window is the one window of the program.
 type window struct {
-	windowView
+	*ui.Shell
 	*desk
-	app     *App
-	scope   *ui.Scope
-	pages   map[string]page
-	current string
-	told    bool            // what the service says is known
-	broken  error           // why a page could not be made
-	ran     map[string]bool // qubes whose commands were running at the last report
-	lasts   *lasts
-	count   requestCount
-
-	concealed bool                 // closed, by a program that goes on
-	help      *gtk.ShortcutsWindow // once it was wanted
+	app   *App
+	scope *ui.Scope
+	pages map[string]page // those that were wanted before
+	told  bool            // what the service says is known
+	ran   map[string]bool // qubes whose commands were running at the last report
+	lasts *lasts
+	count requestCount
 }
+
+// menuView is resources/admin/menu.ui.
+type menuView struct{ Menu *gio.Menu }
 
 func newWindow(a *App) (*window, error) {
 	w := &window{app: a, scope: ui.NewScope(a.scope), pages: map[string]page{}, ran: map[string]bool{}}
-	if err := ui.Fill(&w.windowView, "/org/qvmremote/Admin/ui/window.ui"); err != nil {
+	var menu menuView
+	err := ui.Fill(&menu, "/org/qvmremote/Admin/ui/menu.ui")
+	if err != nil {
 		return nil, err
 	}
-	shadowLast(w.Leaflet)
-	w.desk = &desk{labels: map[string]string{}, over: w.top, toast: w.say}
+	if w.Shell, err = ui.NewShell(w.scope, a.app, "Qubes Remote", ID, menu.Menu, w.showBanner); err != nil {
+		return nil, err
+	}
+	w.desk = &desk{labels: map[string]string{}, over: w.Top, toast: w.Say}
 	w.desk.now = dbus.Snapshot{Availability: dbus.Connecting, Stale: true}
 	w.lasts = newLasts(w.desk, w.scope)
-	for _, p := range pages {
-		row, box := sidebarRow(p.title, p.icon)
-		w.Pages.Append(row)
-		if p.name == "requests" {
-			w.count = newRequestCount(row, box)
-		}
-	}
 	w.addActions()
-	w.connect()
 	w.logFrames()
-	w.Window.SetApplication(&a.app.Application)
-	w.Window.SetDefaultSize(a.prefs.Width, a.prefs.Height)
-	if a.prefs.Maximized {
-		w.Window.Maximize()
-	}
+	w.Size(a.prefs.Width, a.prefs.Height, a.prefs.Maximized)
+	w.Window.ConnectCloseRequest(w.closed)
 	first := a.options.Page
 	if !slices.Contains(Pages(), first) {
 		first = a.prefs.Page
 	}
-	w.showPage(first)
-	w.fold()
-	return w, w.broken
+	err = w.Place(w.places(), first)
+	w.count = newRequestCount(w.Row("requests"))
+	return w, err
+}
+
+// places are the pages as the shell takes them.
+func (w *window) places() []ui.Place {
+	var all []ui.Place
+	for i, p := range pages {
+		all = append(all, ui.Place{Name: p.name, Title: p.title, Icon: p.icon, Make: func() (ui.Page, error) { return w.make(i) }})
+	}
+	return all
+}
+
+func (w *window) make(i int) (ui.Page, error) {
+	made, err := makers()[i](w)
+	if err != nil {
+		return nil, err
+	}
+	w.pages[pages[i].name] = made
+	if w.told {
+		made.report(true, nil)
+	}
+	return made, nil
 }
 
 // page is one of the pages, made when it is first wanted; nil where there is
 // none of that name.
 func (w *window) page(name string) page {
-	i := slices.Index(Pages(), name)
-	if i < 0 || w.pages[name] != nil || w.broken != nil {
-		return w.pages[name]
-	}
-	made, err := makers()[i](w)
-	if err != nil {
-		w.broken = err
-		w.toast(words.Error(err))
-		return nil
-	}
-	w.pages[name] = made
-	w.Views.AddNamed(made.root(), name)
-	made.narrow(w.Leaflet.Folded())
-	if w.told {
-		made.report(true, nil)
-	}
-	return made
+	w.Page(name)
+	return w.pages[name]
 }
 
-// settleTime is how long the first page is left alone, in ms, before those are
-// made that nobody has asked for yet.
-const settleTime = 200
-
-// makeRest makes the other pages, one at a time, so that they are there at once
-// when they are wanted and no key waits for more than one.
-func (w *window) makeRest() {
-	for _, name := range Pages() {
-		if w.pages[name] == nil && w.page(name) != nil {
-			ui.Soon(w.scope, w.makeRest)
-			return
-		}
-	}
-}
-
-func sidebarRow(title, icon string) (*gtk.ListBoxRow, *gtk.Box) {
-	box := gtk.NewBox(gtk.OrientationHorizontal, 12)
-	box.Append(gtk.NewImageFromIconName(icon))
-	box.Append(ui.NewLabel(title))
-	row := gtk.NewListBoxRow()
-	row.SetChild(box)
-	ui.Name(row, title)
-	return row, box
-}
-
-func (w *window) top() *gtk.Window { return &w.Window.Window }
-
-func (w *window) present() {
-	if p := w.pages[w.current]; p != nil && w.concealed {
-		p.shown()
-	}
-	w.concealed = false
-	w.Window.Present()
-}
-
-// conceal hides the window of a program that goes on without one.
-func (w *window) conceal() {
-	if p := w.pages[w.current]; p != nil {
-		p.hidden()
-	}
-	w.concealed = true
-	w.Window.SetVisible(false)
-}
-
-func (w *window) say(text string) {
-	toast := adw.NewToast(glib.MarkupEscapeText(text, -1))
-	toast.SetTimeout(6)
-	w.Toasts.AddToast(toast)
-}
+// front is the page in front, nil where there is none.
+func (w *window) front() page { return w.front() }
 
 func (w *window) addActions() {
-	add := func(name string, f func()) {
-		action := gio.NewSimpleAction(name, nil)
-		action.ConnectActivate(func(*glib.Variant) { f() })
-		w.Window.AddAction(action)
-	}
-	page := gio.NewSimpleAction("page", glib.NewVariantType("s"))
-	page.ConnectActivate(func(name *glib.Variant) { w.showPage(name.String()) })
-	w.Window.AddAction(page)
-	add("back", w.back)
-	add("retry", func() { w.app.link.Retry() })
-	add("search", func() {
-		w.showPage("activity")
-		if p := w.pages[w.current]; p != nil {
+	w.Do("retry", func() { w.app.link.Retry() })
+	w.Do("search", func() {
+		w.Show("activity")
+		if p := w.front(); p != nil {
 			p.find()
 		}
 	})
-	add("attention", w.showAttention)
-	add("authorise", func() { w.authorise("") })
-	add("pause", w.pauseOrGoOn)
-	add("shortcuts", w.shortcuts)
-	add("close", func() { w.Window.Close() })
-	add("menu", func() {
-		w.Leaflet.SetVisibleChild(w.Sidebar) // where it is, should it be folded away
-		w.MenuButton.Popup()
-	})
+	w.Do("attention", w.showAttention)
+	w.Do("authorise", func() { w.authorise("") })
+	w.Do("pause", w.pauseOrGoOn)
+	w.Do("shortcuts", func() { w.Shortcuts("/org/qvmremote/Admin/ui/shortcuts.ui") })
 }
 
-func (w *window) connect() {
-	w.Pages.ConnectRowActivated(func(row *gtk.ListBoxRow) { w.showPage(pages[row.Index()].name) })
-	w.Leaflet.NotifyProperty("folded", w.fold)
-	w.Window.ConnectMap(func() { ui.After(w.scope, settleTime, w.makeRest) })
-	w.Window.ConnectCloseRequest(func() bool {
-		w.remember()
-		if w.app.stays {
-			w.conceal()
-		}
-		return w.app.stays
-	})
-}
-
-// fold fits the window to whether sidebar and page stand side by side.
-func (w *window) fold() {
-	folded := w.Leaflet.Folded()
-	w.SidebarBar.SetShowEndTitleButtons(folded)
-	for _, p := range w.pages {
-		p.narrow(folded)
+// closed reports whether the window only hides.
+func (w *window) closed() bool {
+	w.remember()
+	if w.app.stays {
+		w.Conceal()
 	}
-	w.refreshBar()
-}
-
-func (w *window) showPage(name string) {
-	next := w.page(name)
-	if next == nil {
-		name = pages[0].name
-		next = w.page(name)
-	}
-	if next == nil {
-		return // said already
-	}
-	if w.current != name {
-		if before := w.pages[w.current]; before != nil {
-			before.hidden()
-		}
-		w.current = name
-		w.Views.SetVisibleChildName(name)
-		for i, p := range pages {
-			if p.name == name {
-				w.Pages.SelectRow(w.Pages.RowAtIndex(i))
-			}
-		}
-		next.shown()
-	}
-	w.Leaflet.SetVisibleChild(w.Content)
-	w.showBanner()
-	w.refreshBar()
-}
-
-// refreshBar shows where one is, and whether one can go back.
-func (w *window) refreshBar() {
-	title := ""
-	for _, p := range pages {
-		if p.name == w.current {
-			title = p.title
-		}
-	}
-	inner := ""
-	if p := w.pages[w.current]; p != nil && w.States.VisibleChildName() == "content" {
-		inner = p.inner()
-	}
-	if inner != "" {
-		title = inner
-	}
-	w.Title.SetTitle(title)
-	w.Back.SetVisible(inner != "" || w.Leaflet.Folded())
-}
-
-func (w *window) back() {
-	if p := w.pages[w.current]; p != nil && p.inner() != "" {
-		p.leave()
-		w.refreshBar()
-		return
-	}
-	if w.Leaflet.Folded() {
-		w.Leaflet.SetVisibleChild(w.Sidebar)
-	}
+	return w.app.stays
 }
 
 // remember keeps how the window stands for the next time.
 func (w *window) remember() {
 	p := &w.app.prefs
-	p.Page, p.Maximized = w.current, w.Window.IsMaximized()
-	if !p.Maximized {
-		p.Width, p.Height = w.Window.DefaultSize()
+	width, height, maximized := w.Left()
+	p.Page, p.Maximized = w.Current(), maximized
+	if !maximized {
+		p.Width, p.Height = width, height
 	}
 }
 
@@ -327,7 +161,7 @@ func (w *window) report(r link.Report) {
 	w.count.show(len(r.Snapshot.Requests))
 	w.showBanner()
 	w.tellRunning()
-	w.refreshBar()
+	w.Refresh()
 }
 
 // showAvailability shows the pages, or why there is nothing to show.
@@ -336,20 +170,12 @@ func (w *window) showAvailability() {
 	// What was known stays on the screen over a restart, without its buttons.
 	keeps := s.Availability == dbus.Restarting && s.Manager.Version != ""
 	if s.Availability == dbus.Available || keeps {
-		w.States.SetVisibleChildName("content")
+		w.ShowContent()
 		w.Views.SetSensitive(!keeps)
-		w.Waiting.SetSpinning(false)
 		return
 	}
 	why := words.Availability(s)
-	w.Reason.SetIconName(why.Icon)
-	w.Reason.SetTitle(escape(why.Title))
-	w.Reason.SetDescription(glib.MarkupEscapeText(why.Text, -1))
-	w.Retry.SetLabel(why.Button)
-	w.Retry.SetVisible(why.Button != "")
-	w.Waiting.SetVisible(why.Waiting)
-	w.Waiting.SetSpinning(why.Waiting)
-	w.States.SetVisibleChildName("reason")
+	w.ShowAbsence(ui.Absence{Icon: why.Icon, Title: why.Title, Text: why.Text, Button: why.Button, Waiting: why.Waiting})
 }
 
 // tellRunning names each qube whose command began to run, where that is wanted.

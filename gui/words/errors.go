@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/queue"
 )
 
@@ -26,7 +27,7 @@ func Error(err error) string {
 			text = "there is no connection to the message bus"
 		}
 	}
-	return Sentence(queue.Plain(text, 1000))
+	return say.Sentence(queue.Plain(text, 1000))
 }
 
 // IsOtherKey reports that a key was not stored because there is another.
@@ -44,7 +45,7 @@ type Why struct {
 
 // Availability says why there is nothing to show, and what to do.
 func Availability(s dbus.Snapshot) Why {
-	text := Sentence(queue.Plain(s.Why, 600))
+	text := say.Sentence(queue.Plain(s.Why, 600))
 	switch s.Availability {
 	case dbus.Connecting:
 		return Why{"qr-service-symbolic", "Connecting", "Asking for qvm-remote's service.", "", true}

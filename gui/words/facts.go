@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/queue"
 )
 
@@ -27,21 +28,21 @@ func Facts(r dbus.Record) []Fact {
 		if n == 0 {
 			return ""
 		}
-		return When(time.Unix(n, 0))
+		return say.When(time.Unix(n, 0))
 	}
 	if !r.Time.IsZero() { // a record that cannot be read has none
 		add("When", r.Time.Local().Format("2 January 2006 15:04:05.000"), false)
 	}
 	if r.Reason != "" {
-		add("Why", Sentence(whole(r.Reason)), false)
+		add("Why", say.Sentence(whole(r.Reason)), false)
 	}
-	add("What", Sentence(r.Detail), false)
+	add("What", say.Sentence(r.Detail), false)
 	if r.Count > 0 {
 		add("How many", fmt.Sprint(r.Count), false)
 	}
 	add("By", by(r), false)
 	if r.Duration > 0 {
-		add("Ran for", Duration(time.Duration(min(r.Duration, 1000*maxLimit))*time.Millisecond), false)
+		add("Ran for", say.Duration(time.Duration(min(r.Duration, 1000*maxLimit))*time.Millisecond), false)
 	}
 	add("Began", seconds(r.StartedAt), false)
 	add("Time limit", limit(r.Timeout), false)
@@ -92,7 +93,7 @@ func limit(seconds int64) string {
 	if seconds < 60 {
 		return fmt.Sprintf("%d s", seconds)
 	}
-	return Duration(time.Duration(min(seconds, maxLimit)) * time.Second)
+	return say.Duration(time.Duration(min(seconds, maxLimit)) * time.Second)
 }
 
 // hashed is "sha256:… 12" of a record with the size in words.
@@ -105,7 +106,7 @@ func hashed(field string) string {
 	if _, err := fmt.Sscanf(size, "%d", &n); err != nil {
 		return field
 	}
-	return Size(n) + ", " + hash
+	return say.Size(n) + ", " + hash
 }
 
 // Join makes one record of those of one request, in the order of the log: its
@@ -156,5 +157,5 @@ func Excerpt(head, tail string, left int64) string {
 	if left <= 0 {
 		return head + tail
 	}
-	return strings.TrimSuffix(head, "\n") + fmt.Sprintf("\n[… %s are not in the record …]\n", Size(uint64(left))) + tail
+	return strings.TrimSuffix(head, "\n") + fmt.Sprintf("\n[… %s are not in the record …]\n", say.Size(uint64(left))) + tail
 }

@@ -5,26 +5,27 @@ import (
 	"strings"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/queue"
 )
 
 // Connection is whether dom0 reaches a qube, or why not.
-func Connection(q dbus.Qube) Look {
+func Connection(q dbus.Qube) say.Look {
 	switch {
 	case q.Running > 0:
-		return Look{"qr-running-symbolic", "running", Accent}
+		return say.As("qr-running-symbolic", "running", say.Accent)
 	case q.KeyState == "none":
-		return Look{"qr-key-symbolic", "no key", Warn}
+		return say.As("qr-key-symbolic", "no key", say.Warn)
 	case q.KeyState == "unusable":
-		return Look{"qr-key-symbolic", "key unusable", Bad}
+		return say.As("qr-key-symbolic", "key unusable", say.Bad)
 	case q.Connection == "connected":
-		return Look{"qr-done-symbolic", "connected", Good}
+		return say.As("qr-done-symbolic", "connected", say.Good)
 	case q.PowerState != "Running" && q.PowerState != "unknown" && q.PowerState != "":
-		return Look{"qr-offline-symbolic", Power(q.PowerState), Quiet}
+		return say.As("qr-offline-symbolic", Power(q.PowerState), say.Quiet)
 	case q.Connection == "":
-		return Look{"qr-offline-symbolic", "not looked at", Quiet}
+		return say.As("qr-offline-symbolic", "not looked at", say.Quiet)
 	}
-	return Look{"qr-offline-symbolic", "not connected", Warn}
+	return say.As("qr-offline-symbolic", "not connected", say.Warn)
 }
 
 // QubeLine says of a qube what its row has room for.
@@ -40,7 +41,7 @@ func QubeLine(q dbus.Qube, last dbus.Record) string {
 		parts = append(parts, queue.Escape(q.Connection, 120))
 	}
 	if last.Event != "" {
-		parts = append(parts, "last command "+When(last.Time))
+		parts = append(parts, "last command "+say.When(last.Time))
 	}
 	if len(parts) == 0 {
 		return "no command yet"
@@ -53,7 +54,7 @@ func LastCommand(r dbus.Record) string {
 	if r.Event == "" {
 		return "None among the newest"
 	}
-	return When(r.Time) + " · " + FirstLine(r.Command)
+	return say.When(r.Time) + " · " + FirstLine(r.Command)
 }
 
 // QubeCounts is how the requests of a qube ended.
@@ -120,7 +121,7 @@ func Authorised(qube, fingerprint, state string, warnings []string) string {
 		text += "Its requests are taken once the service runs: start it on the Overview."
 	}
 	for _, w := range warnings {
-		text += "\n\n" + Sentence(queue.Plain(w, maxLine))
+		text += "\n\n" + say.Sentence(queue.Plain(w, maxLine))
 	}
 	return text
 }
@@ -128,9 +129,9 @@ func Authorised(qube, fingerprint, state string, warnings []string) string {
 // Queue is what lies in a qube's queue, as title and line.
 func Queue(s dbus.QueueStatus, q dbus.Qube) (title, line string) {
 	if s.Note != "" {
-		return "The queue cannot be looked at now", Sentence(queue.Plain(s.Note, maxLine))
+		return "The queue cannot be looked at now", say.Sentence(queue.Plain(s.Note, maxLine))
 	}
-	title = fmt.Sprintf("%d waiting · %d taken · %s not fetched", s.Pending, s.Running, plural(s.Results, "answer"))
+	title = fmt.Sprintf("%d waiting · %d taken · %s not fetched", s.Pending, s.Running, say.Count(s.Results, "answer"))
 	if s.Running > q.Open {
 		line = "What is taken there and not worked on here is stuck: Recover answers it."
 	}
@@ -142,12 +143,12 @@ func Files(shown int, more uint64) string {
 	if more > 0 {
 		return fmt.Sprintf("The first %d of %d files", shown, uint64(shown)+more)
 	}
-	return plural(shown, "file")
+	return say.Count(shown, "file")
 }
 
 // QueueEntry is one file of a queue, as title and line.
 func QueueEntry(e dbus.QueueEntry) (title, line string) {
-	line = fmt.Sprintf("%s · %s · %s old", queue.Escape(e.Folder, 24), Size(e.Size), Duration(e.Age))
+	line = fmt.Sprintf("%s · %s · %s old", queue.Escape(e.Folder, 24), say.Size(e.Size), say.Duration(e.Age))
 	if e.Word != "" {
 		line += " · " + queue.Plain(e.Word, 60)
 	}

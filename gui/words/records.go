@@ -5,47 +5,48 @@ import (
 	"strings"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/queue"
 )
 
 // events are those of the audit log (docs/audit.md) with what a row says of
 // them: the word in its pill and, where the record has no command, the line.
 var events = map[string]struct {
-	look Look
+	look say.Look
 	line string
 }{
-	"claim":              {Look{"qr-waiting-symbolic", "taken", Quiet}, "taken for good"},
-	"run":                {Look{"qr-running-symbolic", "running", Accent}, "command begins"},
-	"delivered":          {Look{"qr-done-symbolic", "delivered", Quiet}, "the qube has the result"},
-	"refused":            {Look{"qr-refused-symbolic", "refused", Bad}, "request refused"},
-	"refused-count":      {Look{"qr-refused-symbolic", "refused", Bad}, "more requests refused"},
-	"replayed":           {Look{"qr-refused-symbolic", "replayed", Bad}, "a copy of a request was removed"},
-	"dropped":            {Look{"qr-refused-symbolic", "dropped", Bad}, "a cancel that failed a check was removed"},
-	"authorized":         {Look{"qr-key-symbolic", "authorised", Accent}, "key stored"},
-	"revoked":            {Look{"qr-key-symbolic", "revoked", Warn}, "key removed"},
-	"rotating":           {Look{"qr-key-symbolic", "rotating", Accent}, "a second key waits for its first use"},
-	"rotated":            {Look{"qr-key-symbolic", "rotated", Accent}, "the second key was used; the old one is dead"},
-	"floor":              {Look{"qr-key-symbolic", "floor", Quiet}, "older requests are not accepted any more"},
-	"connected":          {Look{"qr-qubes-symbolic", "connected", Accent}, "dom0 looks at this qube"},
-	"disconnected":       {Look{"qr-qubes-symbolic", "disconnected", Warn}, "dom0 does not look at this qube any more"},
-	"cleaned":            {Look{"qr-setting-symbolic", "cleaned", Quiet}, "the qube's queue was cleaned"},
-	"approved":           {Look{"qr-setting-symbolic", "approved", Quiet}, "somebody in dom0 approved a request"},
-	"suspended":          {Look{"qr-denied-symbolic", "suspended", Bad}, "nothing of the qube is taken any more"},
-	"readmitted":         {Look{"qr-setting-symbolic", "readmitted", Quiet}, "requests of the qube are taken again"},
-	"recovered":          {Look{"qr-setting-symbolic", "recovered", Quiet}, "a stuck request was answered"},
-	"setting":            {Look{"qr-setting-symbolic", "setting", Accent}, "remote.conf was changed"},
-	"started":            {Look{"qr-service-symbolic", "started", Good}, "the service started"},
-	"stopped":            {Look{"qr-stopped-symbolic", "stopped", Quiet}, "the service stopped"},
-	"enabled":            {Look{"qr-service-symbolic", "at boot", Warn}, "the service starts at boot"},
-	"disabled":           {Look{"qr-service-symbolic", "not at boot", Quiet}, "the service does not start at boot any more"},
-	"paused":             {Look{"qr-paused-symbolic", "paused", Warn}, "nothing new is taken"},
-	"resumed":            {Look{"qr-running-symbolic", "resumed", Good}, "requests are taken again"},
-	"stopped-everything": {Look{"qr-denied-symbolic", "stopped", Bad}, "everything was stopped"},
-	"carry":              {Look{"qr-log-symbolic", "log", Quiet}, "a new segment of the log begins"},
-	"torn":               {Look{"qr-log-symbolic", "log", Warn}, "half a record was cut off the log"},
-	"loss":               {Look{"qr-failed-symbolic", "loss", Bad}, "records are missing from the log"},
-	"pruned":             {Look{"qr-log-symbolic", "log", Quiet}, "old records were removed"},
-	dbus.UnreadableEvent: {Look{"qr-failed-symbolic", "damaged", Bad}, "a record that cannot be read"},
+	"claim":              {say.As("qr-waiting-symbolic", "taken", say.Quiet), "taken for good"},
+	"run":                {say.As("qr-running-symbolic", "running", say.Accent), "command begins"},
+	"delivered":          {say.As("qr-done-symbolic", "delivered", say.Quiet), "the qube has the result"},
+	"refused":            {say.As("qr-refused-symbolic", "refused", say.Bad), "request refused"},
+	"refused-count":      {say.As("qr-refused-symbolic", "refused", say.Bad), "more requests refused"},
+	"replayed":           {say.As("qr-refused-symbolic", "replayed", say.Bad), "a copy of a request was removed"},
+	"dropped":            {say.As("qr-refused-symbolic", "dropped", say.Bad), "a cancel that failed a check was removed"},
+	"authorized":         {say.As("qr-key-symbolic", "authorised", say.Accent), "key stored"},
+	"revoked":            {say.As("qr-key-symbolic", "revoked", say.Warn), "key removed"},
+	"rotating":           {say.As("qr-key-symbolic", "rotating", say.Accent), "a second key waits for its first use"},
+	"rotated":            {say.As("qr-key-symbolic", "rotated", say.Accent), "the second key was used; the old one is dead"},
+	"floor":              {say.As("qr-key-symbolic", "floor", say.Quiet), "older requests are not accepted any more"},
+	"connected":          {say.As("qr-qubes-symbolic", "connected", say.Accent), "dom0 looks at this qube"},
+	"disconnected":       {say.As("qr-qubes-symbolic", "disconnected", say.Warn), "dom0 does not look at this qube any more"},
+	"cleaned":            {say.As("qr-setting-symbolic", "cleaned", say.Quiet), "the qube's queue was cleaned"},
+	"approved":           {say.As("qr-setting-symbolic", "approved", say.Quiet), "somebody in dom0 approved a request"},
+	"suspended":          {say.As("qr-denied-symbolic", "suspended", say.Bad), "nothing of the qube is taken any more"},
+	"readmitted":         {say.As("qr-setting-symbolic", "readmitted", say.Quiet), "requests of the qube are taken again"},
+	"recovered":          {say.As("qr-setting-symbolic", "recovered", say.Quiet), "a stuck request was answered"},
+	"setting":            {say.As("qr-setting-symbolic", "setting", say.Accent), "remote.conf was changed"},
+	"started":            {say.As("qr-service-symbolic", "started", say.Good), "the service started"},
+	"stopped":            {say.As("qr-stopped-symbolic", "stopped", say.Quiet), "the service stopped"},
+	"enabled":            {say.As("qr-service-symbolic", "at boot", say.Warn), "the service starts at boot"},
+	"disabled":           {say.As("qr-service-symbolic", "not at boot", say.Quiet), "the service does not start at boot any more"},
+	"paused":             {say.As("qr-paused-symbolic", "paused", say.Warn), "nothing new is taken"},
+	"resumed":            {say.As("qr-running-symbolic", "resumed", say.Good), "requests are taken again"},
+	"stopped-everything": {say.As("qr-denied-symbolic", "stopped", say.Bad), "everything was stopped"},
+	"carry":              {say.As("qr-log-symbolic", "log", say.Quiet), "a new segment of the log begins"},
+	"torn":               {say.As("qr-log-symbolic", "log", say.Warn), "half a record was cut off the log"},
+	"loss":               {say.As("qr-failed-symbolic", "loss", say.Bad), "records are missing from the log"},
+	"pruned":             {say.As("qr-log-symbolic", "log", say.Quiet), "old records were removed"},
+	dbus.UnreadableEvent: {say.As("qr-failed-symbolic", "damaged", say.Bad), "a record that cannot be read"},
 }
 
 // Row reports whether an event is a row of a timeline by itself; the others are
@@ -59,39 +60,39 @@ func Row(event string) bool {
 }
 
 // Event is how a record is shown.
-func Event(r dbus.Record) Look {
+func Event(r dbus.Record) say.Look {
 	if r.Event == "final" {
 		return final(r.State, r.Exit)
 	}
 	if e, ok := events[r.Event]; ok {
 		return e.look
 	}
-	return Look{"qr-info-symbolic", queue.Escape(r.Event, 24), Quiet}
+	return say.As("qr-info-symbolic", queue.Escape(r.Event, 24), say.Quiet)
 }
 
 // NoticeLook is Event for what a signal says, which has no exit code.
-func NoticeLook(event, state string) Look {
+func NoticeLook(event, state string) say.Look {
 	return Event(dbus.Record{Event: event, State: state})
 }
 
-func final(state string, exit *int) Look {
+func final(state string, exit *int) say.Look {
 	switch {
 	case state == "exit" && exit == nil:
-		return Look{"qr-done-symbolic", "ended", Quiet}
+		return say.As("qr-done-symbolic", "ended", say.Quiet)
 	case state == "exit" && *exit == 0:
-		return Look{"qr-done-symbolic", "exit 0", Good}
+		return say.As("qr-done-symbolic", "exit 0", say.Good)
 	case state == "exit":
-		return Look{"qr-failed-symbolic", fmt.Sprintf("exit %d", *exit), Warn}
+		return say.As("qr-failed-symbolic", fmt.Sprintf("exit %d", *exit), say.Warn)
 	case state == "timeout":
-		return Look{"qr-timeout-symbolic", "timed out", Warn}
+		return say.As("qr-timeout-symbolic", "timed out", say.Warn)
 	case state == "cancelled":
-		return Look{"qr-cancelled-symbolic", "cancelled", Quiet}
+		return say.As("qr-cancelled-symbolic", "cancelled", say.Quiet)
 	case state == "interrupted":
-		return Look{"qr-interrupted-symbolic", "interrupted", Warn}
+		return say.As("qr-interrupted-symbolic", "interrupted", say.Warn)
 	case state == "denied":
-		return Look{"qr-denied-symbolic", "denied", Bad}
+		return say.As("qr-denied-symbolic", "denied", say.Bad)
 	}
-	return Look{"qr-info-symbolic", queue.Escape(state, 24), Quiet}
+	return say.As("qr-info-symbolic", queue.Escape(state, 24), say.Quiet)
 }
 
 // Summary is a record in one line, and whether that line is a command.
@@ -103,7 +104,7 @@ func Summary(r dbus.Record) (line string, command bool) {
 	line = e.line
 	switch {
 	case r.Event == "refused-count" && r.Count > 0:
-		return plural(r.Count, "more request") + " refused", false
+		return say.Count(r.Count, "more request") + " refused", false
 	case r.Reason != "":
 		return Reason(r.Reason), false
 	case r.Detail != "" && strings.HasPrefix(r.Detail, "replaces "), r.Event == "revoked" && r.Detail != "":

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/queue"
 )
 
@@ -17,20 +18,20 @@ func TestEvent(t *testing.T) {
 	for _, c := range []struct {
 		record dbus.Record
 		word   string
-		tone   Tone
+		tone   say.Tone
 	}{
-		{dbus.Record{Event: "final", State: "exit", Exit: code(0)}, "exit 0", Good},
-		{dbus.Record{Event: "final", State: "exit", Exit: code(3)}, "exit 3", Warn},
-		{dbus.Record{Event: "final", State: "exit"}, "ended", Quiet},
-		{dbus.Record{Event: "final", State: "timeout", Exit: code(124)}, "timed out", Warn},
-		{dbus.Record{Event: "final", State: "cancelled"}, "cancelled", Quiet},
-		{dbus.Record{Event: "final", State: "interrupted"}, "interrupted", Warn},
-		{dbus.Record{Event: "final", State: "denied"}, "denied", Bad},
-		{dbus.Record{Event: "final", State: "abducted\x1b[2J"}, `abducted\x1b[2J`, Quiet},
-		{dbus.Record{Event: "run"}, "running", Accent},
-		{dbus.Record{Event: "replayed"}, "replayed", Bad},
-		{dbus.Record{Event: "authorized"}, "authorised", Accent},
-		{dbus.Record{Event: "approved"}, "approved", Quiet}, // of a later version
+		{dbus.Record{Event: "final", State: "exit", Exit: code(0)}, "exit 0", say.Good},
+		{dbus.Record{Event: "final", State: "exit", Exit: code(3)}, "exit 3", say.Warn},
+		{dbus.Record{Event: "final", State: "exit"}, "ended", say.Quiet},
+		{dbus.Record{Event: "final", State: "timeout", Exit: code(124)}, "timed out", say.Warn},
+		{dbus.Record{Event: "final", State: "cancelled"}, "cancelled", say.Quiet},
+		{dbus.Record{Event: "final", State: "interrupted"}, "interrupted", say.Warn},
+		{dbus.Record{Event: "final", State: "denied"}, "denied", say.Bad},
+		{dbus.Record{Event: "final", State: "abducted\x1b[2J"}, `abducted\x1b[2J`, say.Quiet},
+		{dbus.Record{Event: "run"}, "running", say.Accent},
+		{dbus.Record{Event: "replayed"}, "replayed", say.Bad},
+		{dbus.Record{Event: "authorized"}, "authorised", say.Accent},
+		{dbus.Record{Event: "approved"}, "approved", say.Quiet}, // of a later version
 	} {
 		if got := Event(c.record); got.Word != c.word || got.Tone != c.tone || got.Icon == "" {
 			t.Errorf("%s %s is shown as %+v, want %q, %s", c.record.Event, c.record.State, got, c.word, c.tone)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/queue"
 )
 
@@ -21,7 +22,7 @@ func Left(until, now time.Time) string {
 	case left < time.Hour:
 		return fmt.Sprintf("%d:%02d min left", left/time.Minute, left%time.Minute/time.Second)
 	}
-	return Duration(left) + " left"
+	return say.Duration(left) + " left"
 }
 
 // RequestLine says of a request that waits what its row has room for; script is
@@ -50,7 +51,7 @@ func Bytes(text []byte) string {
 	if open {
 		lines++
 	}
-	said := plural(len(text), "byte") + " · " + plural(lines, "line")
+	said := say.Count(len(text), "byte") + " · " + say.Count(lines, "line")
 	if open {
 		said += " · no newline at its end"
 	}
@@ -74,7 +75,7 @@ func RequestFacts(r dbus.Request, script, stdin []byte, hash, last string) []Fac
 		facts = append(facts, Fact{"SHA-256 of the script", queue.HashOf(queue.SumOf(script), queue.Sum{}), true},
 			Fact{"SHA-256 of the input", queue.HashOf(queue.SumOf(stdin), queue.Sum{}), true}, Fact{"Size of the input", Bytes(stdin), false})
 	}
-	facts = append(facts, Fact{"Rule that asks", queue.Plain(r.Rule, maxLine), false}, Fact{"Asked", When(r.Received), false})
+	facts = append(facts, Fact{"Rule that asks", queue.Plain(r.Rule, maxLine), false}, Fact{"Asked", say.When(r.Received), false})
 	if last != "" {
 		facts = append(facts, Fact{"Last approved", last, false})
 	}

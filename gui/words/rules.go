@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/queue"
 )
 
@@ -18,11 +19,11 @@ func Lasting(a dbus.Approval, now time.Time) (title, subtitle string) {
 	}
 	until := "until dom0 reboots"
 	if a.Left > 0 {
-		until = "until " + whenAt(now.Add(a.Left), now)
+		until = "until " + say.WhenAt(now.Add(a.Left), now)
 	}
 	parts := []string{until}
 	if a.Count > 0 {
-		parts = append(parts, "for "+plural(a.Count, "more request"))
+		parts = append(parts, "for "+say.Count(a.Count, "more request"))
 	}
 	parts = append(parts, fmt.Sprintf("approved by %s with number %d", queue.Escape(a.Who, 40), a.Number))
 	text := strings.Join(parts, " · ")
@@ -30,14 +31,14 @@ func Lasting(a dbus.Approval, now time.Time) (title, subtitle string) {
 }
 
 // Verdict is what would become of a request.
-func Verdict(e dbus.Explanation) Look {
+func Verdict(e dbus.Explanation) say.Look {
 	switch e.Verdict {
 	case "allow":
-		return Look{"qr-done-symbolic", "It would run, and nobody is asked", Warn}
+		return say.As("qr-done-symbolic", "It would run, and nobody is asked", say.Warn)
 	case "ask":
-		return Look{"qr-requests-symbolic", "You would be asked", Accent}
+		return say.As("qr-requests-symbolic", "You would be asked", say.Accent)
 	}
-	return Look{"qr-denied-symbolic", "It would be denied", Quiet}
+	return say.As("qr-denied-symbolic", "It would be denied", say.Quiet)
 }
 
 // VerdictBy is the rule that decided, or that there is none.
@@ -77,7 +78,7 @@ func Explained(e dbus.Explanation) []string {
 		}
 	}
 	if e.More > 0 {
-		lines = append(lines, "and "+plural(e.More, "more command"))
+		lines = append(lines, "and "+say.Count(e.More, "more command"))
 	}
 	return lines
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/queue"
 )
 
@@ -63,12 +64,12 @@ func Grant(q dbus.Qube) string {
 	var parts []string
 	switch {
 	case !q.GrantUntil.IsZero():
-		parts = append(parts, "until "+When(q.GrantUntil))
+		parts = append(parts, "until "+say.When(q.GrantUntil))
 	case q.GrantUntilReboot:
 		parts = append(parts, "until dom0 reboots")
 	}
 	if q.GrantCount > 0 {
-		parts = append(parts, fmt.Sprintf("for %d more of %s", q.GrantLeft, plural(q.GrantCount, "command")))
+		parts = append(parts, fmt.Sprintf("for %d more of %s", q.GrantLeft, say.Count(q.GrantCount, "command")))
 	}
 	if len(parts) == 0 {
 		return "Until it is revoked"
@@ -79,5 +80,5 @@ func Grant(q dbus.Qube) string {
 
 // Suspended says why nothing of a qube is taken.
 func Suspended(q dbus.Qube) string {
-	return "Since " + When(q.SuspendedAt) + ": too many of its requests were not signed with its key. Nothing of it is taken until you resume it."
+	return "Since " + say.When(q.SuspendedAt) + ": too many of its requests were not signed with its key. Nothing of it is taken until you resume it."
 }

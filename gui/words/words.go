@@ -11,78 +11,35 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/say"
 	"qvmremote/queue"
 )
-
-// Tone says how good or bad something is; it is the CSS class of its colour.
-type Tone string
-
-// The tones.
-const (
-	Good   Tone = "good"
-	Bad    Tone = "bad"
-	Warn   Tone = "warn"
-	Quiet  Tone = "quiet"
-	Accent Tone = "accent"
-)
-
-// Look is how something is shown: never by its colour alone.
-type Look struct {
-	Icon string
-	Word string
-	Tone Tone
-}
 
 // maxLine bounds a line of foreign text, in characters.
 const maxLine = 300
 
-// Sentence begins text with a capital and ends it with a full stop.
-func Sentence(text string) string {
-	text = strings.TrimSpace(text)
-	if text == "" {
-		return ""
-	}
-	if strings.HasPrefix(text, "qvm-") { // is written so
-		return text + stop(text)
-	}
-	r, size := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(r)) + text[size:] + stop(text)
-}
-
-// stop is what text lacks to end as a sentence does.
-func stop(text string) string {
-	for _, end := range []string{".", "?", "…"} {
-		if strings.HasSuffix(text, end) {
-			return ""
-		}
-	}
-	return "."
-}
-
 // State is the executor's.
-func State(m dbus.Manager) Look {
+func State(m dbus.Manager) say.Look {
 	switch m.State {
 	case dbus.Running:
-		return Look{"qr-done-symbolic", "Running", Good}
+		return say.As("qr-done-symbolic", "Running", say.Good)
 	case dbus.Paused:
-		return Look{"qr-paused-symbolic", "Paused", Warn}
+		return say.As("qr-paused-symbolic", "Paused", say.Warn)
 	case dbus.Stopping:
-		return Look{"qr-waiting-symbolic", "Stopping", Warn}
+		return say.As("qr-waiting-symbolic", "Stopping", say.Warn)
 	case dbus.Stopped:
-		return Look{"qr-stopped-symbolic", "Stopped", Quiet}
+		return say.As("qr-stopped-symbolic", "Stopped", say.Quiet)
 	}
-	return Look{"qr-info-symbolic", queue.Escape(m.State, 40), Quiet}
+	return say.As("qr-info-symbolic", queue.Escape(m.State, 40), say.Quiet)
 }
 
 // StateLine says what the state means, and since when it is so.
 func StateLine(m dbus.Manager) string {
 	switch m.State {
 	case dbus.Running, dbus.Paused:
-		line := fmt.Sprintf("Since %s · version %s · process %d", When(m.Since), queue.Escape(m.Version, 40), m.Pid)
+		line := fmt.Sprintf("Since %s · version %s · process %d", say.When(m.Since), queue.Escape(m.Version, 40), m.Pid)
 		if m.State == dbus.Paused {
 			line = "Takes nothing new; what runs goes on. " + line
 		}
@@ -110,11 +67,11 @@ func Boot(m dbus.Manager) string {
 func Severity(severity string) string {
 	switch severity {
 	case "error":
-		return string(Bad)
+		return string(say.Bad)
 	case "warning":
-		return string(Warn)
+		return string(say.Warn)
 	}
-	return string(Quiet)
+	return string(say.Quiet)
 }
 
 var severities = []string{"error", "warning", "info"}
@@ -151,9 +108,9 @@ func CommandLine(c dbus.Command) string {
 	}
 	switch {
 	case !c.Started.IsZero():
-		return line + " · began " + When(c.Started)
+		return line + " · began " + say.When(c.Started)
 	case !c.Taken.IsZero():
-		return line + " · taken " + When(c.Taken)
+		return line + " · taken " + say.When(c.Taken)
 	}
 	return line
 }
@@ -162,14 +119,14 @@ func CommandLine(c dbus.Command) string {
 // names them.
 type Outcome struct {
 	Name, Word string
-	Tone       Tone
+	Tone       say.Tone
 }
 
 // Outcomes are all of them, in the order in which they are drawn.
 var Outcomes = []Outcome{
-	{"done", "done", Accent}, {"failed", "failed", Warn}, {"timeout", "timed out", Warn},
-	{"cancelled", "cancelled", Quiet}, {"interrupted", "interrupted", Warn},
-	{"denied", "denied", Bad}, {"refused", "refused", Bad},
+	{"done", "done", say.Accent}, {"failed", "failed", say.Warn}, {"timeout", "timed out", say.Warn},
+	{"cancelled", "cancelled", say.Quiet}, {"interrupted", "interrupted", say.Warn},
+	{"denied", "denied", say.Bad}, {"refused", "refused", say.Bad},
 }
 
 // Counts says how many ended how.
@@ -192,28 +149,20 @@ func Counts(ended map[string]uint32) string {
 	return strings.Join(parts, " · ")
 }
 
-// plural is a number of things.
-func plural[N int | int64 | uint32 | uint64](n N, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
 // Percent is a part from 0 to 1.
 func Percent(part float64) string { return fmt.Sprintf("%d %%", int(100*min(max(part, 0), 1))) }
 
 // Verified is what checking the record found.
-func Verified(v dbus.Verification, err error) (Look, string) {
+func Verified(v dbus.Verification, err error) (say.Look, string) {
 	if err != nil {
-		return Look{"qr-failed-symbolic", "not checked", Warn}, Error(err)
+		return say.As("qr-failed-symbolic", "not checked", say.Warn), Error(err)
 	}
 	var lines []string
 	for _, s := range v.Sentences {
-		lines = append(lines, Sentence(queue.Plain(s, 1000)))
+		lines = append(lines, say.Sentence(queue.Plain(s, 1000)))
 	}
 	if !v.Verified {
-		return Look{"qr-failed-symbolic", "does not verify", Bad}, strings.Join(lines, "\n")
+		return say.As("qr-failed-symbolic", "does not verify", say.Bad), strings.Join(lines, "\n")
 	}
-	return Look{"qr-done-symbolic", "verified", Good}, strings.Join(lines, "\n")
+	return say.As("qr-done-symbolic", "verified", say.Good), strings.Join(lines, "\n")
 }

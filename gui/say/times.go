@@ -1,4 +1,4 @@
-package words
+package say
 
 import (
 	"fmt"
@@ -6,10 +6,10 @@ import (
 )
 
 // When is a moment as a person would say it today.
-func When(t time.Time) string { return whenAt(t, time.Now()) }
+func When(t time.Time) string { return WhenAt(t, time.Now()) }
 
-// whenAt is When as said at now, in its time zone.
-func whenAt(t, now time.Time) string {
+// WhenAt is When as said at now, in its time zone.
+func WhenAt(t, now time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
@@ -62,7 +62,7 @@ func Duration(d time.Duration) string {
 	case minutes < 48*time.Hour:
 		return units(minutes, time.Hour, "h", time.Minute, "min")
 	}
-	return plural(int64(d/(24*time.Hour)), "day")
+	return Count(int64(d/(24*time.Hour)), "day")
 }
 
 // units is a length of time in a large unit and, for what is left, a small one.

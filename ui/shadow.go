@@ -1,6 +1,6 @@
 //go:build gtk
 
-package admin
+package ui
 
 import (
 	"slices"

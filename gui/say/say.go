@@ -1,0 +1,66 @@
+// Package say is how the desktop programs say what is the same for all of them:
+// moments, lengths of time, sizes, sentences, and how good or bad something is.
+//
+// It guarantees that it knows of nothing that either program shows: neither the
+// bus nor a queue.
+package say
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Tone says how good or bad something is; it is the CSS class of its colour.
+type Tone string
+
+// The tones.
+const (
+	Good   Tone = "good"
+	Bad    Tone = "bad"
+	Warn   Tone = "warn"
+	Quiet  Tone = "quiet"
+	Accent Tone = "accent"
+)
+
+// Look is how something is shown: never by its colour alone.
+type Look struct {
+	Icon string
+	Word string
+	Tone Tone
+}
+
+// As is a look.
+func As(icon, word string, tone Tone) Look { return Look{icon, word, tone} }
+
+// Sentence begins text with a capital and ends it with a full stop.
+func Sentence(text string) string {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return ""
+	}
+	if strings.HasPrefix(text, "qvm-") { // is written so
+		return text + stop(text)
+	}
+	r, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(r)) + text[size:] + stop(text)
+}
+
+// stop is what text lacks to end as a sentence does.
+func stop(text string) string {
+	for _, end := range []string{".", "?", "…"} {
+		if strings.HasSuffix(text, end) {
+			return ""
+		}
+	}
+	return "."
+}
+
+// Count is a number of things.
+func Count[N int | int64 | uint32 | uint64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
