@@ -31,6 +31,23 @@ func ValidDay(name string) bool {
 
 func (c *Client) folderOf(e Entry) string { return filepath.Join(c.Layout.History(), e.Day, e.ID) }
 
+// Find looks for the entry of an id.
+func (c *Client) Find(id string) (Entry, error) {
+	if !queue.ValidID(id) {
+		return Entry{}, ErrUnknownID
+	}
+	days, err := c.Days()
+	for _, day := range days {
+		if e := (Entry{day, id}); c.There(e) {
+			return e, nil
+		}
+	}
+	if err == nil {
+		err = ErrUnknownID
+	}
+	return Entry{}, err
+}
+
 // There reports whether the history has that entry.
 func (c *Client) There(e Entry) bool {
 	info, err := os.Lstat(c.folderOf(e))
