@@ -87,6 +87,7 @@ func newHistory(w *window) (page, error) {
 	}
 	h.lines = newLines(h.scope, h.List, h.Scroll, func() gtk.Widgetter {
 		row := ui.NewTimelineRow()
+		row.WithoutQube()
 		row.Narrow(h.small)
 		return row
 	}, h.fillRow)

@@ -175,8 +175,8 @@ func (l *logPane) older() {
 			l.toast(sentence(err))
 		}
 		l.more = got.more
-		l.lines.splice(len(l.have), 0, len(got.lines))
 		l.have = append(l.have, got.lines...)
+		l.lines.splice(len(l.have)-len(got.lines), 0, len(got.lines))
 		l.showState()
 		l.older()
 	})
@@ -218,8 +218,8 @@ func (l *logPane) prepend(lines []logbook.Line) {
 		return
 	}
 	top := l.lines.atTop()
-	l.lines.splice(0, 0, len(lines))
 	l.have = slices.Concat(lines, l.have)
+	l.lines.splice(0, 0, len(lines))
 	if over := len(l.have) - logMost; over > 0 {
 		l.lines.splice(logMost, over, 0)
 		l.have, l.more = l.have[:logMost], false
@@ -262,6 +262,9 @@ func (l *logPane) copyLine(position int) {
 	}
 }
 
+// clockWidth has the texts begin below each other, in characters.
+const clockWidth = 12
+
 // logRow shows one line.
 type logRow struct {
 	*gtk.Grid
@@ -282,6 +285,7 @@ func newLogRow(narrow bool) *logRow {
 	r.text.SetEllipsize(pango.EllipsizeEnd)
 	r.text.SetWidthChars(20)
 	r.Attach(r.time, 0, 0, 1, 1)
+	r.time.SetWidthChars(clockWidth)
 	r.Attach(r.text, 1, 0, 1, 1)
 	r.narrow(narrow)
 	return r
@@ -295,8 +299,10 @@ func (r *logRow) narrow(narrow bool) {
 	r.small = narrow
 	r.Remove(r.text)
 	if narrow {
+		r.time.SetWidthChars(-1)
 		r.Attach(r.text, 0, 1, 2, 1)
 	} else {
+		r.time.SetWidthChars(clockWidth)
 		r.Attach(r.text, 1, 0, 1, 1)
 	}
 }

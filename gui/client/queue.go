@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
@@ -289,7 +290,7 @@ func (q *queuePage) fillRow(w gtk.Widgetter, position int) string {
 		r.text.SetCSSClasses([]string{"timeline-text"})
 	}
 	ui.SetText(r.text, text, 300)
-	age := "for " + say.Duration(x.Age) + " · since " + say.Clock(x.Since)
+	age := "since " + say.Clock(x.Since) + howLong(x.Age)
 	ui.SetText(r.since, age, 100)
 	may := x.Own && (x.Stage == client.StagePending || x.Stage == client.StageRunning)
 	r.cancel.SetVisible(may)
@@ -321,4 +322,12 @@ func queuedLook(x client.Queued) say.Look {
 		return say.As("qr-waiting-symbolic", "waits for dom0", say.Quiet)
 	}
 	return say.As("qr-info-symbolic", "not whole", say.Quiet)
+}
+
+// howLong is an age in words that stay right until they are told again.
+func howLong(d time.Duration) string {
+	if d < time.Minute {
+		return ""
+	}
+	return " · " + say.Duration(d.Truncate(time.Minute))
 }
