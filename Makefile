@@ -11,7 +11,7 @@ BUILD       := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-s 
 # The one set of flags for whatever imports the bindings to GTK: another one
 # compiles all of them again, which takes minutes (docs/gotk4.md).
 GTK      := -tags gtk -trimpath -buildvcs=false
-GTK_DIRS := ./ui/... ./gui/... ./resources/... ./cmd/qvm-remote-admin/... ./test/gui/... ./test/desktop/... ./test/living/... ./test/stage/...
+GTK_DIRS := ./ui/... ./gui/... ./resources/... ./cmd/qvm-remote-admin/... ./cmd/qvm-remote-gui/... ./test/gui/... ./test/desktop/... ./test/living/... ./test/stage/...
 GRESOURCE := resources/qvm-remote.gresource
 
 # -count=1: the end-to-end tests build and run programs, of which go's cache of
@@ -28,7 +28,7 @@ CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test setup-gui setup-system build build-gui gotk4 resources demo demo-gui screenshots \
-	test test-core test-crash test-transports test-gui test-system model floor lint vuln docs bench bench-gui fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin clean
+	test test-core test-crash test-transports test-gui test-system model floor lint vuln docs bench bench-gui fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin install-gui uninstall-gui clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,13 +57,13 @@ resources: $(GRESOURCE) ## compile the views, styles and icons of the desktop pr
 $(GRESOURCE): resources/qvm-remote.gresource.xml $(shell find resources -name '*.ui' -o -name '*.css' -o -name '*.svg')
 	glib-compile-resources --sourcedir=resources --target=$@ $<
 
-build-gui: gotk4 resources ## build bin/qvm-remote-admin, which needs GTK 4.8 and libadwaita 1.2
-	CC=clang $(GO) build $(GTK) -ldflags "-s -w" -o bin/qvm-remote-admin ./cmd/qvm-remote-admin
+build-gui: gotk4 resources ## build bin/qvm-remote-admin and bin/qvm-remote-gui, which need GTK 4.8 and libadwaita 1.2
+	CC=clang $(GO) build $(GTK) -ldflags "-s -w" -o bin/ ./cmd/qvm-remote-admin ./cmd/qvm-remote-gui
 
 demo: setup build ## show the main job in a simulated dom0 with two qubes
 	@GO=$(GO) test/demo/demo.sh
 
-demo-gui: setup-gui build build-gui ## show the desktop program on a simulated dom0 with life in it
+demo-gui: setup-gui build build-gui ## show both desktop programs on a simulated dom0 with life in it
 	@GO=$(GO) test/demo/demo-gui.sh
 
 screenshots: setup-test build build-gui ## render every page and dialog into build/screenshots, as root with GTK 4.18 too
@@ -185,6 +185,24 @@ uninstall-admin: ## remove what install-admin installed
 	rm -f $(bindir)/qvm-remote-admin $(appdir)/$(ADMIN).desktop $(datadir)/metainfo/$(ADMIN).metainfo.xml \
 		$(icondir)/scalable/apps/$(ADMIN).svg $(icondir)/symbolic/apps/$(ADMIN)-symbolic.svg $(mandir)/man1/qvm-remote-admin.1
 	rm -rf $(datadir)/licenses/qvm-remote-admin
+
+CLIENT   := org.qvmremote.Client
+
+install-gui: ## install a qube's desktop program, built before, below DESTDIR
+	install -d $(bindir) $(appdir) $(datadir)/metainfo $(mandir)/man1 $(icondir)/scalable/apps $(icondir)/symbolic/apps \
+		$(datadir)/licenses/qvm-remote-gui
+	install -p -m 0755 $(PROGRAMS)/qvm-remote-gui $(bindir)
+	$(INSTALL) resources/$(CLIENT).desktop $(appdir)
+	$(INSTALL) resources/$(CLIENT).metainfo.xml $(datadir)/metainfo
+	$(INSTALL) resources/icons/hicolor/scalable/apps/$(CLIENT).svg $(icondir)/scalable/apps
+	$(INSTALL) resources/icons/hicolor/symbolic/apps/$(CLIENT)-symbolic.svg $(icondir)/symbolic/apps
+	$(INSTALL) docs/man/qvm-remote-gui.1 $(mandir)/man1
+	$(INSTALL) LICENSE $(datadir)/licenses/qvm-remote-gui
+
+uninstall-gui: ## remove what install-gui installed
+	rm -f $(bindir)/qvm-remote-gui $(appdir)/$(CLIENT).desktop $(datadir)/metainfo/$(CLIENT).metainfo.xml \
+		$(icondir)/scalable/apps/$(CLIENT).svg $(icondir)/symbolic/apps/$(CLIENT)-symbolic.svg $(mandir)/man1/qvm-remote-gui.1
+	rm -rf $(datadir)/licenses/qvm-remote-gui
 
 clean: ## remove what was built
 	rm -rf bin build coverage.out $(GRESOURCE)

@@ -57,6 +57,20 @@ func (c *Client) open(t *Ticket, ending string) (*os.File, error) {
 	return f, err
 }
 
+// Output opens what a request wrote so far to standard output, or with errs to
+// standard error, wherever it is now. Nothing in it is verified.
+func (c *Client) Output(t *Ticket, errs bool) (*os.File, error) {
+	ending := queue.Out
+	if errs {
+		ending = queue.Err
+	}
+	f, err := c.open(t, ending)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the output: %w", err)
+	}
+	return f, nil
+}
+
 func (c *Client) read(t *Ticket, ending string, max int64) ([]byte, error) {
 	b, err := queue.ReadSmall(c.Layout.Result(t.ID, ending), max)
 	if !errors.Is(err, fs.ErrNotExist) || t.folder == "" {

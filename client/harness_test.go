@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"qvmremote/client"
-	"qvmremote/client/agent"
 	"qvmremote/client/dom0test"
 	"qvmremote/queue"
 )
@@ -45,32 +43,7 @@ func serve(t *testing.T, c *client.Client, d *dom0test.Dom0) (stop func()) {
 
 func connect(t *testing.T, c *client.Client, d *dom0test.Dom0) (stop func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ours, questions := io.Pipe()
-	answers, out := io.Pipe()
-	var done sync.WaitGroup
-	done.Add(2)
-	w := agent.DefaultWaits()
-	w.Settle = 5 * time.Millisecond
-	go func() {
-		defer done.Done()
-		if err := agent.Run(ctx, c.Layout, ours, out, w); err != nil {
-			t.Errorf("agent: %v", err)
-		}
-		out.Close()
-		ours.Close()
-	}()
-	conn, err := dom0test.Dial(answers, questions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer done.Done()
-		_ = d.Serve(ctx, conn) // ends with the connection
-	}()
-	stop = sync.OnceFunc(func() { cancel(); done.Wait() })
-	t.Cleanup(stop)
-	return stop
+	return d.Connect(t, c.Layout)
 }
 
 func key(t *testing.T, c *client.Client) queue.Key {

@@ -75,6 +75,16 @@ func (c *Client) file(t *Ticket) bool {
 	return moved
 }
 
+// Forget removes a request that has ended from the history, for those that are
+// steps of something larger and hold its data once more.
+func (c *Client) Forget(t *Ticket) {
+	if t.folder == "" || !c.ended(t) {
+		return
+	}
+	_ = os.RemoveAll(t.folder) // what cannot be removed is pruned one day
+	_ = os.Remove(filepath.Dir(t.folder))
+}
+
 // metaDuration reads the line duration_ms= of a .meta file; 0 without one.
 func metaDuration(meta []byte) time.Duration {
 	for line := range strings.SplitSeq(string(meta), "\n") {

@@ -75,7 +75,7 @@ func (q *qube) tooFast(perMinute int64) *queue.Denial {
 	if q.rate.take(time.Now(), perMinute) {
 		return nil
 	}
-	return &queue.Denial{Reason: queue.Limit, Detail: fmt.Sprintf("%d requests a minute", perMinute)}
+	return &queue.Denial{Reason: queue.Rate, Detail: fmt.Sprintf("%d requests a minute", perMinute)}
 }
 
 // unsigned counts a request that was not signed with the qube's key, and

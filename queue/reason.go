@@ -22,6 +22,7 @@ const (
 	WrongID     Reason = "wrong-id"
 	Unsupported Reason = "unsupported"
 	Limit       Reason = "limit"
+	Rate        Reason = "rate"
 	Mismatch    Reason = "mismatch"
 	Empty       Reason = "empty"
 	Binary      Reason = "binary"
@@ -58,6 +59,7 @@ var sentences = map[Reason]string{
 	WrongID:      "the request's id is not its file's name",
 	Unsupported:  "this dom0 does not know that kind of request",
 	Limit:        "the request is over a limit of this dom0",
+	Rate:         "this qube asks for more in a minute than dom0 takes. Wait a little, then submit it again",
 	Mismatch:     "the script or the input is not what the request's header says; it changed after it was signed",
 	Empty:        "the script is empty",
 	Binary:       "the script has control characters other than tab and newline; pass data with --stdin",

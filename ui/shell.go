@@ -36,6 +36,7 @@ type ShellView struct {
 	SidebarTitle *adw.WindowTitle
 	Content      *gtk.Box
 	Pages        *gtk.ListBox
+	Footer       *gtk.Box // below the pages, for the program's own use
 	Bar          *adw.HeaderBar
 	Title        *adw.WindowTitle
 	Back         *gtk.Button
@@ -84,7 +85,7 @@ func NewShell(s *Scope, app *adw.Application, title, icon string, menu *gio.Menu
 	if err := Fill(&w.ShellView, "/org/qvmremote/ui/shell.ui"); err != nil {
 		return nil, err
 	}
-	w.Window.Window.SetTitle(title)
+	w.Window.SetTitle(title)
 	w.Window.SetIconName(icon)
 	w.SidebarTitle.SetTitle(title)
 	w.MenuButton.SetMenuModel(menu)

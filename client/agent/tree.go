@@ -80,6 +80,9 @@ func (t *tree) hold() {
 	for range 20 {
 		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err == nil {
 			t.lock = f
+			// Nothing says that a lock was taken; that the file was touched does.
+			now := unix.NsecToTimeval(time.Now().UnixNano())
+			_ = unix.Futimes(int(f.Fd()), []unix.Timeval{now, now})
 			return
 		}
 		time.Sleep(5 * time.Millisecond)

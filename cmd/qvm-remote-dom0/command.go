@@ -19,7 +19,8 @@ group qubes may, as far as polkit allows. Where there is no such service, root
 works on the files, and with --offline also where there is one.
 
 Exit codes: 0 done; 1 refused, failed, wrong usage, not verified (audit verify),
-or something is wrong (doctor); 78 the daemon cannot use its settings.`
+or something is wrong (doctor); 78 the daemon cannot use its settings. file-get
+and file-put: the errno of what is in the way.`
 
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
@@ -44,7 +45,7 @@ func (a *app) command() *cobra.Command {
 		a.start(), a.stop(), a.restart(), a.enable(), a.disable(), a.pause(), a.resume(), a.stopEverything(),
 		a.commands(), a.cancel(), a.requests(), a.approve(), a.deny(), a.approvals(),
 		group("audit", "Read and verify the audit log", a.auditShow(), a.auditFollow(), a.auditVerify(), a.auditExport()),
-		a.policies(),
+		a.policies(), a.fileGet(), a.filePut(),
 		a.doctor())
 	return root
 }

@@ -117,7 +117,7 @@ func asksJSON(o options) bool { return o.json || slices.Contains(o.words[1:], "-
 
 const usage = `usage: qvm-remote [OPTIONS] COMMAND [ARG…]
        qvm-remote [OPTIONS] < SCRIPT
-       qvm-remote key|ping|status|queue|log|history|wait|cancel|doctor …
+       qvm-remote key|ping|status|queue|log|history|wait|cancel|doctor|push|pull …
 
 Execute commands in dom0, from a qube that dom0 has authorised.
 One argument is a line for dom0's shell, as with ssh; several are a command and
@@ -151,6 +151,9 @@ Commands of its own:
   wait ID            wait for a request and show its output
   cancel ID          take a request back
   doctor             find out why commands do not run
+  push LOCAL DOM0PATH [--force]   send a file of any size to dom0
+  pull DOM0PATH LOCAL [--force]   fetch one from dom0; --force replaces a file,
+                     and the same command again goes on with what was interrupted
 
 QVM_REMOTE_LEGACY=1 in the environment: speak version 1, to a dom0 that has
 nothing newer. This is insecure: it authenticates a command's id and not the

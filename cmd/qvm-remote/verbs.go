@@ -27,6 +27,8 @@ var verbs = map[string]func(*program, []string) (int, error){
 	"wait":    (*program).wait,
 	"cancel":  (*program).cancel,
 	"doctor":  (*program).doctor,
+	"push":    (*program).push,
+	"pull":    (*program).pull,
 }
 
 // arguments takes --json and the named flags out of a verb's arguments.

@@ -15,6 +15,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // tempPrefix marks half-written files; [Clean] removes what a crash left.
@@ -114,6 +116,18 @@ func create(name string, mode fs.FileMode) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// RenameNew moves oldPath to newPath in the same folder and fsyncs the folder.
+// The error is [fs.ErrExist] where newPath is there, whatever it is.
+func RenameNew(point, oldPath, newPath string) error {
+	Point(point + ":before-rename")
+	err := unix.Renameat2(unix.AT_FDCWD, oldPath, unix.AT_FDCWD, newPath, unix.RENAME_NOREPLACE)
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: oldPath, New: newPath, Err: err}
+	}
+	Point(point + ":after-rename")
+	return SyncDir(filepath.Dir(newPath))
 }
 
 // Rename moves oldPath to newPath within one folder or between two and fsyncs

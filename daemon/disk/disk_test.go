@@ -155,3 +155,28 @@ func TestCleanTakesOnlyHalfWrittenFiles(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+func TestRenameNewNeverReplaces(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	write(t, from, "new")
+	for what, place := range map[string]func() error{
+		"file":   func() error { return os.WriteFile(to, []byte("old"), 0o600) },
+		"folder": func() error { return os.Mkdir(to, 0o700) },
+		"link":   func() error { return os.Symlink("nowhere", to) },
+	} {
+		if err := place(); err != nil {
+			t.Fatal(err)
+		}
+		if err := RenameNew("test", from, to); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("over a %s: %v", what, err)
+		}
+		if err := os.Remove(to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := RenameNew("test", from, to); err != nil || content(t, to) != "new" || len(names(t, dir)) != 1 {
+		t.Errorf("%v, %q", err, names(t, dir))
+	}
+}

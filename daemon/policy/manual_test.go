@@ -10,39 +10,44 @@ import (
 
 const manual = "../../docs/policy.md"
 
+// pages are those with examples.
+var pages = []string{manual, "../../docs/files.md"}
+
 var block = regexp.MustCompile("(?ms)^```(policy|expect)\n(.*?)^```$")
 
-// TestTheManualsExamples: each policy on the page has no error, and does what
-// the page says below it.
+// TestTheManualsExamples: each policy on a page has no error, and does what the
+// page says below it.
 func TestTheManualsExamples(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(manual)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := machine(t)
 	held := 0
-	var p *Policy
-	for _, m := range block.FindAllStringSubmatch(string(page), -1) {
-		if m[1] == "policy" {
-			put(t, filepath.Join(dir, "work.policy"), m[2])
-			if p, err = Load(dir, "work"); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		list, err := Expectations(manual, []byte("policy work\n"+m[2]))
+	for _, name := range pages {
+		page, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, e := range list {
-			held++
-			if wrong := e.Met(p); wrong != "" {
-				t.Errorf("below\n%s%s", strings.Join(p.Rules(), "\n"), "\n"+wrong)
+		var p *Policy
+		for _, m := range block.FindAllStringSubmatch(string(page), -1) {
+			if m[1] == "policy" {
+				put(t, filepath.Join(dir, "work.policy"), m[2])
+				if p, err = Load(dir, "work"); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			list, err := Expectations(name, []byte("policy work\n"+m[2]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range list {
+				held++
+				if wrong := e.Met(p); wrong != "" {
+					t.Errorf("below\n%s%s", strings.Join(p.Rules(), "\n"), "\n"+wrong)
+				}
 			}
 		}
 	}
-	if held < 40 {
+	if held < 50 {
 		t.Errorf("only %d examples were found", held)
 	}
 }

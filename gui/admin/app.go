@@ -3,20 +3,13 @@
 package admin
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
-	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
-	"github.com/diamondburned/gotk4/pkg/gio/v2"
-	"github.com/diamondburned/gotk4/pkg/glib/v2"
-	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/gui/link"
-	"qvmremote/gui/prefs"
-	"qvmremote/resources"
-	"qvmremote/ui"
+	"qvmremote/gui/program"
 )
 
 // ID is the application's id: of its name on the session bus, its desktop file
@@ -43,45 +36,42 @@ func Pages() []string {
 
 // App is the running program.
 type App struct {
+	*program.Program
 	options  Options
-	app      *adw.Application
-	scope    *ui.Scope
 	link     *link.Link
 	window   *window
-	style    ui.Style
-	prefs    prefs.Prefs
-	file     string // where prefs are kept, "" for nowhere
 	lastSeen link.Report
 	asked    map[uint64]bool // requests that wait and are known
 	stays    bool            // it goes on without a window
 	atLogin  bool            // it is started then
 }
 
+func identity(version string) program.Identity {
+	return program.Identity{ID: ID, Command: "qvm-remote-admin", Title: "Qubes Remote", Version: version, Keep: "admin", Instead: "qvm-remote-dom0",
+		About: "Lets chosen qubes run commands in dom0, and keeps a record of each one.\n\n" +
+			"A qube that is authorised here can do everything: dom0 is only as safe as that qube."}
+}
+
 // Run shows the program until it is closed. Where it is running already for
 // this person, that one comes to the front, with the page asked for.
 func Run(o Options) error {
-	if !gtk.InitCheck() {
-		return errors.New("there is no display to show a window on; qvm-remote-dom0 does the same in a terminal")
-	}
-	if err := resources.Register(); err != nil {
+	p, err := program.Begin(identity(o.Version))
+	if err != nil {
 		return err
 	}
-	gtk.WindowSetDefaultIconName(ID)
-	a := &App{options: o, app: adw.NewApplication(ID, gio.ApplicationFlagsNone), scope: ui.NewScope(nil), asked: map[uint64]bool{}}
-	defer a.scope.Close()
-	if err := a.app.Register(a.scope.Context()); err != nil {
-		return fmt.Errorf("cannot register with the session: %w", err)
-	}
+	a := &App{Program: p, options: o, asked: map[uint64]bool{}}
+	defer a.Scope.Close()
 	switch {
-	case a.app.IsRemote() && o.Background:
-		return a.haveItStay(a.scope.Context())
-	case a.app.IsRemote():
-		return a.bringForward()
+	case a.App.IsRemote() && o.Background:
+		return a.haveItStay(a.Scope.Context())
+	case a.App.IsRemote():
+		return a.BringForward(o.Page)
 	}
-	a.readPrefs()
+	a.ReadPrefs(a.Scope.Context())
+	a.readAtLogin()
 	var failed error
 	quiet := o.Background // the first activation is the start itself
-	a.app.ConnectActivate(func() {
+	a.App.ConnectActivate(func() {
 		if quiet {
 			quiet = false
 			a.stay()
@@ -89,30 +79,20 @@ func Run(o Options) error {
 		}
 		if err := a.activate(); err != nil {
 			failed = err
-			a.app.Quit()
+			a.App.Quit()
 		}
 	})
 	a.addActions()
 	a.link = link.New(o.Address, a.deliver)
-	go a.link.Run(a.scope.Context())
-	code := a.app.Run([]string{os.Args[0]})
-	a.writePrefs()
+	go a.link.Run(a.Scope.Context())
+	code := a.App.Run([]string{os.Args[0]})
+	if a.window != nil {
+		a.WritePrefs(a.Scope.Context())
+	}
 	if failed == nil && code != 0 {
 		failed = fmt.Errorf("the program ended with code %d", code)
 	}
 	return failed
-}
-
-// bringForward has the program that runs already show the page.
-func (a *App) bringForward() error {
-	if a.options.Page != "" {
-		a.app.ActivateAction("show", glib.NewVariantString(a.options.Page))
-	}
-	// Run activates the other one, and sends what waits to be sent.
-	if code := a.app.Run([]string{os.Args[0]}); code != 0 {
-		return fmt.Errorf("cannot bring the window forward: the program ended with code %d", code)
-	}
-	return nil
 }
 
 func (a *App) activate() error {
@@ -122,7 +102,7 @@ func (a *App) activate() error {
 			return err
 		}
 		a.window = w
-		a.style.Set(a.prefs.Style, a.prefs.HighContrast)
+		a.Look()
 		a.window.report(a.lastSeen)
 	}
 	a.window.Present()
@@ -141,26 +121,8 @@ func (a *App) deliver(r link.Report, taken func()) {
 	})
 }
 
-func (a *App) readPrefs() {
-	a.prefs = prefs.Default()
-	path, err := prefs.Path("admin")
-	if err == nil {
-		a.file = path
-		a.prefs, err = prefs.Load(path)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "qvm-remote-admin:", err)
-	}
-	if a.atLogin, err = atLogin.On(); err != nil {
-		fmt.Fprintln(os.Stderr, "qvm-remote-admin:", err)
-	}
-}
-
-func (a *App) writePrefs() {
-	if a.file == "" || a.window == nil {
-		return
-	}
-	if err := a.prefs.Save(a.file); err != nil {
-		fmt.Fprintln(os.Stderr, "qvm-remote-admin:", err)
-	}
+func (a *App) readAtLogin() {
+	var err error
+	a.atLogin, err = atLogin.On()
+	a.Complain(err)
 }

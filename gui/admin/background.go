@@ -4,8 +4,8 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
@@ -24,7 +24,7 @@ var atLogin = autostart.Entry{
 func (a *App) stay() {
 	if !a.stays {
 		a.stays = true
-		a.app.Hold()
+		a.App.Hold()
 	}
 }
 
@@ -32,14 +32,14 @@ func (a *App) stay() {
 func (a *App) leave() {
 	if a.stays {
 		a.stays = false
-		a.app.Release()
+		a.App.Release()
 	}
 }
 
 // haveItStay has the program that runs already stay.
 func (a *App) haveItStay(ctx context.Context) error {
-	a.app.ActivateAction("background", nil)
-	if err := a.app.DBusConnection().FlushSync(ctx); err != nil {
+	a.App.ActivateAction("background", nil)
+	if err := a.App.DBusConnection().FlushSync(ctx); err != nil {
 		return fmt.Errorf("cannot have the program that runs already wait in the background: %w", err)
 	}
 	return nil
@@ -48,11 +48,11 @@ func (a *App) haveItStay(ctx context.Context) error {
 // addBackground are the actions that begin and end this: from another start, and
 // from the menu, for each login to come as well.
 func (a *App) addBackground() {
-	a.add("background", a.stay)
+	a.Add("background", a.stay)
 	choice := gio.NewSimpleActionStateful("stay", nil, glib.NewVariantBoolean(a.atLogin))
 	choice.ConnectActivate(func(*glib.Variant) {
 		on := !a.atLogin
-		ui.Async(a.scope, func(context.Context) func() {
+		ui.Async(a.Scope, func(context.Context) func() {
 			err := atLogin.Set(on)
 			return func() {
 				if err != nil {
@@ -69,7 +69,7 @@ func (a *App) addBackground() {
 			}
 		})
 	})
-	a.app.AddAction(choice)
+	a.App.AddAction(choice)
 }
 
 // complain says what went wrong where a person sees it.
@@ -78,5 +78,5 @@ func (a *App) complain(text string) {
 		a.window.Say(text)
 		return
 	}
-	fmt.Fprintln(os.Stderr, "qvm-remote-admin:", text)
+	a.Complain(errors.New(text))
 }

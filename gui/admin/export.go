@@ -4,10 +4,8 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
+	"qvmremote/gui/save"
 	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
@@ -96,7 +95,7 @@ func (e *export) write(path, format string) {
 	act(e.desk, running, func(ctx context.Context, c *dbus.Client) (int64, error) {
 		ctx, stop := context.WithTimeout(ctx, exportLimit)
 		defer stop()
-		return writeFile(ctx, path, func(w io.Writer) (int64, error) {
+		return save.File(ctx, path, func(w io.Writer) (int64, error) {
 			return c.ExportAudit(ctx, &counter{w: w, tell: shown}, format)
 		})
 	}, func(n int64, err error) {
@@ -113,23 +112,6 @@ func (e *export) end(said string) {
 	e.running = nil
 	e.Progress.SetRevealChild(false)
 	e.toast(said)
-}
-
-// writeFile makes the file whole, for its owner alone, or leaves what was there.
-func writeFile(ctx context.Context, path string, write func(io.Writer) (int64, error)) (int64, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".qvm-remote-export-")
-	if err != nil {
-		return 0, fmt.Errorf("cannot write there: %w", err)
-	}
-	defer os.Remove(f.Name())
-	n, err := write(f)
-	if err = errors.Join(err, f.Sync(), f.Close(), ctx.Err()); err != nil {
-		return n, err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return n, fmt.Errorf("cannot put the export in its place: %w", err)
-	}
-	return n, nil
 }
 
 // counter tells the main loop how much was written, now and then.

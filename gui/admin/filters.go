@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"qvmremote/gui/say"
 	"qvmremote/gui/timeline"
 	"qvmremote/gui/words"
 	"qvmremote/ui"

@@ -14,14 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
 	"qvmremote/gui/link"
-	"qvmremote/gui/prefs"
+	"qvmremote/gui/program"
 	"qvmremote/test/living"
 	"qvmremote/test/stage"
 	"qvmremote/ui"
@@ -41,8 +40,8 @@ type program struct {
 func open(t *testing.T) *program {
 	t.Helper()
 	stage.Enter(t)
-	a := &App{app: adw.NewApplication(ID, gio.ApplicationNonUnique), scope: ui.NewScope(nil), prefs: prefs.Default(), link: link.New("", nil)}
-	if err := a.app.Register(context.Background()); err != nil {
+	a := &App{Program: program.Unregistered(identity(""), gio.ApplicationNonUnique), link: link.New("", nil)}
+	if err := a.App.Register(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	a.addActions()

@@ -10,7 +10,6 @@ import (
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 
 	"qvmremote/dbus"
-	"qvmremote/gui/say"
 	"qvmremote/queue"
 )
 
@@ -26,7 +25,7 @@ func notice(title, body string) *gio.Notification {
 func (a *App) tell(id, title, body string) {
 	n := notice(title, body)
 	n.SetDefaultActionAndTarget("app.show", glib.NewVariantString("overview"))
-	a.app.SendNotification(id, n)
+	a.App.SendNotification(id, n)
 }
 
 func requestNotice(number uint64) string { return fmt.Sprintf("request-%d", number) }
@@ -40,23 +39,16 @@ func (a *App) tellRequests(s dbus.Snapshot) {
 	waits := map[uint64]bool{}
 	for _, r := range s.Requests {
 		waits[r.Number] = true
-		if !a.asked[r.Number] && a.prefs.Ask && !a.inFront() {
+		if !a.asked[r.Number] && a.Prefs.Ask && !a.InFront() {
 			a.tellRequest(r)
 		}
 	}
 	for number := range a.asked {
 		if !waits[number] {
-			a.app.WithdrawNotification(requestNotice(number))
+			a.App.WithdrawNotification(requestNotice(number))
 		}
 	}
 	a.asked = waits
-}
-
-// inFront reports whether the person works with the program. A window that is
-// hidden may still say that it is active.
-func (a *App) inFront() bool {
-	w := a.app.ActiveWindow()
-	return w != nil && w.IsVisible() && w.IsActive()
 }
 
 // tellRequest offers to open it, and to deny it unseen; what would run is seen
@@ -67,22 +59,22 @@ func (a *App) tellRequest(r dbus.Request) {
 	n.SetPriority(gio.NotificationPriorityHigh)
 	n.SetDefaultActionAndTarget("app.request", number)
 	n.AddButtonWithTarget("Deny", "app.deny", number)
-	a.app.SendNotification(requestNotice(r.Number), n)
+	a.App.SendNotification(requestNotice(r.Number), n)
 }
 
 // addRequestActions are what such a notification does.
 func (a *App) addRequestActions() {
 	open := gio.NewSimpleAction("request", glib.NewVariantType("t"))
 	open.ConnectActivate(func(number *glib.Variant) {
-		a.app.Activate()
+		a.App.Activate()
 		if a.window != nil {
 			a.window.openRequest(number.Uint64())
 		}
 	})
 	deny := gio.NewSimpleAction("deny", glib.NewVariantType("t"))
 	deny.ConnectActivate(func(number *glib.Variant) { a.deny(number.Uint64()) })
-	a.app.AddAction(open)
-	a.app.AddAction(deny)
+	a.App.AddAction(open)
+	a.App.AddAction(deny)
 }
 
 // deny denies a request that nobody has looked at.
@@ -91,12 +83,12 @@ func (a *App) deny(number uint64) {
 	ask := func(ctx context.Context, c *dbus.Client) (struct{}, error) {
 		return struct{}{}, c.Deny(ctx, number, false)
 	}
-	act(d, a.scope, ask, func(_ struct{}, err error) {
+	act(d, a.Scope, ask, func(_ struct{}, err error) {
 		if err == nil {
 			return
 		}
 		n := notice("The request was not denied", "Open it to see what became of it.")
 		n.SetDefaultActionAndTarget("app.request", glib.NewVariantUint64(number))
-		a.app.SendNotification(requestNotice(number), n)
+		a.App.SendNotification(requestNotice(number), n)
 	})
 }

@@ -55,13 +55,13 @@ type window struct {
 type menuView struct{ Menu *gio.Menu }
 
 func newWindow(a *App) (*window, error) {
-	w := &window{app: a, scope: ui.NewScope(a.scope), pages: map[string]page{}, ran: map[string]bool{}}
+	w := &window{app: a, scope: ui.NewScope(a.Scope), pages: map[string]page{}, ran: map[string]bool{}}
 	var menu menuView
 	err := ui.Fill(&menu, "/org/qvmremote/Admin/ui/menu.ui")
 	if err != nil {
 		return nil, err
 	}
-	if w.Shell, err = ui.NewShell(w.scope, a.app, "Qubes Remote", ID, menu.Menu, w.showBanner); err != nil {
+	if w.Shell, err = ui.NewShell(w.scope, a.App, "Qubes Remote", ID, menu.Menu, w.showBanner); err != nil {
 		return nil, err
 	}
 	w.desk = &desk{labels: map[string]string{}, over: w.Top, toast: w.Say}
@@ -69,11 +69,11 @@ func newWindow(a *App) (*window, error) {
 	w.lasts = newLasts(w.desk, w.scope)
 	w.addActions()
 	w.logFrames()
-	w.Size(a.prefs.Width, a.prefs.Height, a.prefs.Maximized)
+	w.Size(a.Prefs.Width, a.Prefs.Height, a.Prefs.Maximized)
 	w.Window.ConnectCloseRequest(w.closed)
 	first := a.options.Page
 	if !slices.Contains(Pages(), first) {
-		first = a.prefs.Page
+		first = a.Prefs.Page
 	}
 	err = w.Place(w.places(), first)
 	w.count = newRequestCount(w.Row("requests"))
@@ -135,14 +135,7 @@ func (w *window) closed() bool {
 }
 
 // remember keeps how the window stands for the next time.
-func (w *window) remember() {
-	p := &w.app.prefs
-	width, height, maximized := w.Left()
-	p.Page, p.Maximized = w.Current(), maximized
-	if !maximized {
-		p.Width, p.Height = width, height
-	}
-}
+func (w *window) remember() { w.app.Remember(w.Shell) }
 
 // report shows what the service said, and what happened.
 func (w *window) report(r link.Report) {
@@ -184,10 +177,10 @@ func (w *window) tellRunning() {
 		began := q.Running > 0 && !w.ran[q.Name]
 		w.ran[q.Name] = q.Running > 0
 		switch {
-		case began && w.app.prefs.Notify:
+		case began && w.app.Prefs.Notify:
 			w.app.tell("running-"+q.Name, fmt.Sprintf("%s runs a command in dom0", q.Name), "Open Qubes Remote to see it, or to stop it.")
 		case q.Running == 0:
-			w.app.app.WithdrawNotification("running-" + q.Name)
+			w.app.App.WithdrawNotification("running-" + q.Name)
 		}
 	}
 }

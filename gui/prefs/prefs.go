@@ -45,10 +45,9 @@ func Path(program string) (string, error) {
 	return filepath.Join(dir, "qvm-remote", program+".conf"), nil
 }
 
-// Load reads a file; what it does not say, or not well, is the default. That
-// there is none is no error.
-func Load(path string) (Prefs, error) {
-	p := Default()
+// Load reads a file; what it does not say, or not well, is as in p. That there
+// is none is no error.
+func Load(path string, p Prefs) (Prefs, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil

@@ -24,7 +24,7 @@ func written(t testing.TB, text string) string {
 
 func load(t testing.TB, path string) Prefs {
 	t.Helper()
-	p, err := Load(path)
+	p, err := Load(path, Default())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestNoFileMakesAWindowThatNobodySees(t *testing.T) {
 func TestWhatCannotBeReadIsSaid(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"a folder": t.TempDir(), "below a file": filepath.Join(written(t, "width 800\n"), "admin.conf")} {
-		p, err := Load(path)
+		p, err := Load(path, Default())
 		if err == nil || !strings.HasPrefix(err.Error(), "cannot read how the window was left: ") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -20,6 +20,7 @@ var elsewhere = map[string]string{
 	"audit.approved":      "needs a person on a message bus; a request that waits when the daemon is stopped is interrupted like any other, whatever was recorded",
 	"approval.keep:":      "the same; the file is in a folder that no boot outlives, and its rename leaves what was granted before or after",
 	"audit.suspended":     "needs more forged requests than a day here has; what suspends is written before it, by keys.put-meta, which is stopped at",
+	"files.":              "are of a file that a command puts into dom0, which is no state of the daemon's; daemon/files' own crash test stops at each",
 	"audit.enabled":       "says what systemd did before, and a simulated dom0 has no systemd",
 	"audit.disabled":      "the same",
 }

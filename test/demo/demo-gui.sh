@@ -51,6 +51,11 @@ machine. What to try:
   Overview   a command of "dev" runs: cancel it; pause, stop, start at boot
   Qubes      open one; authorise "vault", whose key is pasted as it is halted
   Activity   search for "invoice"; open a line; verify and export
-Close the window to end the demo.
+A second window is the desktop program of the qube "work", whose commands run in
+that dom0: run something there, and see it here. Close the first one to end the
+demo.
 TEXT
+HOME=$SIM_WORLD/qubes/work/home XDG_CONFIG_HOME=$world/config bin/qvm-remote-gui &
+inside=$!
 bin/qvm-remote-admin
+kill "$inside" 2>/dev/null || true

@@ -34,9 +34,13 @@ var arrows = []arrow{
 	{Folder: "resources", Theirs: []string{"github.com/diamondburned"}},
 	// What has no widgets can be tested everywhere, with the race detector.
 	{Folder: "gui", Ours: []string{"queue", "dbus"}},
-	{Folder: "gui/admin", Ours: []string{"queue", "dbus", "gui/autostart", "gui/guard", "gui/link", "gui/prefs", "gui/timeline", "gui/words", "ui", "resources"},
+	{Folder: "gui/program", Ours: []string{"gui/prefs", "ui", "resources"}, Theirs: []string{"github.com/diamondburned"}},
+	{Folder: "gui/admin", Ours: []string{"queue", "dbus", "gui/autostart", "gui/guard", "gui/link", "gui/program", "gui/save", "gui/say", "gui/timeline", "gui/words", "ui"},
 		Theirs: []string{"github.com/diamondburned"}},
+	// A qube has no bus of ours, and nothing of dom0's.
+	{Folder: "gui/client", Ours: []string{"queue", "client", "gui/program", "gui/save", "gui/say", "ui"}, Theirs: []string{"github.com/diamondburned"}},
 	{Folder: "cmd/qvm-remote-admin", Ours: []string{"queue", "gui/admin"}, Theirs: []string{"github.com/spf13/cobra"}},
+	{Folder: "cmd/qvm-remote-gui", Ours: []string{"queue", "gui/client"}, Theirs: []string{"github.com/spf13/cobra"}},
 	{Folder: "cmd/qvm-remote", Ours: []string{"queue", "client"},
 		Theirs: []string{"github.com/spf13/cobra", "golang.org/x/sys", "golang.org/x/term"}},
 	{Folder: "cmd/qvm-remote-dom0", Ours: []string{"queue", "daemon", "dbus"},
@@ -131,7 +135,7 @@ func untagged(t *Tree) []string {
 			}
 		}
 		for _, p := range f.Imports() {
-			if !tagged && Under(p, "github.com/diamondburned", Module+"/ui", Module+"/gui/admin", Module+"/resources") {
+			if !tagged && Under(p, "github.com/diamondburned", Module+"/ui", Module+"/gui/admin", Module+"/gui/client", Module+"/gui/program", Module+"/resources") {
 				faults = append(faults, f.Path+" imports "+p+" without the tag gtk")
 			}
 		}

@@ -87,14 +87,17 @@ func ourWords(e ast.Expr) bool {
 	return false
 }
 
-// plainTitle reports whether a method sets the title of a window, which is text.
+// plainTitles are the types of libadwaita whose title is text.
+var plainTitles = []string{"adw.WindowTitle", "adw.ApplicationWindow", "adw.TabPage"}
+
+// plainTitle reports whether a method sets such a title.
 func plainTitle(c Call, types map[string]string) bool {
 	on, ok := c.Fun.(*ast.SelectorExpr).X.(*ast.SelectorExpr)
 	if !ok || c.Name != "SetTitle" && c.Name != "SetSubtitle" {
 		return false
 	}
 	typ := types[on.Sel.Name]
-	return typ == "adw.WindowTitle" || strings.HasPrefix(typ, "gtk.")
+	return slices.Contains(plainTitles, typ) || strings.HasPrefix(typ, "gtk.")
 }
 
 // asMarkup is the argument of a call that is taken for markup, if there is one.
@@ -122,7 +125,7 @@ func markupFaults(t *Tree) []string {
 	var faults []string
 	types := map[string]map[string]string{}
 	for _, f := range t.Files {
-		if f.Test() || !Under(f.Dir(), "ui", "gui", "cmd/qvm-remote-admin") {
+		if f.Test() || !Under(f.Dir(), "ui", "gui", "cmd/qvm-remote-admin", "cmd/qvm-remote-gui") {
 			continue
 		}
 		if types[f.Dir()] == nil {

@@ -20,6 +20,7 @@ var steps = map[string][]string{
 	"Point":      {""},
 	"Sync":       {":before-fsync", ":after-fsync"},
 	"Rename":     {":before-rename", ":after-rename"},
+	"RenameNew":  {":before-rename", ":after-rename"},
 	"Replace":    {":before-fsync", ":after-fsync", ":before-rename", ":after-rename"},
 	"Swap":       {":before-fsync", ":after-fsync", ":before-rename", ":after-rename"},
 	"Create":     {":before-fsync", ":after-fsync"},

@@ -16,7 +16,7 @@ import (
 // and to nothing else.
 
 // beforeTheLoop are functions that run before a main loop does, or after it.
-var beforeTheLoop = []string{"main", "command", "Run", "readPrefs", "writePrefs"}
+var beforeTheLoop = []string{"main", "command", "Run", "Begin"}
 
 // waitingPackages are those whose functions wait, but for some of them.
 var waitingPackages = map[string][]string{
@@ -24,7 +24,7 @@ var waitingPackages = map[string][]string{
 }
 
 func underGTK(f *File) bool {
-	return Under(f.Dir(), "ui", "gui/admin", "cmd/qvm-remote-admin") && !f.Test()
+	return Under(f.Dir(), "ui", "gui/admin", "gui/client", "gui/program", "cmd/qvm-remote-admin", "cmd/qvm-remote-gui") && !f.Test()
 }
 
 // takes reports whether a function has a parameter of that type: a context, or
@@ -142,6 +142,8 @@ func (w *waiting) call(c *ast.CallExpr) {
 		}
 		if inner, ok := fun.X.(*ast.SelectorExpr); ok && (inner.Sel.Name == "quiet" || inner.Sel.Name == "asking") {
 			w.fault(c, "calls the bus")
+		} else if ok && inner.Sel.Name == "queue" {
+			w.fault(c, "uses the queue")
 		}
 	}
 }
@@ -170,7 +172,7 @@ func TestNothingWaitsOnTheMainLoop(t *testing.T) {
 
 func TestWaitsAreFound(t *testing.T) {
 	t.Parallel()
-	finds(t, 7, waits(sample(t, map[string]string{
+	finds(t, 8, waits(sample(t, map[string]string{
 		"gui/admin/a.go": `package admin
 import ("context"; "os"; "time"; "qvmremote/dbus")
 func work(ctx context.Context, c *dbus.Client) error { time.Sleep(1); return c.Pause(ctx) }
@@ -185,6 +187,8 @@ func wrong(d *desk, ch chan int) {
 	_, _ = os.ReadFile("x")
 	_ = work(nil, nil)
 	d.quiet.Pause(nil)
+	_ = d.queue.Prepare()
+	_ = d.queue.Layout.Key() + queue.Escape("x", 1)
 	button(func() { select {} })
 	ch <- 1
 }`,

@@ -46,6 +46,7 @@ type studio struct {
 	sets   []set
 	wanted []string // names; none: all
 	house  *home    // the one with a past, once it is there
+	guest  *home    // the one in whose qube the program runs now
 	undo   []func()
 
 	mu     sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -30,6 +31,8 @@ var places = []place{
 	{name: "restarting", open: goOn, alone: true, scenes: restarting},
 	{name: "stopped", open: stop, scenes: stopped},
 	{name: "strange", open: openStrange, scenes: strange},
+	{name: "guest", open: openGuest, alone: true, scenes: guests},
+	{name: "unpaired", open: openUnpaired, scenes: unpaired},
 	{name: "denied", open: openDenied, scenes: reason("denied", "You may not administer qvm-remote")},
 	{name: "incompatible", open: openOlder, scenes: reason("incompatible", "The service is of another version")},
 	{name: "connecting", open: openSilent, scenes: reason("connecting", "Connecting")},
@@ -193,6 +196,29 @@ func openStrange(ctx context.Context, s *studio) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return h.BusAddress, nil
+}
+
+// openGuest is a qube that asks for things.
+func openGuest(ctx context.Context, s *studio) (string, error) {
+	return s.openGuest(ctx, life.Options{Qubes: 1, History: true})
+}
+
+// openUnpaired is a qube that has no key yet.
+func openUnpaired(ctx context.Context, s *studio) (string, error) {
+	address, err := s.openGuest(ctx, life.Options{Qubes: 1, Strange: true, Stopped: true})
+	if err == nil {
+		err = os.Remove(s.guest.Layout("work").Key())
+	}
+	return address, err
+}
+
+func (s *studio) openGuest(ctx context.Context, o life.Options) (string, error) {
+	h, err := s.newHome(ctx, o)
+	if err != nil {
+		return "", err
+	}
+	s.guest = h
 	return h.BusAddress, nil
 }
 

@@ -20,6 +20,7 @@ type scene struct {
 	narrow     bool // there is such a thing only where the sidebar is folded
 	wide       bool // GTK makes the window, of its own width, which is more than a narrow one has
 	minor      bool // light and narrow will do
+	guest      bool // of the program in a qube
 }
 
 // lively are scenes of a dom0 in full swing that leave it as it is.

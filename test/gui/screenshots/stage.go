@@ -96,7 +96,11 @@ func (s *stage) choose(qube string) *desktop.Node {
 
 // take takes one picture, of a fresh start.
 func (s *studio) take(address string, one shot) (err error) {
-	d, err := desktop.New(desktop.Options{Width: 1280, Height: 960, Root: one.root})
+	which, env := "admin", []string(nil)
+	if one.guest {
+		which, env = "gui", []string{"HOME=" + s.guest.QubePath("work", "home")}
+	}
+	d, err := desktop.New(desktop.Options{Width: 1280, Height: 960, Root: one.root, Env: env})
 	if err != nil {
 		return err
 	}
@@ -120,8 +124,9 @@ func (s *studio) take(address string, one shot) (err error) {
 	if err := one.prepare(d); err != nil {
 		return err
 	}
-	st.run = d.Launch(st, []string{"QVM_REMOTE_BUS=" + address}, filepath.Join(s.bin, "qvm-remote-admin"), "--page", one.page)
-	st.app = d.App(st, "qvm-remote-admin")
+	program := "qvm-remote-" + which
+	st.run = d.Launch(st, []string{"QVM_REMOTE_BUS=" + address}, filepath.Join(s.bin, program), "--page", one.page)
+	st.app = d.App(st, program)
 	one.act(st)
 	return d.Screenshot(one.path())
 }
@@ -130,5 +135,10 @@ func (s *studio) take(address string, one shot) (err error) {
 func (l look) prepare(d *desktop.Desktop) error {
 	p := prefs.Default()
 	p.Width, p.Height, p.Style, p.HighContrast = l.width, l.height, l.style, l.contrast
-	return p.Save(filepath.Join(d.Config(), "qvm-remote", "admin.conf"))
+	for _, name := range []string{"admin.conf", "client.conf"} {
+		if err := p.Save(filepath.Join(d.Config(), "qvm-remote", name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,0 +1,73 @@
+//go:build gtk
+
+package client
+
+import (
+	"context"
+	"errors"
+
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/client"
+	"qvmremote/client/standing"
+	"qvmremote/gui/say"
+	"qvmremote/queue"
+	"qvmremote/ui"
+)
+
+// desk is what pages and dialogs work with.
+type desk struct {
+	queue *client.Client
+	now   standing.Standing // how the qube stands
+	told  bool              // now is known
+
+	over  func() *gtk.Window // the window that dialogs stand before
+	toast func(text string)
+}
+
+// usable reports whether requests can be made now.
+func (d *desk) usable() bool { return d.told && d.now.Trouble == nil && d.now.HasKey() }
+
+// look does what waits, off the main loop, and hands what it found to done on
+// it, unless the scope was closed meanwhile.
+func look[T any](s *ui.Scope, ask func(context.Context) (T, error), done func(T, error)) {
+	ui.Async(s, func(ctx context.Context) func() {
+		answer, err := ask(ctx)
+		return func() { done(answer, err) }
+	})
+}
+
+// do is look for what a person just asked for and that answers nothing. The
+// widget is insensitive until it is done; what goes wrong is said.
+func (d *desk) do(s *ui.Scope, w gtk.Widgetter, order func(context.Context) error, done func(error)) {
+	base := gtk.BaseWidget(w)
+	base.SetSensitive(false)
+	ask := func(ctx context.Context) (struct{}, error) { return struct{}{}, order(ctx) }
+	look(s, ask, func(_ struct{}, err error) {
+		base.SetSensitive(true)
+		if err != nil {
+			d.toast(sentence(err))
+		}
+		done(err)
+	})
+}
+
+// ask is a question before something is done.
+func (d *desk) ask(s *ui.Scope, q ui.Question, yes func()) {
+	if err := ui.Ask(s, d.over(), q, yes); err != nil {
+		d.toast(err.Error())
+	}
+}
+
+// sentence says what went wrong.
+func sentence(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, context.Canceled):
+		return "It was given up."
+	case errors.Is(err, client.ErrNoKey):
+		return "This qube has no key yet. Make one on the page Key."
+	}
+	return say.Sentence(queue.Plain(err.Error(), 1000))
+}

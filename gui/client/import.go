@@ -1,0 +1,85 @@
+//go:build gtk
+
+package client
+
+import (
+	"context"
+
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+
+	"qvmremote/queue"
+	"qvmremote/ui"
+)
+
+// importView is resources/client/import.ui.
+type importView struct {
+	Dialog  *adw.Window
+	Cancel  *gtk.Button
+	Store   *gtk.Button
+	Warning *gtk.Label
+	Entry   *gtk.PasswordEntry
+	Verdict *gtk.Label
+}
+
+// importKey asks for a key and stores it.
+func (k *keyPage) importKey() {
+	var v importView
+	if err := ui.Fill(&v, "/org/qvmremote/Client/ui/import.ui"); err != nil {
+		k.toast(err.Error())
+		return
+	}
+	s := ui.NewScope(k.scope)
+	text := "Paste the key, as qvm-remote key show prints it."
+	if k.now.HasKey() {
+		text += " It replaces the one with the fingerprint " + k.now.Fingerprint + ", which is kept beside it; dom0 must know the new one."
+		v.Store.AddCSSClass("destructive-action")
+		v.Store.SetLabel("Replace")
+	} else {
+		v.Store.AddCSSClass("suggested-action")
+	}
+	v.Warning.SetText(text)
+	typed := func() {
+		key, err := queue.ParseKey([]byte(v.Entry.Text()))
+		v.Store.SetSensitive(err == nil)
+		ui.SetTone(v.Verdict, "")
+		switch {
+		case v.Entry.Text() == "":
+			v.Verdict.SetText("")
+		case err != nil:
+			ui.SetText(v.Verdict, sentence(err), 300)
+			ui.SetTone(v.Verdict, "bad")
+		default:
+			v.Verdict.SetText("Fingerprint " + key.Fingerprint())
+		}
+	}
+	store := func() {
+		key, err := queue.ParseKey([]byte(v.Entry.Text()))
+		if err != nil {
+			return
+		}
+		k.do(s, v.Store, func(context.Context) error {
+			if err := k.queue.Prepare(); err != nil {
+				return err
+			}
+			return k.queue.ImportKey(key)
+		}, func(err error) {
+			if err == nil {
+				s.Close()
+				k.toast("The key is stored.")
+			}
+		})
+	}
+	s.OnClose(v.Dialog.Destroy)
+	s.Bind(v.Entry, v.Entry.Connect("changed", typed))
+	s.Bind(v.Entry, v.Entry.ConnectActivate(store))
+	s.Bind(v.Store, v.Store.ConnectClicked(store))
+	s.Bind(v.Cancel, v.Cancel.ConnectClicked(s.Close))
+	s.Bind(v.Dialog, v.Dialog.ConnectCloseRequest(func() bool {
+		ui.Soon(s, s.Close)
+		return true
+	}))
+	v.Dialog.SetTransientFor(k.over())
+	v.Dialog.Present()
+}

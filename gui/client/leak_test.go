@@ -1,0 +1,170 @@
+//go:build gtk
+
+package client
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/diamondburned/gotk4/pkg/gio/v2"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/client"
+	"qvmremote/client/standing"
+	"qvmremote/gui/program"
+	"qvmremote/queue"
+	"qvmremote/test/living"
+	"qvmremote/test/stage"
+)
+
+// TestMain gives the tests of this package a screen, in a process that counts
+// its objects.
+func TestMain(m *testing.M) { stage.Main(m) }
+
+// opened is the program without its main loop.
+type opened struct {
+	*window
+	t *testing.T
+}
+
+func open(t *testing.T) *opened {
+	t.Helper()
+	stage.Enter(t)
+	a := &App{Program: program.Unregistered(identity(""), gio.ApplicationNonUnique), queue: client.New(t.TempDir() + "/" + queue.FolderName)}
+	if err := a.App.Register(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.queue.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	key, err := a.queue.GenerateKey(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.addActions()
+	w, err := newWindow(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Present()
+	w.report(standing.Standing{Qube: "work", Fingerprint: key.Fingerprint(), KeySince: time.Now(), Connected: true, LastLook: time.Now()})
+	return &opened{w, t}
+}
+
+// settle lets everything that is due happen, and what is not used go.
+func (s *opened) settle() {
+	for range 20 {
+		for end := time.Now().Add(10 * time.Millisecond); time.Now().Before(end); {
+			glib.MainContextDefault().Iteration(false)
+		}
+		runtime.GC()
+	}
+}
+
+// resident is the memory of this process, in bytes.
+func resident(t *testing.T) int {
+	t.Helper()
+	debug.FreeOSMemory()
+	living.Trim()
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size, pages int
+	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
+}
+
+// closeAll closes every window but the program's own.
+func (s *opened) closeAll() {
+	for _, w := range gtk.WindowListToplevels() {
+		if top, ok := w.(interface{ Close() }); ok && !strings.Contains(fmt.Sprintf("%T", w), "ApplicationWindow") {
+			top.Close()
+		}
+	}
+}
+
+// TestNothingIsLeftOpen: pages, tabs and dialogs that were opened and closed a
+// hundred times, and the output of a hundred commands, leave no object behind.
+func TestNothingIsLeftOpen(t *testing.T) {
+	s := open(t)
+	r := s.page("run").(*runPage)
+	k := s.page("key").(*keyPage)
+	steps := map[string]func(){
+		"pages": func() {
+			for _, name := range Pages() {
+				s.Show(name)
+			}
+		},
+		"a tab": func() {
+			t := r.anotherTab()
+			t.Editor.Buffer().SetText("hostname")
+			stage.Settle()
+			r.Tabs.ClosePage(t.tab)
+		},
+		"output": func() {
+			t := r.task()
+			flow := t.stream.Begin()
+			t.become(progress{phase: running})
+			for i := range 300 {
+				fmt.Fprintf(flow.Stdout(), "line %d\n", i)
+				fmt.Fprintf(flow.Stderr(), "error %d\n", i)
+			}
+			t.stream.Refresh()
+			t.become(progress{phase: ended, outcome: client.Outcome{State: queue.StateExit, Signed: true}})
+			t.Words.SetText("line 2")
+			t.finder.begin()
+			stage.Settle()
+			t.finder.end()
+		},
+		"import":     func() { k.importKey(); s.closeAll() },
+		"shortcuts":  func() { s.Shortcuts("/org/qvmremote/Client/ui/shortcuts.ui"); s.closeAll() },
+		"a question": func() { k.generate(); s.closeAll() },
+		"standing": func() {
+			now := s.now
+			now.Connected = !now.Connected
+			s.report(now)
+		},
+	}
+	for _, name := range slices.Sorted(maps.Keys(steps)) {
+		step := steps[name]
+		for range 25 { // the heap takes its size by and by
+			step()
+			stage.Settle()
+		}
+		s.settle()
+		before, types, memory := living.Objects(), living.Types(), resident(t)
+		for range 100 {
+			step()
+			stage.Settle()
+		}
+		s.settle()
+		if after := living.Objects(); after > before {
+			t.Errorf("%s: %d objects are left:%s", name, after-before, difference(types, living.Types()))
+		}
+		if grown := resident(t) - memory; grown > 4<<20 {
+			t.Errorf("%s: %d KiB of memory are left", name, grown>>10)
+		}
+	}
+}
+
+func difference(before, after map[string]int) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if d := after[name] - before[name]; d > 0 {
+			fmt.Fprintf(&b, " %s %d", name, d)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,154 @@
+//go:build gtk
+
+package client
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"qvmremote/client"
+	"qvmremote/gui/say"
+	"qvmremote/queue"
+	"qvmremote/ui"
+)
+
+// show shows how far the command is, and what can be done.
+func (t *task) show() {
+	busy := t.busy()
+	t.Run.SetSensitive(!busy && t.usable() && strings.TrimSpace(t.script()) != "")
+	t.Cancel.SetSensitive(busy && t.ticket != nil && !t.asked)
+	t.Editor.SetEditable(!busy)
+	t.Timeout.SetSensitive(!busy)
+	t.Input.SetSensitive(!busy)
+	t.NoInput.SetSensitive(!busy)
+	t.Copy.SetSensitive(strings.TrimSpace(t.script()) != "")
+	if t.tab != nil {
+		t.tab.SetLoading(busy)
+	}
+	if !t.begun() {
+		t.Result.SetVisibleChildName("none")
+		return
+	}
+	t.Result.SetVisibleChildName("one")
+	l, detail := t.progress.words(t.asked, t.now.Connected, time.Now())
+	t.Icon.SetFromIconName(l.Icon)
+	ui.SetTone(t.Icon, string(l.Tone))
+	t.State.SetText(l.Word)
+	ui.SetText(t.Detail, detail, 600)
+	t.Detail.SetVisible(detail != "")
+	word, tone := t.progress.trust(t.stream.Len() > 0)
+	t.trust.Set(word, tone)
+	t.Tools.SetVisible(t.ticket != nil)
+}
+
+// words are the state, and what there is to say of it.
+func (p progress) words(asked, connected bool, now time.Time) (say.Look, string) {
+	look, detail := p.state(connected, now)
+	if asked && p.phase < ended {
+		look = say.As("qr-waiting-symbolic", "Cancelling", say.Warn)
+	}
+	if p.note != "" && p.phase < ended {
+		detail = strings.TrimSpace(p.note + " " + detail)
+	}
+	return look, detail
+}
+
+func (p progress) state(connected bool, now time.Time) (say.Look, string) {
+	lasts := say.Duration(now.Sub(p.since).Truncate(time.Second))
+	switch p.phase {
+	case sending:
+		return say.As("qr-waiting-symbolic", "Sending", say.Quiet), ""
+	case queued:
+		if !connected {
+			return say.As("qr-waiting-symbolic", "Queued", say.Warn), "dom0 does not look into this queue now. The request waits for five minutes and is withdrawn then."
+		}
+		return say.As("qr-waiting-symbolic", "Queued", say.Quiet), "dom0 has not taken it yet."
+	case taken:
+		return say.As("qr-waiting-symbolic", "Queued in dom0", say.Quiet), "It waits for its turn."
+	case approval:
+		return say.As("qr-requests-symbolic", "Waiting for approval", say.Warn), "Somebody in dom0 is asked. For " + lasts + " so far."
+	case running:
+		return say.As("qr-running-symbolic", "Running", say.Accent), "For " + lasts + " so far."
+	case broken:
+		return brokenWords(p.err)
+	}
+	return outcomeWords(p.outcome)
+}
+
+// brokenWords are for a command without an outcome that can be believed.
+func brokenWords(err error) (say.Look, string) {
+	word := "Not sent"
+	switch {
+	case errors.Is(err, client.ErrBadResult):
+		word = "Unverified: the result cannot be believed"
+	case errors.Is(err, client.ErrNotTaken):
+		word = "Withdrawn"
+	case errors.Is(err, client.ErrNoAnswer), errors.Is(err, client.ErrLegacyTimeout):
+		word = "No answer"
+	case errors.Is(err, client.ErrLegacyGone):
+		word = "Refused"
+	}
+	return say.As("qr-failed-symbolic", word, say.Bad), sentence(err)
+}
+
+// outcomeWords are for a command that ended.
+func outcomeWords(o client.Outcome) (say.Look, string) {
+	var parts []string
+	if !o.Started.IsZero() {
+		parts = append(parts, "It ran for "+say.Duration(o.Duration)+", since "+say.When(o.Started))
+	}
+	for name, cut := range map[string]int64{"standard output": o.CutOut, "standard error": o.CutErr} {
+		if cut > 0 {
+			parts = append(parts, fmt.Sprintf("dom0 cut %s after %s", name, say.Size(uint64(cut))))
+		}
+	}
+	detail := strings.Join(parts, " · ")
+	switch o.State {
+	case queue.StateExit:
+		if o.Exit == 0 {
+			return say.As("qr-done-symbolic", "Done: exit 0", say.Good), detail
+		}
+		return say.As("qr-failed-symbolic", fmt.Sprintf("Failed: exit %d", o.Exit), say.Warn), detail
+	case queue.StateTimeout:
+		return say.As("qr-timeout-symbolic", "Timed out", say.Warn), detail
+	case queue.StateCancelled:
+		return say.As("qr-cancelled-symbolic", "Cancelled", say.Quiet), detail
+	case queue.StateInterrupted:
+		return say.As("qr-interrupted-symbolic", "Interrupted", say.Warn), strings.TrimSpace("dom0 stopped meanwhile. " + detail)
+	case queue.StateDenied:
+		return say.As("qr-denied-symbolic", "Denied: "+queue.Escape(string(o.Reason), 40), say.Bad), say.Sentence(queue.Plain(o.Sentence, 500))
+	}
+	return say.As("qr-info-symbolic", queue.Escape(string(o.State), 40), say.Quiet), detail
+}
+
+// trust says how far what is shown can be believed; "" where there is nothing.
+func (p progress) trust(output bool) (word, tone string) {
+	switch {
+	case p.phase == broken && errors.Is(p.err, client.ErrBadResult):
+		return "unverified", string(say.Bad)
+	case p.phase == broken && output:
+		return "unverified", string(say.Warn)
+	case p.phase == ended && p.outcome.Signed:
+		return "verified", string(say.Good)
+	case p.phase == ended:
+		return "not signed", string(say.Warn)
+	case output:
+		return "not verified yet", string(say.Quiet)
+	}
+	return "", ""
+}
+
+// commandLine is what does the same in a terminal.
+func commandLine(script string, timeout int, input string) string {
+	words := []string{"qvm-remote", "-t", fmt.Sprint(timeout)}
+	if input != "" {
+		words = append(words, "--stdin")
+	}
+	line := client.Quote(append(words, "--", script))
+	if input != "" {
+		line += " < " + client.Quote([]string{input})
+	}
+	return line
+}

@@ -1,0 +1,31 @@
+// Package save writes what a person saves.
+//
+// It guarantees that a file is written whole, for its owner alone, or that what
+// was there is left as it was.
+package save
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// File makes the file at path of what write writes, and returns what write did.
+func File(ctx context.Context, path string, write func(io.Writer) (int64, error)) (int64, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".qvm-remote-")
+	if err != nil {
+		return 0, fmt.Errorf("cannot write there: %w", err)
+	}
+	defer os.Remove(f.Name())
+	n, err := write(f)
+	if err = errors.Join(err, f.Sync(), f.Close(), ctx.Err()); err != nil {
+		return n, err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return n, fmt.Errorf("cannot put it in its place: %w", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,149 @@
+//go:build gtk
+
+package ui
+
+import (
+	"slices"
+
+	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+)
+
+// streamPause is how long output is gathered before it is shown, in ms.
+const streamPause = 40
+
+// Stream shows a Flow while it grows: a list of pieces that stays at its end
+// until somebody looks at what is above. What came from standard error says so.
+type Stream struct {
+	*gtk.ScrolledWindow
+	list    *gtk.ListView
+	rows    *Rows
+	scope   *Scope
+	flow    *Flow
+	follows bool
+	marked  int    // the piece that was found, -1 for none
+	grown   func() // there is more
+}
+
+// streamRow is one row: which stream, and its text.
+type streamRow struct {
+	*gtk.Box
+	mark, text *gtk.Label
+}
+
+// NewStream makes an empty one, of that accessible name. grown is called after
+// more of it is shown.
+func NewStream(s *Scope, name string, grown func()) *Stream {
+	t := &Stream{ScrolledWindow: gtk.NewScrolledWindow(), rows: NewRows(), scope: s, flow: NewFlow(nil), follows: true, marked: -1, grown: grown}
+	bound := map[uintptr]streamRow{}
+	factory := gtk.NewSignalListItemFactory()
+	s.Bind(factory, factory.ConnectSetup(func(item *gtk.ListItem) {
+		row := streamRow{gtk.NewBox(gtk.OrientationHorizontal, 8), NewLabel("", "caption", "output-error"), newOutputLabel()}
+		row.mark.SetVAlign(gtk.AlignStart)
+		row.mark.SetSizeRequest(24, -1)
+		row.text.SetHExpand(true)
+		row.Append(row.mark)
+		row.Append(row.text)
+		item.SetChild(row.Box)
+		item.SetActivatable(false)
+		bound[coreglib.InternObject(item).Native()] = row
+	}))
+	s.Bind(factory, factory.ConnectBind(func(item *gtk.ListItem) {
+		if row, ok := bound[coreglib.InternObject(item).Native()]; ok {
+			t.fill(row, int(item.Position()))
+		}
+	}))
+	s.Bind(factory, factory.ConnectTeardown(func(item *gtk.ListItem) { delete(bound, coreglib.InternObject(item).Native()) }))
+	t.list = gtk.NewListView(gtk.NewNoSelection(t.rows.Model()), &factory.ListItemFactory)
+	t.list.AddCSSClass("stream")
+	Name(t.list, name)
+	t.SetChild(t.list)
+	t.SetPolicy(gtk.PolicyNever, gtk.PolicyAutomatic)
+	t.AddCSSClass("output")
+	at := t.VAdjustment()
+	s.Bind(at, at.ConnectValueChanged(func() { t.follows = at.Value() >= at.Upper()-at.PageSize()-nearEnd }))
+	s.OnClose(func() { t.list.SetModel(nil) })
+	return t
+}
+
+// nearEnd is how far from the end one still follows, in pixels.
+const nearEnd = 24
+
+// fill shows a piece in a row.
+func (t *Stream) fill(row streamRow, position int) {
+	p := t.flow.Piece(position)
+	mark := ""
+	if p.Err {
+		mark = "err"
+	}
+	row.mark.SetText(mark)
+	row.text.SetText(p.Text)
+	for class, on := range map[string]bool{"from-stderr": p.Err, "found": position == t.marked} {
+		if on {
+			row.AddCSSClass(class)
+		} else {
+			row.RemoveCSSClass(class)
+		}
+	}
+}
+
+// Begin shows another flow, which is empty, and returns it.
+func (t *Stream) Begin() *Flow {
+	var flow *Flow
+	ctx := t.scope.Context()
+	flow = NewFlow(func() {
+		coreglib.TimeoutAdd(streamPause, func() bool {
+			if ctx.Err() == nil && t.flow == flow {
+				t.Refresh()
+			}
+			return false
+		})
+	})
+	t.flow, t.marked, t.follows = flow, -1, true
+	t.rows.Splice(0, t.rows.Len(), 0)
+	return flow
+}
+
+// Flow is what is shown.
+func (t *Stream) Flow() *Flow { return t.flow }
+
+// Len is how many pieces are shown.
+func (t *Stream) Len() int { return t.rows.Len() }
+
+// Refresh shows what is new, now.
+func (t *Stream) Refresh() {
+	n, changed, _ := t.flow.Take()
+	before, follows := t.rows.Len(), t.follows
+	slices.Sort(changed)
+	for _, i := range slices.Compact(changed) {
+		if i < before {
+			t.rows.Splice(i, 1, 1)
+		}
+	}
+	t.rows.Splice(before, 0, n-before)
+	if follows && n > 0 {
+		t.scrollTo(n - 1)
+		t.follows = true
+	}
+	t.grown()
+}
+
+func (t *Stream) scrollTo(position int) {
+	t.list.ActivateAction("list.scroll-to-item", glib.NewVariantUint32(uint32(position)))
+}
+
+// Mark shows one piece as the one that was found; -1 shows none.
+func (t *Stream) Mark(position int) {
+	before := t.marked
+	t.marked = position
+	for _, i := range []int{before, position} {
+		if i >= 0 && i < t.rows.Len() {
+			t.rows.Splice(i, 1, 1)
+		}
+	}
+	if position >= 0 {
+		t.follows = false
+		t.scrollTo(position)
+	}
+}
