@@ -39,15 +39,15 @@ type historyView struct {
 	Detail       *gtk.ScrolledWindow
 	Head         *gtk.Box
 	Doubt        *gtk.Label
-	Script       group
+	Script       *adw.PreferencesGroup
 	CopyScript   *gtk.Button
 	Load         *gtk.Button
 	ExportOne    *gtk.MenuButton
 	Delete       *gtk.Button
-	Output       group
-	Errors       group
-	Input        group
-	Facts        group
+	Output       *adw.PreferencesGroup
+	Errors       *adw.PreferencesGroup
+	Input        *adw.PreferencesGroup
+	Facts        *adw.PreferencesGroup
 }
 
 // history is the page of all past commands, and one of them in full.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/client"
@@ -32,7 +33,7 @@ type pastPane struct {
 	script  *ui.Output
 	parts   []*partPane
 	facts   []*fact
-	text    string // the whole command
+	detail  *client.Detail // what is shown
 }
 
 func newPastPane(h *history) *pastPane {
@@ -46,7 +47,7 @@ func newPastPane(h *history) *pastPane {
 	p.script = ui.NewOutput(h.scope, "Command")
 	h.Script.Add(p.script)
 	for _, part := range []struct {
-		group group
+		group *adw.PreferencesGroup
 		name  string
 	}{{h.Output, "out"}, {h.Errors, "err"}, {h.Input, "stdin"}} {
 		p.parts = append(p.parts, newPartPane(h, part.group, part.name))
@@ -58,10 +59,10 @@ func newPastPane(h *history) *pastPane {
 	}
 	s := h.scope
 	s.Bind(h.CopyScript, h.CopyScript.ConnectClicked(func() {
-		h.CopyScript.Clipboard().SetText(p.text)
+		h.CopyScript.Clipboard().SetText(strings.ToValidUTF8(string(p.detail.Script), "\uFFFD"))
 		h.toast("The command was copied.")
 	}))
-	s.Bind(h.Load, h.Load.ConnectClicked(func() { h.window.openIn("run", p.entry.ID) }))
+	s.Bind(h.Load, h.Load.ConnectClicked(p.load))
 	s.Bind(h.Delete, h.Delete.ConnectClicked(func() { h.deleted.delete([]client.Entry{p.entry}) }))
 	return p
 }
@@ -107,6 +108,26 @@ func (p *pastPane) follow(c archive.Change) {
 	}
 }
 
+// load puts the command into the editor of the page Run. It runs nothing.
+func (p *pastPane) load() {
+	d := p.detail
+	run, ok := p.window.page("run").(*runPage)
+	if !ok {
+		return
+	}
+	if err := client.CheckScript(d.Script); err != nil {
+		p.toast("It cannot be loaded: " + sentence(err))
+		return
+	}
+	p.window.Show("run")
+	run.load(string(d.Script), d.Request.Timeout)
+	text := "The command is loaded. It runs when you press Run."
+	if d.Request.Stdin.Present {
+		text = "The command is loaded, without the standard input it had. It runs when you press Run."
+	}
+	p.toast(text)
+}
+
 // end goes back to the list.
 func (p *pastPane) end() {
 	p.scope.Close()
@@ -124,8 +145,8 @@ func (p *pastPane) show(d *client.Detail) {
 	p.pill.Set(l.Word, string(l.Tone))
 	p.heading.SetText(heading(d))
 	p.doubt(d)
-	p.text = string(d.Script)
-	p.script.Set(p.text)
+	p.detail = d
+	p.script.Set(string(d.Script))
 	open := d.State == "" && !d.Over && !d.Damaged
 	p.Delete.SetSensitive(!open)
 	p.Delete.SetTooltipText(map[bool]string{true: "It has not ended yet: cancel it first, on the page Queue"}[open])
@@ -219,7 +240,7 @@ const partStep = 256 << 10
 // partPane shows an output, or the input, in parts of what one can read at once.
 type partPane struct {
 	*history
-	group  group
+	group  *adw.PreferencesGroup
 	name   string
 	output *ui.Output
 	bar    *gtk.Box
@@ -233,7 +254,7 @@ type partPane struct {
 	next   int64
 }
 
-func newPartPane(h *history, g group, name string) *partPane {
+func newPartPane(h *history, g *adw.PreferencesGroup, name string) *partPane {
 	p := &partPane{history: h, group: g, name: name, output: ui.NewOutput(h.scope, g.Title()), bar: gtk.NewBox(gtk.OrientationHorizontal, 6),
 		back: gtk.NewButtonWithLabel("Earlier"), on: gtk.NewButtonWithLabel("Later"), place: ui.NewLabel("", "dim-label", "numeric")}
 	p.place.SetHExpand(true)

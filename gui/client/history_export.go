@@ -3,7 +3,9 @@
 package client
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 
 	"qvmremote/client"
 	"qvmremote/client/archive"
+	"qvmremote/gui/save"
 	"qvmremote/gui/say"
 	"qvmremote/ui"
 )
@@ -107,9 +110,12 @@ func (e *exporting) write(path, format string, entries []client.Entry) {
 	look(running, func(ctx context.Context) (struct{}, error) {
 		ctx, stop := context.WithTimeout(ctx, exportLimit)
 		defer stop()
-		return struct{}{}, archive.WriteFile(ctx, path, true, func(w io.Writer) error {
-			return archive.Export(ctx, e.queue, w, format, entries, tell)
+		_, err := save.File(ctx, path, func(w io.Writer) (int64, error) {
+			out := bufio.NewWriterSize(w, 1<<16)
+			err := archive.Export(ctx, e.queue, out, format, entries, tell)
+			return 0, errors.Join(err, out.Flush())
 		})
+		return struct{}{}, err
 	}, func(_ struct{}, err error) {
 		running.Close()
 		if err != nil {
