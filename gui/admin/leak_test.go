@@ -30,14 +30,14 @@ import (
 // its objects.
 func TestMain(m *testing.M) { stage.Main(m) }
 
-// program is the program without its main loop.
-type program struct {
+// opened is the program without its main loop.
+type opened struct {
 	*window
 	t *testing.T
 }
 
 // open makes the program's window.
-func open(t *testing.T) *program {
+func open(t *testing.T) *opened {
 	t.Helper()
 	stage.Enter(t)
 	a := &App{Program: program.Unregistered(identity(""), gio.ApplicationNonUnique), link: link.New("", nil)}
@@ -60,11 +60,11 @@ func open(t *testing.T) *program {
 		Manager:      dbus.Manager{Version: "2.0.0", State: dbus.Running, Since: time.Now(), Pid: 1},
 		Qubes:        []dbus.Qube{{Name: "work", Label: "red", PowerState: "Running", Connection: "connected", KeyState: "good", Fingerprint: "0bde", Configured: true}},
 	}})
-	return &program{w, t}
+	return &opened{w, t}
 }
 
 // settle lets everything that is due happen, and what is not used go.
-func (s *program) settle() {
+func (s *opened) settle() {
 	for range 20 {
 		for end := time.Now().Add(10 * time.Millisecond); time.Now().Before(end); {
 			glib.MainContextDefault().Iteration(false)
@@ -90,7 +90,7 @@ func resident(t *testing.T) int {
 }
 
 // closeAll closes every window but the program's own.
-func (s *program) closeAll() {
+func (s *opened) closeAll() {
 	for _, w := range gtk.WindowListToplevels() {
 		if top, ok := w.(interface{ Close() }); ok && !strings.Contains(fmt.Sprintf("%T", w), "ApplicationWindow") {
 			top.Close()

@@ -139,7 +139,7 @@ func authoriseLine(qube string) string {
 	if qube == "" || qube == queue.AnyQube {
 		qube = "NAME"
 	}
-	return fmt.Sprintf("qvm-run -p %s 'qvm-remote key show' | qvm-remote-dom0 authorize %s", qube, qube)
+	return fmt.Sprintf("qvm-run -p %s 'qvm-remote key show' | qvm-remote-dom0 authorize --policy ask %s", qube, qube)
 }
 
 func (k *keyPage) showKey() {

@@ -31,6 +31,7 @@ func places() []place {
 	return []place{
 		{"run", "Run", "qr-run-symbolic", newRun},
 		{"history", "History", "qr-activity-symbolic", newHistory},
+		{"files", "Files", "qr-files-symbolic", newFiles},
 		{"key", "Key", "qr-key-symbolic", newKey},
 		{"queue", "Queue", "qr-waiting-symbolic", newQueue},
 		{"log", "Log", "qr-log-symbolic", newLog},

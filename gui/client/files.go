@@ -1,0 +1,80 @@
+//go:build gtk
+
+package client
+
+import (
+	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/client/transfer"
+	"qvmremote/ui"
+)
+
+// filesView is resources/client/files.ui.
+type filesView struct {
+	Root      *gtk.ScrolledWindow
+	Send      *adw.PreferencesGroup
+	Fetch     *adw.PreferencesGroup
+	Transfers *adw.PreferencesGroup
+}
+
+// files sends files to dom0 and fetches them from there.
+type files struct {
+	filesView
+	*desk
+	scope *ui.Scope
+	forms [2]*form
+	under []*moving // those that are shown, the newest first
+}
+
+func newFiles(w *window) (page, error) {
+	f := &files{desk: w.desk, scope: ui.NewScope(w.scope)}
+	if err := ui.Fill(&f.filesView, "/org/qvmremote/Client/ui/files.ui"); err != nil {
+		return nil, err
+	}
+	f.forms[0] = newForm(f, f.Send, direction{
+		verb: "Send", here: "File", there: "Its path in dom0", hint: "/root/", replace: "Replace the file in dom0, if there is one",
+		choose: gtk.FileChooserActionOpen, move: (*transfer.Transfer).Push,
+	})
+	f.forms[1] = newForm(f, f.Fetch, direction{
+		verb: "Fetch", here: "Save it as", there: "Its path in dom0", hint: "/root/name", replace: "Replace the file here, if there is one",
+		choose: gtk.FileChooserActionSave, fetches: true, move: (*transfer.Transfer).Pull,
+	})
+	return f, nil
+}
+
+func (f *files) Widget() gtk.Widgetter { return f.Root }
+func (f *files) Shown()                {}
+func (f *files) Hidden()               {}
+func (f *files) Narrow(bool)           {}
+func (f *files) Inner() string         { return "" }
+func (f *files) Leave()                {}
+func (f *files) find()                 {}
+func (f *files) open(string)           {}
+func (f *files) close()                { f.scope.Close() }
+
+// report shows what can be done.
+func (f *files) report() {
+	for _, one := range f.forms {
+		one.show()
+	}
+}
+
+// mostShown is how many transfers are shown.
+const mostShown = 20
+
+// begin moves a file, and shows how far it is.
+func (f *files) begin(d direction, here, there string, replace bool) {
+	m := newMoving(f, d, here, there)
+	f.under = append([]*moving{m}, f.under...)
+	f.Transfers.Add(m.row)
+	f.Transfers.SetVisible(true)
+	for i := len(f.under) - 1; i >= mostShown; i-- {
+		if old := f.under[i]; old.run == nil {
+			f.Transfers.Remove(old.row)
+			old.scope.Close()
+			f.under = append(f.under[:i], f.under[i+1:]...)
+		}
+	}
+	m.start(replace)
+}

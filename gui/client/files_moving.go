@@ -1,0 +1,129 @@
+//go:build gtk
+
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/client/transfer"
+	"qvmremote/gui/say"
+	"qvmremote/ui"
+)
+
+// moving is one transfer, under way or over.
+type moving struct {
+	files       *files
+	way         direction
+	here, there string
+	title       string
+	scope       *ui.Scope
+	run         *ui.Scope // while it is under way
+
+	row    ui.Row
+	icon   *gtk.Image
+	bar    *gtk.ProgressBar
+	cancel *gtk.Button
+}
+
+func newMoving(f *files, d direction, here, there string) *moving {
+	m := &moving{files: f, way: d, here: here, there: there, scope: ui.NewScope(f.scope), row: ui.NewRow(), icon: gtk.NewImage(),
+		bar: gtk.NewProgressBar(), cancel: gtk.NewButtonWithLabel("Cancel")}
+	m.title = filepath.Base(here) + " to " + there
+	if d.fetches {
+		m.title = there + " to " + filepath.Base(here)
+	}
+	m.bar.SetVAlign(gtk.AlignCenter)
+	m.bar.SetSizeRequest(90, -1)
+	m.cancel.SetVAlign(gtk.AlignCenter)
+	ui.Name(m.cancel, "Cancel: "+m.title)
+	m.row.AddPrefix(m.icon)
+	m.row.AddSuffix(m.bar)
+	m.row.AddSuffix(m.cancel)
+	m.scope.Bind(m.cancel, m.cancel.ConnectClicked(func() {
+		m.cancel.SetSensitive(false)
+		m.show("qr-waiting-symbolic", "quiet", "Cancelling")
+		if m.run != nil {
+			m.run.Close()
+		}
+	}))
+	return m
+}
+
+// start moves the file. What is under way when it is given up is cancelled in
+// dom0 as well, for which nobody waits here.
+func (m *moving) start(replace bool) {
+	m.run = ui.NewScope(m.scope)
+	ctx := m.run.Context()
+	m.show("qr-waiting-symbolic", "quiet", "Beginning")
+	var busy atomic.Bool
+	t := &transfer.Transfer{Client: m.files.queue, Overwrite: replace, Progress: func(p transfer.Progress) {
+		if !busy.CompareAndSwap(false, true) && p.Phase == transfer.Moving {
+			return // one is on its way already
+		}
+		ui.Soon(m.scope, func() {
+			busy.Store(false)
+			if m.run != nil && ctx.Err() == nil {
+				m.progress(p)
+			}
+		})
+	}}
+	from, to := m.here, m.there
+	if m.way.fetches {
+		from, to = to, from
+	}
+	ui.Async(m.scope, func(context.Context) func() {
+		r, err := m.way.move(t, ctx, from, to)
+		return func() { m.end(r, err) }
+	})
+}
+
+func (m *moving) show(icon, tone, text string) {
+	m.icon.SetFromIconName(icon)
+	ui.SetTone(m.icon, tone)
+	m.row.Set(m.title, text)
+}
+
+func (m *moving) progress(p transfer.Progress) {
+	part, far := 0.0, ""
+	if p.Size > 0 {
+		part = float64(p.Done) / float64(p.Size)
+		far = fmt.Sprintf("%s of %s", say.Size(uint64(p.Done)), say.Size(uint64(p.Size)))
+	}
+	m.bar.SetFraction(part)
+	ui.Name(m.bar, "Progress: "+far)
+	switch p.Phase {
+	case transfer.Summing:
+		m.show("qr-running-symbolic", "accent", "Reading the whole file for its checksum "+far)
+	case transfer.Approval:
+		m.show("qr-requests-symbolic", "warn", "Waits for approval in dom0 · "+far)
+	case transfer.Waiting:
+		m.show("qr-waiting-symbolic", "warn", "dom0 takes no more requests in this minute; it waits · "+far)
+	default:
+		m.show("qr-running-symbolic", "accent", far)
+	}
+}
+
+// end shows how it ended.
+func (m *moving) end(r transfer.Result, err error) {
+	m.run.Close()
+	m.run = nil
+	m.bar.SetVisible(false)
+	m.cancel.SetVisible(false)
+	switch {
+	case err == nil:
+		m.show("qr-done-symbolic", "good", fmt.Sprintf("Arrived whole: %s, SHA-256 %s", say.Size(uint64(r.Size)), r.SHA256))
+	case errors.Is(err, context.Canceled):
+		m.show("qr-cancelled-symbolic", "quiet", "Cancelled. The same transfer goes on from here within a week.")
+	case errors.Is(err, fs.ErrExist):
+		m.show("qr-failed-symbolic", "warn", "There is a file of that name already, which was left as it is. To replace it, switch that on.")
+	default:
+		m.show("qr-failed-symbolic", "bad", sentence(err))
+	}
+}
