@@ -9,6 +9,7 @@ import (
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
 
 	"qvmremote/client"
 	"qvmremote/gui/say"
@@ -96,7 +97,7 @@ func wereCommands(n int) string {
 
 // offer says what was done, with a button that undoes it.
 func (d *deleting) offer(text string) {
-	toast := adw.NewToast(text)
+	toast := adw.NewToast(glib.MarkupEscapeText(text, -1))
 	toast.SetButtonLabel("Undo")
 	toast.SetActionName("win.put-back")
 	toast.SetTimeout(undoFor)

@@ -281,8 +281,6 @@ func newLogRow(narrow bool) *logRow {
 	r.text.SetHExpand(true)
 	r.text.SetWrap(true)
 	r.text.SetWrapMode(pango.WrapWordChar)
-	r.text.SetLines(4)
-	r.text.SetEllipsize(pango.EllipsizeEnd)
 	r.text.SetWidthChars(20)
 	r.Attach(r.time, 0, 0, 1, 1)
 	r.time.SetWidthChars(clockWidth)
@@ -322,7 +320,7 @@ func (l *logPane) fillRow(w gtk.Widgetter, position int) string {
 	}
 	r.time.SetText(clock)
 	r.time.SetVisible(clock != "")
-	ui.SetText(r.text, text, 400)
+	ui.SetText(r.text, text, 300)
 	return queue.Plain(strings.TrimPrefix(clock+", "+text, ", "), 300)
 }
 
