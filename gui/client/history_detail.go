@@ -52,8 +52,8 @@ func newPastPane(h *history) *pastPane {
 	}{{h.Output, "out"}, {h.Errors, "err"}, {h.Input, "stdin"}} {
 		p.parts = append(p.parts, newPartPane(h, part.group, part.name))
 	}
-	for _, title := range []string{"Sent", "Answer", "Proof", "Time limit", "Sent as", "Id", "Checkpoint"} {
-		f := newFact(h.desk, h.scope, title, title == "Id" || title == "Checkpoint")
+	for _, title := range []string{"Sent", "Answer", "Proof", "Time limit", "Sent as", "Request id", "Checkpoint"} {
+		f := newFact(h.desk, h.scope, title, title == "Request id" || title == "Checkpoint")
 		h.Facts.Add(f.row)
 		p.facts = append(p.facts, f)
 	}
