@@ -41,7 +41,7 @@ func (c *Client) binLock() string { return filepath.Join(c.Layout.History(), ".d
 func (c *Client) OpenBin(ctx context.Context) (*Bin, error) {
 	f, _, err := queue.OpenForWrite(c.binLock())
 	if err != nil {
-		return nil, fmt.Errorf("nothing can be deleted here: %w", explain(err))
+		return nil, fmt.Errorf("nothing can be deleted here: %w", Explain(err))
 	}
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 		c.putBack() // nobody else holds anything
@@ -76,7 +76,7 @@ func (b *Bin) Delete(ctx context.Context, entries []Entry) (done []Entry, err er
 		if rerr == nil {
 			done = append(done, e)
 		} else if err == nil && !errors.Is(rerr, fs.ErrNotExist) {
-			err = fmt.Errorf("%s was not deleted: %w", e.ID, explain(rerr))
+			err = fmt.Errorf("%s was not deleted: %w", e.ID, Explain(rerr))
 		}
 	}
 	return done, err
@@ -112,7 +112,7 @@ func (b *Bin) Restore(ctx context.Context, entries []Entry) (done []Entry, err e
 			continue
 		}
 		if rerr := b.c.restore(e); rerr != nil {
-			err = fmt.Errorf("%s was not put back: %w", e.ID, explain(rerr))
+			err = fmt.Errorf("%s was not put back: %w", e.ID, Explain(rerr))
 			continue
 		}
 		delete(b.held, e)
@@ -128,7 +128,8 @@ func (c *Client) restore(e Entry) error {
 	return os.Rename(c.aside(e, asideMark), c.folderOf(e))
 }
 
-// Empty removes entries that lie aside for good, all of them for nil.
+// Empty removes entries that lie aside for good, all of them for nil. Those it
+// could not finish before ctx ended are past being put back, and go later.
 func (b *Bin) Empty(ctx context.Context, entries []Entry) error {
 	if entries == nil {
 		for e := range b.held {
@@ -136,18 +137,25 @@ func (b *Bin) Empty(ctx context.Context, entries []Entry) error {
 		}
 	}
 	var errs []error
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	var going []Entry
+	for _, e := range entries { // the quick part first
 		if !b.held[e] {
 			continue
 		}
-		if err := b.c.remove(e); err != nil {
-			errs = append(errs, fmt.Errorf("%s was not removed: %w", e.ID, explain(err)))
+		if err := b.c.doom(e); err != nil {
+			errs = append(errs, fmt.Errorf("%s was not removed: %w", e.ID, Explain(err)))
 			continue
 		}
 		delete(b.held, e)
+		going = append(going, e)
+	}
+	for _, e := range going {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		if err := b.c.finish(e); err != nil {
+			errs = append(errs, fmt.Errorf("%s was not removed: %w", e.ID, Explain(err)))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -158,16 +166,18 @@ func (b *Bin) Close(ctx context.Context) error {
 	return errors.Join(err, b.lock.Close())
 }
 
-// remove takes away what lies aside: by a name that says so first, so that no
-// half of it is ever put back.
-func (c *Client) remove(e Entry) error {
+// doom renames what lies aside, so that no half of it is ever put back.
+func (c *Client) doom(e Entry) error {
+	err := os.Rename(c.aside(e, asideMark), c.aside(e, goingMark))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// finish removes what is past being put back.
+func (c *Client) finish(e Entry) error {
 	going := c.aside(e, goingMark)
-	if err := os.RemoveAll(going); err != nil {
-		return err
-	}
-	if err := os.Rename(c.aside(e, asideMark), going); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	err := os.RemoveAll(going)
 	_ = os.Remove(filepath.Dir(going)) // the day, if nothing else is in it
 	return err
@@ -198,7 +208,7 @@ func (c *Client) putBack() {
 			if id, ok := strings.CutPrefix(name, asideMark); ok && queue.ValidID(id) {
 				_ = c.restore(Entry{day, id}) // what cannot be put back stays for the next time
 			} else if id, ok := strings.CutPrefix(name, goingMark); ok && queue.ValidID(id) {
-				_ = c.remove(Entry{day, id})
+				_ = c.finish(Entry{day, id})
 			}
 		}
 	}

@@ -31,6 +31,23 @@ func ValidDay(name string) bool {
 
 func (c *Client) folderOf(e Entry) string { return filepath.Join(c.Layout.History(), e.Day, e.ID) }
 
+// Find looks for the entry of an id.
+func (c *Client) Find(id string) (Entry, error) {
+	if !queue.ValidID(id) {
+		return Entry{}, ErrUnknownID
+	}
+	days, err := c.Days()
+	for _, day := range days {
+		if e := (Entry{day, id}); c.There(e) {
+			return e, nil
+		}
+	}
+	if err == nil {
+		err = ErrUnknownID
+	}
+	return Entry{}, err
+}
+
 // There reports whether the history has that entry.
 func (c *Client) There(e Entry) bool {
 	info, err := os.Lstat(c.folderOf(e))
@@ -150,13 +167,24 @@ func (c *Client) past(folder, id string, keys []queue.Key) Past {
 			r, err := queue.OpenResult(header, k.ResultKey())
 			if err == nil && r.ID == id && r.Request == queue.DigestOf(request) {
 				o := outcome(r)
-				p.State, p.Exit, p.Duration, p.Signed = o.State, o.Exit, o.Duration, true
+				p.State, p.Exit, p.Duration = o.State, o.Exit, o.Duration
+				// The whole of it is for Detail; this costs little.
+				p.Signed = p.State == queue.StateDenied || sized(folder, "out", r.Out) && sized(folder, "err", r.Err)
 				return p
 			}
 		}
 	}
 	p.unsigned(folder)
 	return p
+}
+
+// sized reports whether an output is as long as dom0 signed.
+func sized(folder, name string, sum queue.Sum) bool {
+	info, err := os.Lstat(filepath.Join(folder, name))
+	if err != nil {
+		return sum.Size == 0
+	}
+	return info.Mode().IsRegular() && info.Size() == sum.Size
 }
 
 // readHead is at most the first max bytes of a regular file; none of anything

@@ -29,7 +29,10 @@ func (c *Client) Recent(n int) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	requests := c.issued(n)
+	requests, err := c.issued(n)
+	if err != nil {
+		return nil, err
+	}
 	known := map[string]bool{}
 	for _, r := range requests {
 		known[r.id] = true
@@ -66,19 +69,27 @@ type issued struct {
 
 // issued lists at least the n newest requests: whole days, and one day more,
 // for the days are those of a clock that may have been set to another zone.
-func (c *Client) issued(n int) []issued {
+func (c *Client) issued(n int) ([]issued, error) {
 	var list []issued
 	enough := false
-	for _, day := range c.days() {
-		for _, id := range c.requests(day) {
-			list = append(list, issued{day, id, c.issuedAt(day, id)})
+	days, err := c.Days()
+	if err != nil {
+		return nil, err
+	}
+	for _, day := range days {
+		entries, err := c.Entries(day)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			list = append(list, issued{day, e.ID, c.issuedAt(day, e.ID)})
 		}
 		if enough {
 			break
 		}
 		enough = len(list) >= n
 	}
-	return list
+	return list, nil
 }
 
 // issuedAt is what a request's header says, or else its id, or its day.

@@ -12,8 +12,8 @@ import (
 	"qvmremote/queue"
 )
 
-// past puts a request into the history, with or without its header.
-func past(t *testing.T, c *client.Client, at time.Time, id string, header bool) {
+// putPast puts a request into the history, with or without its header.
+func putPast(t *testing.T, c *client.Client, at time.Time, id string, header bool) {
 	t.Helper()
 	dir := c.Layout.HistoryOf(at, id)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -39,10 +39,10 @@ func TestRecentEventsAreInTheOrderOfTime(t *testing.T) {
 	c := newQube(t)
 	at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.Local)
 	for i := range 40 {
-		past(t, c, at.Add(time.Duration(i)*time.Minute), fmt.Sprintf("%s-1-%08x", at.Add(time.Duration(i)*time.Minute).Format("20060102-150405"), i), i%2 == 0)
+		putPast(t, c, at.Add(time.Duration(i)*time.Minute), fmt.Sprintf("%s-1-%08x", at.Add(time.Duration(i)*time.Minute).Format("20060102-150405"), i), i%2 == 0)
 	}
 	// Filed under a later name than its time: a clock that was set back.
-	past(t, c, at.Add(90*time.Second), "20261120-235959-1-000000ff", true)
+	putPast(t, c, at.Add(90*time.Second), "20261120-235959-1-000000ff", true)
 	line := func(after time.Duration, zone int, text string) string {
 		return "[" + at.Add(after).In(time.FixedZone("", zone)).Format("2006-01-02T15:04:05-07:00") + "] " + text + "\n"
 	}

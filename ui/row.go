@@ -72,6 +72,7 @@ type TimelineRow struct {
 	text  *gtk.Label
 	pill  Pill
 	small bool
+	alone bool // all rows are of one qube
 	shown Moment
 }
 
@@ -106,6 +107,25 @@ func NewTimelineRow() *TimelineRow {
 	return r
 }
 
+// WithoutQube is for a list that is of one qube alone: there is no room for its
+// name.
+func (r *TimelineRow) WithoutQube() {
+	r.alone = true
+	r.Remove(r.chip)
+	r.Remove(r.text)
+	r.Remove(r.pill)
+	r.Attach(r.text, 2, 1, 1, 1)
+	r.Attach(r.pill, 3, 1, 1, 1)
+}
+
+// columns are those of the text, and how many there are.
+func (r *TimelineRow) columns() (text, all int) {
+	if r.alone {
+		return 2, 4
+	}
+	return 3, 5
+}
+
 // Narrow puts the text on a line of its own, or back.
 func (r *TimelineRow) Narrow(narrow bool) {
 	if narrow == r.small {
@@ -114,10 +134,11 @@ func (r *TimelineRow) Narrow(narrow bool) {
 	r.small = narrow
 	r.pill.SetHExpand(narrow)
 	r.Remove(r.text)
+	column, all := r.columns()
 	if narrow {
-		r.Attach(r.text, 0, 2, 5, 1)
+		r.Attach(r.text, 0, 2, all, 1)
 	} else {
-		r.Attach(r.text, 3, 1, 1, 1)
+		r.Attach(r.text, column, 1, 1, 1)
 	}
 }
 
@@ -128,7 +149,8 @@ func (r *TimelineRow) headline(text string) {
 			return
 		}
 		r.head = NewLabel("", "day")
-		r.Attach(r.head, 0, 0, 5, 1)
+		_, all := r.columns()
+		r.Attach(r.head, 0, 0, all, 1)
 	}
 	r.head.SetText(text)
 	r.head.SetVisible(text != "")

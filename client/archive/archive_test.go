@@ -6,8 +6,6 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -338,62 +336,6 @@ func TestExport(t *testing.T) {
 	for _, want := range []string{one.ID, "exit 2", "verified", `    a\x1b[2J`, `    b\xff`, "    <b>"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in %q", want, text)
-		}
-	}
-}
-
-func TestAFileIsWrittenWholeOrNotAtAll(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "export")
-	put := func(replace bool, text string, fail error) error {
-		return archive.WriteFile(t.Context(), path, replace, func(w io.Writer) error {
-			fmt.Fprint(w, text)
-			return fail
-		})
-	}
-	is := func(want string) {
-		t.Helper()
-		if b, err := os.ReadFile(path); string(b) != want {
-			t.Errorf("it holds %q, %v", b, err)
-		}
-		if all, _ := os.ReadDir(dir); len(all) != 1 {
-			t.Errorf("the folder holds %v", all)
-		}
-	}
-	if err := put(false, "one", nil); err != nil {
-		t.Fatal(err)
-	}
-	is("one")
-	if err := put(false, "two", nil); !errors.Is(err, archive.ErrExists) {
-		t.Errorf("over a file that is there: %v", err)
-	}
-	is("one")
-	if err := put(true, "three", errors.New("no")); err == nil {
-		t.Error("what failed is no error")
-	}
-	is("one")
-	if err := put(true, "four", nil); err != nil {
-		t.Error(err)
-	}
-	is("four")
-	ended, stop := context.WithCancel(t.Context())
-	stop()
-	if err := archive.WriteFile(ended, path, true, func(io.Writer) error { return nil }); !errors.Is(err, context.Canceled) {
-		t.Errorf("given up: %v", err)
-	}
-	is("four")
-	for name, make := range map[string]func(string) error{
-		"FIFO":   func(p string) error { return unix.Mkfifo(p, 0o600) },
-		"folder": func(p string) error { return os.Mkdir(p, 0o700) },
-		"link":   func(p string) error { return os.Symlink("/dev/null", p) },
-	} {
-		path := filepath.Join(t.TempDir(), name)
-		if err := make(path); err != nil {
-			t.Fatal(err)
-		}
-		if err := archive.WriteFile(t.Context(), path, true, func(io.Writer) error { return nil }); !errors.Is(err, queue.ErrNotRegular) {
-			t.Errorf("over a %s: %v", name, err)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"bufio"
 	"context"
 	"encoding/base64"
 	"encoding/csv"
@@ -9,16 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"golang.org/x/sys/unix"
 
 	"qvmremote/client"
 	"qvmremote/queue"
@@ -53,49 +47,6 @@ func textOf(b []byte) *text {
 	}
 	s := string(b)
 	return &text{Text: &s}
-}
-
-// ErrExists says that a file of that name is there.
-var ErrExists = errors.New("a file of that name is there already")
-
-// WriteFile makes the file at path, for its owner alone, whole or not at all. A
-// file that is there stays, and the error is [ErrExists], unless replace is true.
-func WriteFile(ctx context.Context, path string, replace bool, write func(io.Writer) error) error {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("cannot write %s: %w", path, queue.ErrNotRegular)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".qvm-remote-export-")
-	if err != nil {
-		return fmt.Errorf("cannot write there: %w", err)
-	}
-	defer os.Remove(f.Name())
-	out := bufio.NewWriterSize(f, 1<<16)
-	err = write(out)
-	if err = errors.Join(err, out.Flush(), f.Sync(), f.Close(), ctx.Err()); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	if replace {
-		err = os.Rename(f.Name(), path)
-	} else {
-		err = place(f.Name(), path)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return ErrExists
-	}
-	if err != nil {
-		return fmt.Errorf("cannot put %s in its place: %w", path, err)
-	}
-	return nil
-}
-
-// place renames where nothing is, also on file systems that cannot do it at once
-// but know a second name.
-func place(from, to string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		return os.Link(from, to)
-	}
-	return err
 }
 
 // Export writes entries to w: as "jsonl" an object a line, as "csv" a table, as

@@ -68,6 +68,7 @@ func Run(o Options) error {
 	code := a.App.Run([]string{os.Args[0]})
 	if a.window != nil {
 		a.WritePrefs(a.Scope.Context())
+		a.Complain(a.window.bin.finish(a.Scope.Context()))
 	}
 	if failed == nil && code != 0 {
 		failed = fmt.Errorf("the program ended with code %d", code)

@@ -30,8 +30,11 @@ type place struct {
 func places() []place {
 	return []place{
 		{"run", "Run", "qr-run-symbolic", newRun},
+		{"history", "History", "qr-activity-symbolic", newHistory},
 		{"files", "Files", "qr-files-symbolic", newFiles},
 		{"key", "Key", "qr-key-symbolic", newKey},
+		{"queue", "Queue", "qr-waiting-symbolic", newQueue},
+		{"log", "Log", "qr-log-symbolic", newLog},
 	}
 }
 
@@ -51,6 +54,7 @@ type window struct {
 	app   *App
 	scope *ui.Scope
 	pages map[string]page // those that were wanted before
+	bin   *deleting       // of the page History; nil before it
 	link  connection
 }
 

@@ -15,6 +15,9 @@ import (
 
 // File makes the file at path of what write writes, and returns what write did.
 func File(ctx context.Context, path string, write func(io.Writer) (int64, error)) (int64, error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return 0, fmt.Errorf("cannot write there: %s is not a file", path)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".qvm-remote-")
 	if err != nil {
 		return 0, fmt.Errorf("cannot write there: %w", err)

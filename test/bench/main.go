@@ -62,6 +62,7 @@ var groups = []group{
 	{"bus", busRows},
 	{"crowd", crowdRows},
 	{"silence", silenceRows},
+	{"history", historyRows},
 }
 
 func measure(only, out string) error {

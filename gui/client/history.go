@@ -1,0 +1,303 @@
+//go:build gtk
+
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/client"
+	"qvmremote/client/archive"
+	"qvmremote/ui"
+)
+
+// readLimit bounds how long one read for the screen may take.
+const readLimit = 20 * time.Second
+
+// historyView is resources/client/history.ui.
+type historyView struct {
+	Root         *gtk.Stack
+	Search       *gtk.SearchEntry
+	Outcome      *gtk.DropDown
+	More         *gtk.MenuButton
+	Problem      *gtk.Label
+	States       *gtk.Stack
+	Scroll       *gtk.ScrolledWindow
+	List         *gtk.ListView
+	None         *adw.StatusPage
+	Again        *gtk.Button
+	Newest       *gtk.Button
+	Progress     *gtk.Revealer
+	ProgressText *gtk.Label
+	GiveUp       *gtk.Button
+	Detail       *gtk.ScrolledWindow
+	Head         *gtk.Box
+	Doubt        *gtk.Label
+	Script       *adw.PreferencesGroup
+	CopyScript   *gtk.Button
+	Load         *gtk.Button
+	ExportOne    *gtk.MenuButton
+	Delete       *gtk.Button
+	Output       *adw.PreferencesGroup
+	Errors       *adw.PreferencesGroup
+	Input        *adw.PreferencesGroup
+	Facts        *adw.PreferencesGroup
+}
+
+// history is the page of all past commands, and one of them in full.
+type history struct {
+	historyView
+	*desk
+	window *window
+	scope  *ui.Scope
+
+	outcome *ui.Choice
+	filter  archive.Filter
+	look    *ui.Scope // of what is listed under this filter; nil before the first
+	rows    *archive.Rows
+	lines   *lines
+	done    bool // all was looked at
+	looked  string
+	asks    bool   // lines are being read
+	problem string // why there is no list
+	small   bool
+	detail  *pastPane
+	deleted *deleting
+	export  *exporting
+}
+
+var outcomes = []struct {
+	outcome archive.Outcome
+	word    string
+}{
+	{archive.Any, "Any outcome"}, {archive.Succeeded, "Done"}, {archive.Failed, "Failed"}, {archive.Denied, "Denied"},
+	{archive.Cancelled, "Cancelled"}, {archive.Unanswered, "No answer"}, {archive.Unverified, "Unverified"},
+}
+
+func newHistory(w *window) (page, error) {
+	h := &history{desk: w.desk, window: w, scope: ui.NewScope(w.scope), rows: archive.NewRows()}
+	if err := ui.Fill(&h.historyView, "/org/qvmremote/Client/ui/history.ui"); err != nil {
+		return nil, err
+	}
+	h.lines = newLines(h.scope, h.List, h.Scroll, func() gtk.Widgetter {
+		row := ui.NewTimelineRow()
+		row.WithoutQube()
+		row.Narrow(h.small)
+		return row
+	}, h.fillRow)
+	h.outcome = ui.NewChoice(h.scope, h.Outcome, "Outcome", h.changed)
+	var words []string
+	for _, o := range outcomes {
+		words = append(words, o.word)
+	}
+	h.outcome.Offer(words, 0)
+	h.detail = newPastPane(h)
+	h.deleted = newDeleting(h)
+	h.export = newExporting(h)
+	h.addActions()
+	s := h.scope
+	s.Bind(h.Search, h.Search.ConnectSearchChanged(h.changed))
+	s.Bind(h.Search, h.Search.ConnectStopSearch(func() { h.Search.SetText("") }))
+	s.Bind(h.List, h.List.ConnectActivate(func(position uint) { h.openRow(int(position)) }))
+	s.Bind(h.Newest, h.Newest.ConnectClicked(func() { h.lines.toTop() }))
+	s.Bind(h.Again, h.Again.ConnectClicked(h.begin))
+	v := h.Scroll.VAdjustment()
+	s.Bind(v, v.ConnectValueChanged(func() {
+		h.Newest.SetVisible(v.Value() > 2000)
+		h.fetch()
+	}))
+	return h, nil
+}
+
+func (h *history) Widget() gtk.Widgetter { return h.Root }
+func (h *history) Hidden()               {}
+func (h *history) Inner() string         { return h.detail.title }
+func (h *history) Leave()                { h.detail.end() }
+func (h *history) report()               {}
+func (h *history) close()                { h.scope.Close() }
+
+func (h *history) Shown() {
+	if h.look == nil || h.problem != "" {
+		h.begin()
+	}
+	h.fetch()
+	if h.detail.title == "" {
+		h.List.GrabFocus() // not the search, whose cursor would blink for ever
+	}
+}
+
+func (h *history) Narrow(narrow bool) {
+	h.small = narrow
+	h.lines.each(func(w gtk.Widgetter) {
+		if row, ok := w.(*ui.TimelineRow); ok {
+			row.Narrow(narrow)
+		}
+	})
+}
+
+func (h *history) find() {
+	h.detail.end()
+	h.window.Refresh()
+	h.Search.GrabFocus()
+}
+
+// open opens the request of an id.
+func (h *history) open(id string) {
+	look(h.scope, func(context.Context) (client.Entry, error) { return h.queue.Find(id) }, func(e client.Entry, err error) {
+		if err != nil {
+			h.toast(sentence(err))
+			return
+		}
+		h.detail.begin(e)
+	})
+}
+
+// changed begins again with what the controls say.
+func (h *history) changed() {
+	next := archive.Filter{Text: h.Search.Text()}
+	if i := int(h.Outcome.Selected()); i < len(outcomes) {
+		next.Outcome = outcomes[i].outcome
+	}
+	if next != h.filter {
+		h.filter = next
+		h.begin()
+	}
+}
+
+// begin lists what fits the filter, and follows what becomes of it.
+func (h *history) begin() {
+	if h.look != nil {
+		h.look.Close()
+	}
+	scope := ui.NewScope(h.scope)
+	h.look, h.asks, h.problem, h.done, h.looked = scope, false, "", false, ""
+	h.lines.splice(0, h.rows.Len(), 0)
+	h.rows = archive.NewRows()
+	h.showState()
+	filter := h.filter
+	look(scope, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, archive.Follow(ctx, h.queue, filter, func(c archive.Change) {
+			ui.Soon(scope, func() { h.apply(c) })
+		})
+	}, func(_ struct{}, err error) {
+		if errors.Is(err, context.Canceled) {
+			return
+		}
+		h.problem = sentence(err)
+		h.showState()
+	})
+}
+
+// apply has the list follow what changed.
+func (h *history) apply(c archive.Change) {
+	top := h.lines.atTop()
+	h.rows.Apply(c)
+	for _, s := range c.Splices {
+		h.lines.splice(s.At, s.Removed, len(s.Added))
+	}
+	h.done = c.Done()
+	h.looked = ""
+	if c.Of > 0 {
+		h.looked = fmt.Sprintf("%d %% of the history was looked at.", 100*c.Looked/c.Of)
+	}
+	ui.SetText(h.Problem, sentence(c.Problem), 300)
+	h.Problem.SetVisible(c.Problem != nil)
+	h.lines.refresh()
+	if top && len(c.Splices) > 0 {
+		h.lines.toTop()
+	}
+	h.showState()
+	h.fetch()
+	h.detail.follow(c)
+}
+
+// fetch reads what the rows say that can be seen, then those near.
+func (h *history) fetch() {
+	if h.asks || h.look == nil {
+		return
+	}
+	first, last := h.lines.inSight()
+	want := h.rows.Next(first, last)
+	if len(want) == 0 {
+		first, last = h.lines.made()
+		want = h.rows.Next(first, last)
+	}
+	if len(want) == 0 {
+		return
+	}
+	h.asks = true
+	look(h.look, func(ctx context.Context) ([]client.Past, error) {
+		ctx, stop := context.WithTimeout(ctx, readLimit)
+		defer stop()
+		return h.queue.Past(ctx, want)
+	}, func(lines []client.Past, err error) {
+		h.asks = false
+		if err != nil {
+			h.toast(sentence(err))
+			return
+		}
+		first, last := h.lines.made()
+		h.rows.Take(want, lines, first, last)
+		h.lines.refresh()
+		h.fetch()
+	})
+}
+
+// fillRow shows what is known of the entry at a position.
+func (h *history) fillRow(w gtk.Widgetter, position int) string {
+	row, ok := w.(*ui.TimelineRow)
+	p, known := h.rows.Line(position)
+	if !ok || !known {
+		gtk.BaseWidget(w).SetOpacity(0)
+		return "…"
+	}
+	m := pastMoment(p)
+	if e, _ := h.rows.Entry(position); position == 0 || h.dayBefore(position) != e.Day {
+		m.Day = dayOf(e)
+	}
+	row.Set(m)
+	return m.Time + ", " + m.Word + ": " + m.Text
+}
+
+// dayBefore is the day of the entry above.
+func (h *history) dayBefore(position int) string {
+	e, _ := h.rows.Entry(position - 1)
+	return e.Day
+}
+
+// showState shows the list, or what stands in its place.
+func (h *history) showState() {
+	title, text := "", ""
+	switch {
+	case h.problem != "":
+		title, text = "The history cannot be shown", h.problem
+	case h.rows.Len() > 0:
+	case !h.done:
+		title, text = "Searching…", h.looked
+	case h.filter.None():
+		title, text = "Nothing was run yet", "Every command that this qube sends to dom0 will be here, with its result."
+	default:
+		title, text = "Nothing was found", "No past command fits what you are looking for."
+	}
+	if title == "" {
+		h.States.SetVisibleChildName("list")
+		return
+	}
+	h.Again.SetVisible(h.problem != "")
+	h.None.SetTitle(glib.MarkupEscapeText(title, -1))
+	h.None.SetDescription(glib.MarkupEscapeText(text, -1))
+	h.States.SetVisibleChildName("none")
+}
+
+func (h *history) openRow(position int) {
+	if e, ok := h.rows.Entry(position); ok {
+		h.detail.begin(e)
+		h.window.Refresh()
+	}
+}

@@ -1,0 +1,153 @@
+//go:build gtk
+
+package client
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	"github.com/diamondburned/gotk4/pkg/gio/v2"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
+
+	"qvmremote/client"
+	"qvmremote/gui/say"
+	"qvmremote/ui"
+)
+
+const (
+	// undoFor is how long what was deleted can be put back by its toast, in
+	// seconds; the menu puts it back until the program ends.
+	undoFor = 10
+	// emptyLimit bounds how long the end of the program may take for it.
+	emptyLimit = 10 * time.Second
+)
+
+// deleting deletes entries, and puts back those that were deleted last.
+type deleting struct {
+	*history
+	bin  *client.Bin    // nil until the first deletion
+	last []client.Entry // that can be put back
+	busy bool
+	undo *gio.SimpleAction
+}
+
+func newDeleting(h *history) *deleting {
+	d := &deleting{history: h}
+	d.undo = h.window.Do("put-back", d.putBack)
+	d.undo.SetEnabled(false)
+	h.window.bin = d
+	return d
+}
+
+// deleted is what came of a deletion.
+type deleted struct {
+	bin  *client.Bin
+	done []client.Entry
+}
+
+// delete sets entries aside. What lay aside before can no longer be put back.
+func (d *deleting) delete(entries []client.Entry) {
+	if d.busy || len(entries) == 0 {
+		return
+	}
+	d.busy = true
+	d.Delete.SetSensitive(false)
+	bin, before := d.bin, d.last
+	look(d.scope, func(ctx context.Context) (deleted, error) {
+		b := bin
+		if b == nil {
+			var err error
+			if b, err = d.queue.OpenBin(ctx); err != nil {
+				return deleted{}, err
+			}
+		}
+		done, err := b.Delete(ctx, entries)
+		if len(done) > 0 && len(before) > 0 {
+			if eerr := b.Empty(ctx, before); err == nil {
+				err = eerr
+			}
+		}
+		return deleted{b, done}, err
+	}, func(got deleted, err error) {
+		d.busy = false
+		d.Delete.SetSensitive(true)
+		d.bin = got.bin
+		if err != nil {
+			d.toast(sentence(err))
+		}
+		if len(got.done) == 0 {
+			return
+		}
+		d.last = got.done
+		d.undo.SetEnabled(true)
+		d.detail.end()
+		d.window.Refresh()
+		d.offer(fmt.Sprintf("%s deleted.", wereCommands(len(got.done))))
+	})
+}
+
+func wereCommands(n int) string {
+	if n == 1 {
+		return "1 command was"
+	}
+	return say.Count(n, "command") + " were"
+}
+
+// offer says what was done, with a button that undoes it.
+func (d *deleting) offer(text string) {
+	toast := adw.NewToast(glib.MarkupEscapeText(text, -1))
+	toast.SetButtonLabel("Undo")
+	toast.SetActionName("win.put-back")
+	toast.SetTimeout(undoFor)
+	d.window.Toasts.AddToast(toast)
+}
+
+func (d *deleting) putBack() {
+	if d.busy || d.bin == nil || len(d.last) == 0 {
+		return
+	}
+	d.busy = true
+	bin, last := d.bin, d.last
+	look(d.scope, func(ctx context.Context) ([]client.Entry, error) { return bin.Restore(ctx, last) }, func(done []client.Entry, err error) {
+		d.busy = false
+		if err != nil {
+			d.toast(sentence(err))
+		}
+		if len(done) == 0 {
+			return
+		}
+		d.last = nil
+		d.undo.SetEnabled(false)
+		d.toast(fmt.Sprintf("%s put back.", wereCommands(len(done))))
+	})
+}
+
+// deleteShown deletes what the filter shows, once a person agreed to it.
+func (d *deleting) deleteShown() {
+	entries := append([]client.Entry(nil), d.rows.All()...)
+	if len(entries) == 0 {
+		d.toast("There is nothing to delete.")
+		return
+	}
+	what := "all " + say.Count(len(entries), "past command")
+	if !d.filter.None() {
+		what = "the " + say.Count(len(entries), "past command") + " that are shown"
+	}
+	d.ask(d.scope, ui.Question{
+		Heading: "Delete " + say.Count(len(entries), "command") + "?",
+		Body:    "This deletes " + what + ", with their results, from this qube's history. What has not ended stays. You can undo it until the program is closed.",
+		Action:  "Delete", Harmful: true,
+	}, func() { d.delete(entries) })
+}
+
+// finish removes for good what was deleted, when the program ends.
+func (d *deleting) finish(ctx context.Context) error {
+	if d == nil || d.bin == nil {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(ctx, emptyLimit)
+	defer stop()
+	return d.bin.Close(ctx)
+}

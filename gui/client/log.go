@@ -1,0 +1,335 @@
+//go:build gtk
+
+package client
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+	"github.com/diamondburned/gotk4/pkg/pango"
+
+	"qvmremote/client/logbook"
+	"qvmremote/gui/say"
+	"qvmremote/queue"
+	"qvmremote/ui"
+)
+
+const (
+	logPage = 200    // lines read at once
+	logMost = 50_000 // lines held
+)
+
+// logView is resources/client/log.ui.
+type logView struct {
+	Root   *gtk.Box
+	Search *gtk.SearchEntry
+	States *gtk.Stack
+	Scroll *gtk.ScrolledWindow
+	List   *gtk.ListView
+	None   *adw.StatusPage
+	Again  *gtk.Button
+	Newest *gtk.Button
+}
+
+// logPane is the qube's own log, live.
+type logPane struct {
+	logView
+	*desk
+	window *window
+	scope  *ui.Scope
+
+	look    *ui.Scope // of what is read under this search; nil before the first
+	reader  *logbook.Reader
+	text    string
+	have    []logbook.Line // the newest first
+	more    bool           // there are older ones
+	reading bool           // older ones
+	asking  bool           // for newer ones
+	again   bool           // there may be still newer ones
+	problem string
+	lines   *lines
+	small   bool
+}
+
+func newLog(w *window) (page, error) {
+	l := &logPane{desk: w.desk, window: w, scope: ui.NewScope(w.scope)}
+	if err := ui.Fill(&l.logView, "/org/qvmremote/Client/ui/log.ui"); err != nil {
+		return nil, err
+	}
+	l.lines = newLines(l.scope, l.List, l.Scroll, func() gtk.Widgetter { return newLogRow(l.small) }, l.fillRow)
+	s := l.scope
+	s.Bind(l.Search, l.Search.ConnectSearchChanged(func() {
+		if text := l.Search.Text(); text != l.text {
+			l.text = text
+			l.begin()
+		}
+	}))
+	s.Bind(l.Search, l.Search.ConnectStopSearch(func() { l.Search.SetText("") }))
+	s.Bind(l.List, l.List.ConnectActivate(func(position uint) { l.copyLine(int(position)) }))
+	s.Bind(l.Newest, l.Newest.ConnectClicked(func() { l.lines.toTop() }))
+	s.Bind(l.Again, l.Again.ConnectClicked(l.begin))
+	v := l.Scroll.VAdjustment()
+	s.Bind(v, v.ConnectValueChanged(func() {
+		l.Newest.SetVisible(v.Value() > 2000)
+		l.older()
+	}))
+	return l, nil
+}
+
+func (l *logPane) Widget() gtk.Widgetter { return l.Root }
+func (l *logPane) Hidden()               {}
+func (l *logPane) Inner() string         { return "" }
+func (l *logPane) Leave()                {}
+func (l *logPane) report()               {}
+func (l *logPane) find()                 { l.Search.GrabFocus() }
+func (l *logPane) open(string)           {}
+func (l *logPane) close()                { l.scope.Close() }
+
+func (l *logPane) Shown() {
+	if l.look == nil || l.problem != "" {
+		l.begin()
+	}
+	l.List.GrabFocus()
+}
+
+func (l *logPane) Narrow(narrow bool) {
+	l.small = narrow
+	l.lines.each(func(w gtk.Widgetter) {
+		if r, ok := w.(*logRow); ok {
+			r.narrow(narrow)
+		}
+	})
+}
+
+// begin reads the log from its end under the search that is set.
+func (l *logPane) begin() {
+	if l.look != nil {
+		l.look.Close()
+	}
+	scope := ui.NewScope(l.scope)
+	l.look, l.reader, l.problem = scope, nil, ""
+	l.reading, l.asking, l.again, l.more = false, false, false, true
+	l.lines.splice(0, len(l.have), 0)
+	l.have = nil
+	l.showState()
+	text := l.text
+	look(scope, func(ctx context.Context) (*logbook.Reader, error) {
+		r, err := logbook.Open(ctx, l.queue, text)
+		if err != nil && r != nil {
+			r.Close()
+		}
+		return r, err
+	}, func(r *logbook.Reader, err error) {
+		if err != nil {
+			l.fail(err)
+			return
+		}
+		l.reader = r
+		scope.OnClose(func() { go r.Close() })
+		l.older()
+		l.watch(scope)
+	})
+}
+
+// watch reads on whenever something was written.
+func (l *logPane) watch(scope *ui.Scope) {
+	look(scope, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, logbook.Watch(ctx, l.queue, func() { ui.Soon(scope, l.newer) })
+	}, func(_ struct{}, err error) { l.fail(err) })
+}
+
+func (l *logPane) fail(err error) {
+	l.problem = sentence(err)
+	l.showState()
+}
+
+// logLines is what a read of the log brought.
+type logLines struct {
+	lines []logbook.Line
+	more  bool
+}
+
+// older reads more lines where the end of those there are is near.
+func (l *logPane) older() {
+	_, last := l.lines.inSight()
+	if l.reading || !l.more || l.reader == nil || len(l.have) > last+logPage {
+		return
+	}
+	if len(l.have) >= logMost {
+		l.more = false
+		return
+	}
+	l.reading = true
+	r := l.reader
+	look(l.look, func(ctx context.Context) (logLines, error) {
+		lines, more, err := r.Older(ctx, logPage)
+		return logLines{lines, more}, err
+	}, func(got logLines, err error) {
+		l.reading = false
+		if err != nil {
+			l.toast(sentence(err))
+		}
+		l.more = got.more
+		l.have = append(l.have, got.lines...)
+		l.lines.splice(len(l.have)-len(got.lines), 0, len(got.lines))
+		l.showState()
+		l.older()
+	})
+}
+
+// newer reads what was written since.
+func (l *logPane) newer() {
+	if l.reader == nil {
+		return
+	}
+	if l.asking {
+		l.again = true
+		return
+	}
+	l.asking, l.again = true, false
+	r := l.reader
+	look(l.look, func(ctx context.Context) (logLines, error) {
+		lines, missed, err := r.Newer(ctx)
+		return logLines{lines, missed}, err
+	}, func(got logLines, err error) {
+		l.asking = false
+		switch {
+		case err != nil:
+			l.toast(sentence(err))
+		case got.more: // than is read in one go
+			l.begin()
+			return
+		}
+		l.prepend(got.lines)
+		if l.again {
+			l.newer()
+		}
+	})
+}
+
+// prepend shows newer lines, and forgets the oldest where there are too many.
+func (l *logPane) prepend(lines []logbook.Line) {
+	if len(lines) == 0 {
+		return
+	}
+	top := l.lines.atTop()
+	l.have = slices.Concat(lines, l.have)
+	l.lines.splice(0, 0, len(lines))
+	if over := len(l.have) - logMost; over > 0 {
+		l.lines.splice(logMost, over, 0)
+		l.have, l.more = l.have[:logMost], false
+	}
+	l.lines.refresh()
+	if top {
+		l.lines.toTop()
+	}
+	l.showState()
+}
+
+// showState shows the lines, or what stands in their place.
+func (l *logPane) showState() {
+	title, text := "", ""
+	switch {
+	case l.problem != "":
+		title, text = "The log cannot be shown", l.problem
+	case len(l.have) > 0:
+	case l.more:
+		title = "Searching…"
+	case l.text == "":
+		title, text = "Nothing is logged yet", "What this qube sends, and how it ended, will be here."
+	default:
+		title, text = "Nothing was found", "No line of the log has that text."
+	}
+	if title == "" {
+		l.States.SetVisibleChildName("list")
+		return
+	}
+	l.Again.SetVisible(l.problem != "")
+	l.None.SetTitle(glib.MarkupEscapeText(title, -1))
+	l.None.SetDescription(glib.MarkupEscapeText(text, -1))
+	l.States.SetVisibleChildName("none")
+}
+
+func (l *logPane) copyLine(position int) {
+	if position < len(l.have) {
+		l.List.Clipboard().SetText(queue.Plain(l.have[position].Text, 0))
+		l.toast("The line was copied.")
+	}
+}
+
+// clockWidth has the texts begin below each other, in characters.
+const clockWidth = 12
+
+// logRow shows one line.
+type logRow struct {
+	*gtk.Grid
+	time, text *gtk.Label
+	small      bool
+}
+
+func newLogRow(narrow bool) *logRow {
+	r := &logRow{Grid: gtk.NewGrid(), time: ui.NewLabel("", "dim-label", "numeric"), text: ui.NewLabel("", "monospace")}
+	r.AddCSSClass("timeline-row")
+	r.SetColumnSpacing(12)
+	r.SetRowSpacing(3)
+	r.time.SetVAlign(gtk.AlignStart)
+	r.text.SetHExpand(true)
+	r.text.SetWrap(true)
+	r.text.SetWrapMode(pango.WrapWordChar)
+	r.text.SetWidthChars(20)
+	r.Attach(r.time, 0, 0, 1, 1)
+	r.time.SetWidthChars(clockWidth)
+	r.Attach(r.text, 1, 0, 1, 1)
+	r.narrow(narrow)
+	return r
+}
+
+// narrow puts the text below the time, or back.
+func (r *logRow) narrow(narrow bool) {
+	if narrow == r.small {
+		return
+	}
+	r.small = narrow
+	r.Remove(r.text)
+	if narrow {
+		r.time.SetWidthChars(-1)
+		r.Attach(r.text, 0, 1, 2, 1)
+	} else {
+		r.time.SetWidthChars(clockWidth)
+		r.Attach(r.text, 1, 0, 1, 1)
+	}
+}
+
+func (l *logPane) fillRow(w gtk.Widgetter, position int) string {
+	r, ok := w.(*logRow)
+	if !ok || position >= len(l.have) {
+		return ""
+	}
+	at, text := splitLine(l.have[position].Text)
+	if l.have[position].Cut {
+		text += " …"
+	}
+	clock := ""
+	if !at.IsZero() {
+		clock = say.Clock(at)
+	}
+	r.time.SetText(clock)
+	r.time.SetVisible(clock != "")
+	ui.SetText(r.text, text, 300)
+	return queue.Plain(strings.TrimPrefix(clock+", "+text, ", "), 300)
+}
+
+// splitLine takes apart a line as the log has them: [time] text.
+func splitLine(line string) (time.Time, string) {
+	stamp, rest, found := strings.Cut(strings.TrimPrefix(line, "["), "] ")
+	at, err := time.Parse(time.RFC3339, stamp)
+	if !found || err != nil {
+		return time.Time{}, line
+	}
+	return at, rest
+}
