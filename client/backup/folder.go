@@ -97,16 +97,6 @@ func (d folder) create(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), d.path(name)), nil
 }
 
-// has reports whether there is anything of that name.
-func (d folder) has(name string) (bool, error) {
-	var s unix.Stat_t
-	err := unix.Fstatat(d.fd(), name, &s, unix.AT_SYMLINK_NOFOLLOW)
-	if errors.Is(err, unix.ENOENT) {
-		return false, nil
-	}
-	return err == nil, d.failed("stat", name, err)
-}
-
 // move gives a file or folder its name, never over another.
 func (d folder) move(from string, to folder, name string) error {
 	err := unix.Renameat2(d.fd(), from, to.fd(), name, unix.RENAME_NOREPLACE)
