@@ -315,8 +315,8 @@ func (q *qube) claimIt(ctx context.Context, id string, header []byte, req queue.
 	}
 	check := &lastCheck{q: q, id: id, req: req, key: key, counts: d == nil && req.Kind == queue.KindScript}
 	// A new key's first use makes it the only one.
-	written, head, err := check.claim(ctx, records, key.Equal(held.Next))
-	if errors.Is(err, errCounted) {
+	written, head, err := check.claim(ctx, records, key.Equal(held.Next) || check.counts && held.Meta.Count > 0)
+	if errors.Is(err, errCounted) { // it became so after held was read
 		written, head, err = check.claim(ctx, records, true)
 	}
 	if err != nil {

@@ -72,11 +72,7 @@ func TestTheQubesDiskIsFull(t *testing.T) {
 // cannot save what is here first changes nothing.
 func TestTheBackupsDiskIsFull(t *testing.T) {
 	t.Parallel()
-	home := t.TempDir()
-	k := newKeeper(t, home)
-	k.lived(t)
-	made, err := k.Create(t.Context(), "")
-	must(t, err)
+	home, k, made := saved(t)
 	given := filepath.Join(home, "given")
 	must(t, os.Rename(made.Path, given))
 	must(t, os.Remove(k.Dir))

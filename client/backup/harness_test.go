@@ -47,6 +47,17 @@ func keeperIn(home string) *Keeper {
 		flush: func(folder) error { return nil }} // it would wait for what all others write
 }
 
+// saved makes a qube that has lived, in a home of its own, and its backup.
+func saved(t *testing.T) (home string, k *Keeper, made Made) {
+	t.Helper()
+	home = t.TempDir()
+	k = newKeeper(t, home)
+	k.lived(t)
+	made, err := k.Create(t.Context(), "")
+	must(t, err)
+	return home, k, made
+}
+
 // request puts one that ended into the history.
 func (k *Keeper) request(t *testing.T, at time.Time, id, command string, more map[string]string) string {
 	t.Helper()

@@ -222,11 +222,7 @@ func TestZerosTakeNoMemory(t *testing.T) {
 // TestAnArchiveThatIsNoFile: what stands in its place is not followed.
 func TestAnArchiveThatIsNoFile(t *testing.T) {
 	t.Parallel()
-	home := t.TempDir()
-	k := newKeeper(t, home)
-	k.lived(t)
-	made, err := k.Create(t.Context(), "")
-	must(t, err)
+	home, k, made := saved(t)
 	at := func(name string) string { return filepath.Join(home, name) }
 	must(t, os.Symlink(made.Path, at("link")))
 	must(t, unix.Mkfifo(at("fifo"), 0o600))
@@ -243,11 +239,7 @@ func TestAnArchiveThatIsNoFile(t *testing.T) {
 // TestACutArchive: wherever it was cut.
 func TestACutArchive(t *testing.T) {
 	t.Parallel()
-	home := t.TempDir()
-	k := newKeeper(t, home)
-	k.lived(t)
-	made, err := k.Create(t.Context(), "")
-	must(t, err)
+	_, _, made := saved(t)
 	whole, err := os.ReadFile(made.Path)
 	must(t, err)
 	for n := range whole {

@@ -122,18 +122,14 @@ func TestNothingIsWrittenOver(t *testing.T) {
 // TestWithoutASafetyArchiveNothingIsRestored: its folder cannot be made.
 func TestWithoutASafetyArchiveNothingIsRestored(t *testing.T) {
 	t.Parallel()
-	home := t.TempDir()
-	k := newKeeper(t, home)
-	k.lived(t)
-	made, err := k.Create(t.Context(), "")
-	must(t, err)
+	home, k, made := saved(t)
 	must(t, os.RemoveAll(k.Client.Layout.HistoryOf(morning, "20261120-080000-1-0000000a")))
 	given := filepath.Join(home, "given")
 	must(t, os.Rename(made.Path, given))
 	must(t, os.Remove(k.Dir))
 	must(t, os.WriteFile(k.Dir, nil, 0o600))
 	before := state(t, home)
-	_, err = k.Restore(t.Context(), given, Choice{Log: true, Settings: true})
+	_, err := k.Restore(t.Context(), given, Choice{Log: true, Settings: true})
 	if err == nil || !strings.Contains(err.Error(), "nothing was restored, for what is here could not be saved first") {
 		t.Errorf("says %v", err)
 	}
@@ -221,11 +217,7 @@ func TestAKeyIsNeverInTheClear(t *testing.T) {
 // TestTwoRestoresAtOnce: one works, the other says so at once.
 func TestTwoRestoresAtOnce(t *testing.T) {
 	t.Parallel()
-	home := t.TempDir()
-	k := newKeeper(t, home)
-	k.lived(t)
-	made, err := k.Create(t.Context(), "")
-	must(t, err)
+	home, k, made := saved(t)
 	must(t, os.RemoveAll(filepath.Join(k.Client.Layout.History(), "2026-11-20")))
 	locked, release := make(chan struct{}), make(chan struct{})
 	k.step = func(what string) {

@@ -114,7 +114,7 @@ func (p *pull) open(ctx context.Context) (err error) {
 	if p.have > p.source.Size {
 		p.have = 0
 	}
-	n, err := io.Copy(p.hash, reader{ctx, io.NewSectionReader(p.f, 0, p.have)})
+	n, err := io.Copy(p.hash, piece.Reader(ctx, io.NewSectionReader(p.f, 0, p.have)))
 	if err == nil && n != p.have {
 		err = ErrChanged
 	}
@@ -125,19 +125,6 @@ func (p *pull) open(ctx context.Context) (err error) {
 		_ = p.f.Close()
 	}
 	return err
-}
-
-// reader ends a copy when its context does.
-type reader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r reader) Read(b []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(b)
 }
 
 // fill fetches what is missing.

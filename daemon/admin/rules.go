@@ -66,14 +66,22 @@ func (l *ledger) rules(ctx context.Context, c *Change, terms Terms) error {
 
 // replaceRules records the change before it counts.
 func (l *ledger) replaceRules(ctx context.Context, c *Change, text string) error {
-	path := l.a.rulesFile(c.VM)
-	if err := l.add(ctx, audit.Record{Event: audit.Setting, Qube: c.VM, Detail: filepath.Base(path) + ": " + firstLine(text), Hash: HashOfRules(text)}); err != nil {
-		return fmt.Errorf("nothing was changed: %w", err)
+	if err := l.recordRules(ctx, c, text); err != nil {
+		return err
 	}
-	c.Changed = true
+	path := l.a.rulesFile(c.VM)
 	if err := disk.Replace("admin.rules", path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("cannot write the rules of %s: %w", c.VM, err)
 	}
+	return nil
+}
+
+func (l *ledger) recordRules(ctx context.Context, c *Change, text string) error {
+	r := audit.Record{Event: audit.Setting, Qube: c.VM, Detail: filepath.Base(l.a.rulesFile(c.VM)) + ": " + firstLine(text), Hash: HashOfRules(text)}
+	if err := l.add(ctx, r); err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	c.Changed = true
 	return nil
 }
 
@@ -89,10 +97,9 @@ func (l *ledger) shut(ctx context.Context, c *Change) (done bool, former []byte,
 	if err != nil {
 		held = nil
 	}
-	if err := l.add(ctx, audit.Record{Event: audit.Setting, Qube: c.VM, Detail: filepath.Base(path) + ": " + firstLine(RulesDeny)}); err != nil {
-		return false, nil, fmt.Errorf("nothing was changed: %w", err)
+	if err := l.recordRules(ctx, c, RulesDeny); err != nil {
+		return false, nil, err
 	}
-	c.Changed = true
 	if err := disk.Replace("admin.shut", path, []byte(RulesDeny), 0o600); err != nil {
 		return false, nil, fmt.Errorf("cannot write the rules of %s: %w", c.VM, err)
 	}

@@ -14,10 +14,8 @@
 package files
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -111,19 +109,6 @@ func regular(path string, mode fs.FileMode) error {
 		return refuse(unix.ENODEV, "%s: it is a device", path)
 	}
 	return refuse(unix.ENODEV, "%s: it is no regular file", path)
-}
-
-// reader ends a copy when its context does.
-type reader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
 }
 
 // changed says that a source is not what it was.

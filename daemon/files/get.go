@@ -41,7 +41,7 @@ func Get(ctx context.Context, w io.Writer, path string, offset, length int64) (p
 		w, length = hash, size
 	}
 	n := min(length, size-offset)
-	copied, err := io.Copy(w, reader{ctx, io.NewSectionReader(f, offset, n)})
+	copied, err := io.Copy(w, piece.Reader(ctx, io.NewSectionReader(f, offset, n)))
 	if err != nil {
 		return piece.State{}, explain(path, err)
 	}

@@ -121,7 +121,7 @@ func (t Target) Write(ctx context.Context, r io.Reader, offset int64) (piece.Sta
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		return piece.State{}, explain(t.Path, err)
 	}
-	n, err := io.Copy(f, reader{ctx, io.LimitReader(r, t.Size-have)})
+	n, err := io.Copy(f, piece.Reader(ctx, io.LimitReader(r, t.Size-have)))
 	if err != nil {
 		return piece.State{}, explain(t.Path, err)
 	}
@@ -137,7 +137,7 @@ func (t Target) Write(ctx context.Context, r io.Reader, offset int64) (piece.Sta
 // finish puts the part in the file's place if it is the file.
 func (t Target) finish(ctx context.Context, f *os.File, old fs.FileInfo) error {
 	h := sha256.New()
-	_, err := io.Copy(h, reader{ctx, io.NewSectionReader(f, 0, t.Size)})
+	_, err := io.Copy(h, piece.Reader(ctx, io.NewSectionReader(f, 0, t.Size)))
 	if err != nil {
 		return explain(t.Path, err)
 	}

@@ -9,9 +9,11 @@ package piece
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 )
@@ -105,4 +107,20 @@ func ParseSize(s string) (int64, error) {
 		return 0, fmt.Errorf("%q is no number of bytes from 0 to %d", s, int64(MaxFile))
 	}
 	return n, nil
+}
+
+// Reader reads what r does until ctx is done, which ends a copy of a file of any
+// size.
+func Reader(ctx context.Context, r io.Reader) io.Reader { return reader{ctx, r} }
+
+type reader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r reader) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(b)
 }

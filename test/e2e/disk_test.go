@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qvmremote/daemon/audit"
-	"qvmremote/daemon/paths"
 	"qvmremote/queue"
 	"qvmremote/test/sim"
 )
@@ -46,8 +45,7 @@ func fill(t *testing.T, dir string) (ballast string) {
 // diskHouse has dom0's state on a small disk.
 func diskHouse(t *testing.T) (*house, *qube) {
 	t.Helper()
-	w := sim.New(t)
-	h := &house{World: w, t: t, root: paths.Root(w.Dom0()), clock: filepath.Join(w.Dir, "clock")}
+	h := newDom0(t)
 	smallDisk(t, h.root.State(), 16)
 	h.configure("QVM_REMOTE_VMS=work", "QVM_REMOTE_SPOOL_FREE=0", "QVM_REMOTE_AUDIT_RESERVE=1M")
 	return h, h.qube("work", sim.Running)
@@ -187,11 +185,10 @@ func TestReadOnlyAndRestarted(t *testing.T) {
 // TestQubeDiskIsFull: a result waits in dom0 until the qube has room for it.
 func TestQubeDiskIsFull(t *testing.T) {
 	t.Parallel()
-	w := sim.New(t)
-	h := &house{World: w, t: t, root: paths.Root(w.Dom0()), clock: filepath.Join(w.Dir, "clock")}
+	h := newDom0(t)
 	h.configure("QVM_REMOTE_VMS=work other")
-	must(t, w.Add("work", "red", "AppVM"))
-	smallDisk(t, w.QubePath("work", "home"), 4)
+	must(t, h.Add("work", "red", "AppVM"))
+	smallDisk(t, h.QubePath("work", "home"), 4)
 	q := h.equip("work", sim.Running)
 	other := h.qube("other", sim.Running)
 	h.quick()
@@ -220,11 +217,10 @@ func TestQubeDiskIsFull(t *testing.T) {
 // as used up does not run; it runs, once, when there is room again.
 func TestDiskOfUsedIDsIsFull(t *testing.T) {
 	t.Parallel()
-	w := sim.New(t)
-	h := &house{World: w, t: t, root: paths.Root(w.Dom0()), clock: filepath.Join(w.Dir, "clock")}
+	h := newDom0(t)
 	smallDisk(t, h.root.Legacy(), 1)
 	h.configure("QVM_REMOTE_VMS=work")
-	must(t, w.Add("work", "red", "AppVM"))
+	must(t, h.Add("work", "red", "AppVM"))
 	q := h.equip("work", sim.Running)
 	h.done(string(q.key.Reveal())+"\n", "authorize", "--replace", "--legacy", "work")
 	d := h.quick()

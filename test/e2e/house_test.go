@@ -61,12 +61,18 @@ type house struct {
 	clock string // file; see clockVar
 }
 
+// newDom0 makes a machine without qubes.
+func newDom0(t *testing.T) *house {
+	t.Helper()
+	w := sim.New(t)
+	return &house{World: w, t: t, root: paths.Root(w.Dom0()), clock: filepath.Join(w.Dir, "clock")}
+}
+
 // newHouse makes a machine in which the named qubes are running, have our
 // client and a key, and are configured.
 func newHouse(t *testing.T, names ...string) *house {
 	t.Helper()
-	w := sim.New(t)
-	h := &house{World: w, t: t, root: paths.Root(w.Dom0()), clock: filepath.Join(w.Dir, "clock")}
+	h := newDom0(t)
 	h.configure("QVM_REMOTE_VMS=" + strings.Join(names, " "))
 	for _, name := range names {
 		h.qube(name, sim.Running)
