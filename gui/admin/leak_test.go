@@ -7,21 +7,17 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
-	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/dbus"
 	"qvmremote/gui/link"
 	"qvmremote/gui/program"
-	"qvmremote/test/living"
 	"qvmremote/test/stage"
 )
 
@@ -62,32 +58,6 @@ func open(t *testing.T) *opened {
 	return &opened{w, t}
 }
 
-// settle lets everything that is due happen, and what is not used go.
-func (s *opened) settle() {
-	for range 20 {
-		for end := time.Now().Add(10 * time.Millisecond); time.Now().Before(end); {
-			glib.MainContextDefault().Iteration(false)
-		}
-		runtime.GC()
-	}
-}
-
-// resident is the memory of this process, in bytes.
-func resident(t *testing.T) int {
-	t.Helper()
-	debug.FreeOSMemory()
-	living.Trim()
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var size, pages int
-	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
-		t.Fatal(err)
-	}
-	return pages * os.Getpagesize()
-}
-
 // closeAll closes every window but the program's own.
 func (s *opened) closeAll() {
 	for _, w := range gtk.WindowListToplevels() {
@@ -96,11 +66,6 @@ func (s *opened) closeAll() {
 		}
 	}
 }
-
-const (
-	most   = 4 << 20 // bytes that a hundred openings may leave
-	rounds = 3       // of a hundred, where one left more
-)
 
 // TestNothingIsLeftOpen: pages and dialogs that were opened and closed a
 // hundred times, and ten thousand events, leave no object behind.
@@ -146,40 +111,6 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		},
 	}
 	for _, name := range slices.Sorted(maps.Keys(steps)) {
-		step := steps[name]
-		for range 25 { // the heap takes its size by and by
-			step()
-		}
-		s.settle()
-		// A leak leaves as much each time; a heap that finds its size does not.
-		var grown []int
-		for range rounds {
-			before, types, memory := living.Objects(), living.Types(), resident(t)
-			for range 100 {
-				step()
-				stage.Settle()
-			}
-			s.settle()
-			if after := living.Objects(); after > before {
-				t.Errorf("%s: %d objects are left:%s", name, after-before, difference(types, living.Types()))
-			}
-			grown = append(grown, resident(t)-memory)
-			if grown[len(grown)-1] <= most {
-				break
-			}
-		}
-		if slices.Min(grown) > most {
-			t.Errorf("%s: more memory is left each time: %d bytes", name, grown)
-		}
+		stage.NothingLeft(t, name, steps[name])
 	}
-}
-
-func difference(before, after map[string]int) string {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(after)) {
-		if d := after[name] - before[name]; d > 0 {
-			fmt.Fprintf(&b, " %s %d", name, d)
-		}
-	}
-	return b.String()
 }

@@ -109,7 +109,7 @@ func (w *window) page(name string) page {
 }
 
 // front is the page in front, nil where there is none.
-func (w *window) front() page { return w.front() }
+func (w *window) front() page { return w.pages[w.Current()] }
 
 func (w *window) addActions() {
 	w.Do("retry", func() { w.app.link.Retry() })

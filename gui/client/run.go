@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
@@ -17,6 +18,7 @@ import (
 type tabsView struct {
 	Root *gtk.Box
 	Tabs *adw.TabView
+	Menu *gio.Menu // over the output; one for all tabs, as each that is built stays for ever
 }
 
 // runPage is where commands are written and run, each in a tab of its own.
@@ -108,7 +110,9 @@ func (r *runPage) newTask() (*task, error) {
 	t.title()
 	t.narrow(r.small)
 	r.Tabs.SetSelectedPage(t.tab)
-	t.Editor.GrabFocus()
+	if r.Root.Mapped() { // a focus that nobody sees would keep the tab for ever
+		t.Editor.GrabFocus()
+	}
 	return t, nil
 }
 

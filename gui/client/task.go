@@ -75,6 +75,7 @@ func newTask(r *runPage) (*task, error) {
 	t.stream = ui.NewStream(t.scope, "Output", t.outputGrew)
 	t.stream.SetVExpand(true)
 	t.Output.Append(t.stream)
+	t.More.SetMenuModel(r.Menu)
 	t.trust.SetVisible(false)
 	t.Trust.Append(t.trust)
 	t.finder = newFinder(t)

@@ -31,9 +31,9 @@ const (
 func (t *task) addActions() {
 	group := gio.NewSimpleActionGroup()
 	saves := gio.NewSimpleAction("save", glib.NewVariantType("s"))
-	saves.ConnectActivate(func(which *glib.Variant) { t.chooseSave(which.String()) })
+	t.scope.Bind(saves, saves.ConnectActivate(func(which *glib.Variant) { t.chooseSave(which.String()) }))
 	copies := gio.NewSimpleAction("copy", nil)
-	copies.ConnectActivate(func(*glib.Variant) { t.copyOutput() })
+	t.scope.Bind(copies, copies.ConnectActivate(func(*glib.Variant) { t.copyOutput() }))
 	group.AddAction(saves)
 	group.AddAction(copies)
 	t.Root.InsertActionGroup("run", group)

@@ -1,0 +1,4 @@
+#include <stdint.h>
+
+void living_types(uintptr_t to);
+extern void livingType(uintptr_t to, char *name);
