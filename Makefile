@@ -71,11 +71,12 @@ screenshots: setup-test build build-gui ## render every page and dialog into bui
 
 test: setup-test test-core test-transports test-gui ## set up and run every test
 
-# The suites below cmd/ and test/ start whole programs, which are built without
-# the race detector: it would find nothing in them and cost each start its time.
+# The packages are tested with the oldest Go that must do, and their coverage with
+# them: once for all three. The suites below test/ start whole programs, which are
+# built without the race detector, with the Go at hand.
 test-core: ## run every test that needs no GTK, then the crash tests
-	$(TEST) -race $$($(GO) list ./... | grep -vE '^qvmremote/(cmd|test)/')
-	$(TEST) ./cmd/... ./test/...
+	@$(MAKE) --no-print-directory cover
+	$(TEST) ./test/...
 	@$(MAKE) --no-print-directory test-crash
 
 # The end-to-end tests of test-core go by one long qvm-run. By polling they run
@@ -104,11 +105,10 @@ test-system: setup-system ## boot Debian in a container, as root, and test what 
 model: ## check the model of the queue in docs/model with spin
 	@docs/model/check
 
-# vet compiles the suites below test/ as well; what they run with that Go is the
-# end-to-end tests by polling, in test-transports.
-floor: ## vet and test with the oldest Go that must do, and check the coverage
+# What is run with that Go is the tests of cover, and the end-to-end tests by
+# polling, in test-transports.
+floor: ## vet with the oldest Go that must do
 	GOTOOLCHAIN=$(FLOOR) $(GO) vet ./...
-	@GOTOOLCHAIN=$(FLOOR) GO=$(GO) .ci/cover 85 queue daemon dbus
 
 lint: ## gofmt, vet, staticcheck, and shellcheck where it is installed
 	@GO=$(GO) STATICCHECK=$(STATICCHECK) GTK_DIRS='$(GTK_DIRS)' .ci/lint
@@ -128,8 +128,8 @@ bench-gui: gotk4 resources ## the same of the desktop program; fails where a lim
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@GO=$(GO) .ci/fuzz $(FUZZTIME)
 
-cover: ## run the tests for their coverage of queue/, daemon/ and dbus/, at least 85 % each
-	@GO=$(GO) .ci/cover 85 queue daemon dbus
+cover: ## test the packages with the race detector and the oldest Go; queue/, daemon/ and dbus/ are covered by 85 %
+	@GOTOOLCHAIN=$(FLOOR) GO=$(GO) .ci/cover 85 queue daemon dbus
 
 size: build ## check that both programs are static and at most 12 MiB
 	@.ci/size 12 bin/qvm-remote bin/qvm-remote-dom0
