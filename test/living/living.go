@@ -37,7 +37,3 @@ func Allocated() int {
 	m := C.mallinfo2()
 	return int(m.uordblks + m.hblkhd)
 }
-
-// Trim gives memory that is free back to the system, so that what is resident is
-// what is used.
-func Trim() { C.malloc_trim(0) }
