@@ -16,7 +16,8 @@ GRESOURCE := resources/qvm-remote.gresource
 
 # -count=1: the end-to-end tests build and run programs, of which go's cache of
 # test results knows nothing.
-TEST := $(GO) test -count=1
+# make lint vets.
+TEST := $(GO) test -count=1 -vet=off
 
 # Test programs start themselves again as tools and daemons; under the race
 # detector each would wait a second at its end for reports of other goroutines.
@@ -79,16 +80,17 @@ test-core: ## run every test that needs no GTK, then the crash tests
 	$(TEST) ./test/...
 	@$(MAKE) --no-print-directory test-crash
 
-# The end-to-end tests of test-core go by one long qvm-run. By polling they run
-# with the oldest Go, so that the floor need not run them once more.
+# The end-to-end tests of test-core go by one long qvm-run. SHORT= runs all of them
+# by the other two as well, those too of what lies behind every transport.
+SHORT ?= -short
 test-transports: ## run the end-to-end tests by qrexec-client and by polling
-	E2E_TRANSPORT=qrexec $(TEST) ./test/e2e
-	E2E_TRANSPORT=poll GOTOOLCHAIN=$(FLOOR) $(TEST) ./test/e2e
+	E2E_TRANSPORT=qrexec $(TEST) $(SHORT) ./test/e2e
+	E2E_TRANSPORT=poll GOTOOLCHAIN=$(FLOOR) $(TEST) $(SHORT) ./test/e2e
 
 test-gui: build gotk4 resources ## run the tests of the desktop program, on a screen of their own
 	CC=clang $(GO) vet $(GTK) $(GTK_DIRS)
 	CC=clang $(GO) vet $(GTK:gtk=gtk,frames) ./gui/admin
-	CC=clang $(TEST) $(GTK) $(GTK_DIRS)
+	CC=clang $(TEST) -timeout 20m $(GTK) $(GTK_DIRS)
 
 # Below daemon/ the tests that crash have Crash in their names; the others ran.
 test-crash: ## stop the daemon at each of its crash points and start it again

@@ -91,6 +91,7 @@ func TestFromNothing(t *testing.T) {
 
 // TestRotation: both keys count until the new one is used, then only that one.
 func TestRotation(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work")
 	h.quick()
@@ -121,6 +122,7 @@ func TestRotation(t *testing.T) {
 // TestRevokeAndAuthoriseAgain is TestSameKeyAgainRevivesNothing by the
 // administrator's program.
 func TestRevokeAndAuthoriseAgain(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work", "other")
 	h.configure("QVM_REMOTE_VMS=work other", "QVM_REMOTE_CONCURRENT=1", "QVM_REMOTE_PER_QUBE=1")
@@ -151,6 +153,7 @@ func TestRevokeAndAuthoriseAgain(t *testing.T) {
 
 // TestAuthoriseRefuses what is no qube, and a key that another has.
 func TestAuthoriseRefuses(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work", "other")
 	key := string(queue.GenerateKey().Reveal()) + "\n"
@@ -174,6 +177,7 @@ func TestAuthoriseRefuses(t *testing.T) {
 
 // TestAdministratorAndDaemonAtOnce: one log, whoever writes it.
 func TestAdministratorAndDaemonAtOnce(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work", "other")
 	h.World.Qube("third", sim.Halted)

@@ -108,6 +108,7 @@ func (o *office) requests(qube string) (found waiting) {
 
 // TestAskedApprovedDenied is a day at dom0's desk.
 func TestAskedApprovedDenied(t *testing.T) {
+	once(t)
 	t.Parallel()
 	o := newOffice(t, "work", "other")
 	work, other := o.of("work"), o.of("other")
@@ -174,6 +175,7 @@ func (q *qube) prints(script, want string) {
 // TestGrantsOverARestart: what was approved for a while outlives the daemon and
 // whoever approved it; the qube's question does not.
 func TestGrantsOverARestart(t *testing.T) {
+	once(t)
 	t.Parallel()
 	o := newOffice(t, "work")
 	work := o.of("work")
@@ -202,6 +204,7 @@ func TestGrantsOverARestart(t *testing.T) {
 // TestAuthorisedForTwoCommands: a limit is shown, counts over a restart, and is
 // extended.
 func TestAuthorisedForTwoCommands(t *testing.T) {
+	once(t)
 	t.Parallel()
 	o := newOffice(t, "work")
 	work := o.of("work")
@@ -231,6 +234,7 @@ func TestAuthorisedForTwoCommands(t *testing.T) {
 // TestAClockJumpMovesNoGrant: an authorisation for a time ends in that time,
 // whatever the wall clock says, and not before.
 func TestAClockJumpMovesNoGrant(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "long", "short")
 	h.off(-3 * time.Hour)
@@ -257,6 +261,7 @@ func TestAClockJumpMovesNoGrant(t *testing.T) {
 // TestSuspendedAndResumed: a qube that signs with a wrong key again and again is
 // left alone until an administrator says otherwise.
 func TestSuspendedAndResumed(t *testing.T) {
+	once(t)
 	t.Parallel()
 	o := newOffice(t, "work", "other")
 	work := o.of("work")
@@ -279,6 +284,7 @@ func TestSuspendedAndResumed(t *testing.T) {
 
 // TestRevokeKills ends what runs, and nobody else's.
 func TestRevokeKills(t *testing.T) {
+	once(t)
 	t.Parallel()
 	o := newOffice(t, "work", "other")
 	work, other := o.of("work").begin(hold("work-goes-on")), o.of("other").begin(hold("other-goes-on"))
@@ -302,6 +308,7 @@ func TestRevokeKills(t *testing.T) {
 // TestStopEverythingWithWhatWaits: what runs is killed, what waits for its turn
 // or for approval is denied, and a restart changes nothing of that.
 func TestStopEverythingWithWhatWaits(t *testing.T) {
+	once(t)
 	t.Parallel()
 	o := newOffice(t, "work", "asks")
 	o.of("asks").rules("ask **\n")
@@ -336,6 +343,7 @@ func TestStopEverythingWithWhatWaits(t *testing.T) {
 
 // TestAKeyWithoutRules is one that was authorised before there were any.
 func TestAKeyWithoutRules(t *testing.T) {
+	once(t)
 	t.Parallel()
 	o := newOffice(t, "work")
 	work := o.of("work")

@@ -80,7 +80,7 @@ func TestThousandsOfFiles(t *testing.T) {
 	q := h.of("littered")
 	files := 2500
 	if by == "poll" { // in which a look refuses 16
-		files = 320
+		files = 96
 	}
 	for i := range files {
 		must(t, os.WriteFile(q.layout.Header(fmt.Sprintf("00-rubbish-%d", i)), []byte("rubbish"), 0o600))

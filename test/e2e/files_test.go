@@ -148,6 +148,7 @@ func (h *house) steps(share, word, offset string) (n int) {
 // TestAKilledPushIsGoneOnWith: nothing looks whole until it is, and what dom0
 // has is not sent again.
 func TestAKilledPushIsGoneOnWith(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work")
 	q, share := h.of("work"), h.serveFiles()
@@ -186,6 +187,7 @@ func TestAKilledPushIsGoneOnWith(t *testing.T) {
 
 // TestAPullGoesOnWhenDom0ComesBack: its daemon is killed half way.
 func TestAPullGoesOnWhenDom0ComesBack(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work")
 	q, share := h.of("work"), h.serveFiles()
@@ -215,6 +217,7 @@ func TestAPullGoesOnWhenDom0ComesBack(t *testing.T) {
 
 // TestSmallLimitsMakeSmallPieces: dom0 cuts output, and takes no larger input.
 func TestSmallLimitsMakeSmallPieces(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work")
 	h.configure("QVM_REMOTE_VMS=work", "QVM_REMOTE_MAX_OUTPUT=1M", "QVM_REMOTE_MAX_STDIN=1M")
@@ -232,6 +235,7 @@ func TestSmallLimitsMakeSmallPieces(t *testing.T) {
 }
 
 func TestCtrlCEndsATransferInDom0(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work")
 	q, share := h.of("work"), h.serveFiles()
@@ -254,6 +258,7 @@ func TestCtrlCEndsATransferInDom0(t *testing.T) {
 }
 
 func TestASourceThatChangesIsFoundOut(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work")
 	q, share := h.of("work"), h.serveFiles()
@@ -279,6 +284,7 @@ func TestASourceThatChangesIsFoundOut(t *testing.T) {
 // TestThePolicyNamesTheFolder: a transfer is plain commands, so rules hold each
 // word of it.
 func TestThePolicyNamesTheFolder(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work")
 	q, share := h.of("work"), h.serveFiles()
@@ -326,6 +332,7 @@ func TestThePolicyNamesTheFolder(t *testing.T) {
 
 // TestAPathIsAWord: whatever it holds, it is the name of a file and no more.
 func TestAPathIsAWord(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work")
 	q, share := h.of("work"), h.serveFiles()
@@ -347,6 +354,7 @@ func TestAPathIsAWord(t *testing.T) {
 }
 
 func TestAFileThatDoesNotFitIsRefusedAtOnce(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work")
 	q, share := h.of("work"), h.serveFiles()

@@ -13,6 +13,7 @@ import (
 // TestWithoutSystemd: where nothing could start a service, that is said by
 // name, and all else works.
 func TestWithoutSystemd(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work")
 	i := &installed{house: h, bus: bus.Start(t)}

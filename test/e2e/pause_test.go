@@ -123,6 +123,7 @@ func TestStopEverything(t *testing.T) {
 // TestCommandsHearNothingOfTheServiceManager: what could speak for the daemon,
 // or keep its watchdog quiet, reaches the daemon only.
 func TestCommandsHearNothingOfTheServiceManager(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work")
 	socket := filepath.Join(t.TempDir(), "notify")

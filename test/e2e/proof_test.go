@@ -66,6 +66,7 @@ func forge(t *testing.T, from, to string, change func(r *audit.Record) bool) {
 }
 
 func TestRewrittenLogIsFound(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work", "other")
 	d := h.start()
@@ -124,6 +125,7 @@ func TestRewrittenLogIsFound(t *testing.T) {
 // TestOldFolderPutBack: root puts back the audit folder of an hour ago. That
 // log is signed and whole; only who holds a newer checkpoint can tell.
 func TestOldFolderPutBack(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work")
 	d := h.start()
@@ -151,6 +153,7 @@ func TestOldFolderPutBack(t *testing.T) {
 // TestOneLogManyWriters: the daemon and other programs append at once, while
 // others verify.
 func TestOneLogManyWriters(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work", "other")
 	h.start()
@@ -215,6 +218,7 @@ func appendMany(t *testing.T, dir, who string, n int) {
 // TestClaimSeesWhatOthersRecord: another program raises the floor while the
 // daemon runs; the very next request is held against it.
 func TestClaimSeesWhatOthersRecord(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "work", "other")
 	h.start()

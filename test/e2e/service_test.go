@@ -138,6 +138,7 @@ func (i *installed) state(c *dbus.Client) string {
 // authorised with a key made in dom0, the executor started, a command watched
 // and cancelled, everything stopped, and the name is never without an owner.
 func TestOneServiceForTheDesktop(t *testing.T) {
+	once(t)
 	t.Parallel()
 	h := newHouse(t, "other")
 	h.World.Qube("work", sim.Halted)

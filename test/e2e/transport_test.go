@@ -12,8 +12,8 @@ import (
 	"qvmremote/test/sim"
 )
 
-// by is the transport of this run, as QVM_REMOTE_TRANSPORT has it: the whole
-// suite runs once with each.
+// by is the transport of this run, as QVM_REMOTE_TRANSPORT has it: the suite runs
+// once with each, and whole with the first.
 var by = cmp.Or(os.Getenv("E2E_TRANSPORT"), "stream")
 
 // By polling, each delivery is some twenty processes.
@@ -46,6 +46,15 @@ func agents(t *testing.T) {
 	t.Helper()
 	if why, no := cannot[t.Name()]; by == "poll" && no {
 		t.Skip("by polling: " + why)
+	}
+}
+
+// once is called by a test of what lies behind every transport, such as who may do
+// what: in a short run by another than the first it is left out.
+func once(t *testing.T) {
+	t.Helper()
+	if testing.Short() && by != "stream" {
+		t.Skip("a short run: this lies behind every transport, and is shown by stream")
 	}
 }
 
