@@ -62,7 +62,7 @@ func newBackup(w *window) (page, error) {
 }
 
 func (b *backupPage) Widget() gtk.Widgetter { return b.Root }
-func (b *backupPage) Narrow(bool)           {}
+func (b *backupPage) Narrow(narrow bool)    { b.shelf.narrow(narrow) }
 func (b *backupPage) Inner() string         { return "" }
 func (b *backupPage) Leave()                {}
 func (b *backupPage) find()                 {}
@@ -142,7 +142,8 @@ func (b *backupPage) cancel() {
 // tell says what is done, or what came of it, until the next time.
 func (b *backupPage) tell(icon, tone, text string) {
 	b.Icon.SetFromIconName(icon)
-	ui.SetTone(b.Tone, tone)
+	ui.SetTone(b.Icon, tone)
+	ui.SetTone(b.Tone, map[string]string{"good": "quiet", "bad": "bad", "quiet": "quiet"}[tone])
 	ui.SetText(b.Said, text, 1500)
 	b.GiveUp.SetSensitive(true)
 	b.GiveUp.SetVisible(!b.idle())
@@ -150,7 +151,7 @@ func (b *backupPage) tell(icon, tone, text string) {
 	b.Bar.SetRevealChild(true)
 }
 
-func (b *backupPage) succeed(text string) { b.tell("qr-done-symbolic", "quiet", text) }
+func (b *backupPage) succeed(text string) { b.tell("qr-done-symbolic", "good", text) }
 
 // fail says what went wrong, and what is so all the same.
 func (b *backupPage) fail(err error, all string) {

@@ -62,7 +62,7 @@ func newPassphrase(name string) *gtk.PasswordEntry {
 	e := gtk.NewPasswordEntry()
 	e.SetShowPeekIcon(true)
 	e.SetVAlign(gtk.AlignCenter)
-	e.SetHExpand(true)
+	e.SetWidthChars(18)
 	ui.Name(e, name)
 	return e
 }

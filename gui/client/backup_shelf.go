@@ -25,6 +25,7 @@ type shelf struct {
 	page    *backupPage
 	look    *ui.Scope // of what is followed; nil while the page is not in front
 	rows    []*archiveRow
+	small   bool
 	last    ui.Row // that there are none, or more
 	other   ui.Row
 	choose  *gtk.Button
@@ -92,6 +93,7 @@ func (s *shelf) take(newest []backup.Listed, older int) {
 		group.Remove(s.other)
 		for _, l := range newest {
 			r := newArchiveRow(s.page, l)
+			r.narrow(s.small)
 			s.rows = append(s.rows, r)
 			group.Add(r.row)
 		}
@@ -115,6 +117,13 @@ func (s *shelf) show() {
 		r.show()
 	}
 	s.choose.SetSensitive(s.page.idle())
+}
+
+func (s *shelf) narrow(narrow bool) {
+	s.small = narrow
+	for _, r := range s.rows {
+		r.narrow(narrow)
+	}
 }
 
 // pick asks for a file to restore.
@@ -143,9 +152,9 @@ type archiveRow struct {
 func newArchiveRow(b *backupPage, l backup.Listed) *archiveRow {
 	r := &archiveRow{page: b, of: l, scope: ui.NewScope(b.scope), row: ui.NewRow(),
 		check: gtk.NewButtonWithLabel("Check"), restore: gtk.NewButtonWithLabel("Restore…")}
+	r.row.SetTitleLines(3)
 	r.row.SetSubtitleLines(4)
 	r.row.Set(l.Name, describe(l))
-	ui.Name(r.check, "Check: "+l.Name)
 	ui.Name(r.restore, "Restore: "+l.Name)
 	for _, button := range []*gtk.Button{r.check, r.restore} {
 		button.SetVAlign(gtk.AlignCenter)
@@ -153,8 +162,21 @@ func newArchiveRow(b *backupPage, l backup.Listed) *archiveRow {
 	}
 	r.scope.Bind(r.check, r.check.ConnectClicked(func() { b.check(l.Path) }))
 	r.scope.Bind(r.restore, r.restore.ConnectClicked(func() { b.compare(l.Path) }))
+	r.narrow(false)
 	r.show()
 	return r
+}
+
+// narrow leaves more room for the name.
+func (r *archiveRow) narrow(narrow bool) {
+	if narrow {
+		r.check.SetIconName("qr-search-symbolic")
+		r.check.SetTooltipText("Check")
+	} else {
+		r.check.SetLabel("Check")
+		r.check.SetTooltipText("")
+	}
+	ui.Name(r.check, "Check: "+r.of.Name)
 }
 
 func (r *archiveRow) show() {
