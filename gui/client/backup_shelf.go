@@ -170,7 +170,7 @@ func newArchiveRow(b *backupPage, l backup.Listed) *archiveRow {
 // narrow leaves more room for the name.
 func (r *archiveRow) narrow(narrow bool) {
 	if narrow {
-		r.check.SetIconName("qr-search-symbolic")
+		r.check.SetIconName("qr-done-symbolic")
 		r.check.SetTooltipText("Check")
 	} else {
 		r.check.SetLabel("Check")
