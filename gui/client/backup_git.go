@@ -115,7 +115,7 @@ func (g *gitForm) send(told bool) {
 func pushed(p repository.Pushed) string {
 	text := fmt.Sprintf("Pushed %s to %s.", say.Count(p.Entries, "command"), p.Address)
 	if p.Open > 0 {
-		text += fmt.Sprintf(" %d wait for the next push: they have no answer yet, or could still run.", p.Open)
+		text += fmt.Sprintf(" Left for the next push, as they have no answer yet or could still run: %d.", p.Open)
 	}
 	return text + without(p.LeftOut)
 }

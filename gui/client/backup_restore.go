@@ -53,7 +53,7 @@ func (b *backupPage) change(c compared) string {
 	case c.missing == c.Entries:
 		text += fmt.Sprintf("It adds %s to the history.", say.Count(c.missing, "command"))
 	default:
-		text += fmt.Sprintf("It adds %s to the history; %d are here already and stay as they are.", say.Count(c.missing, "command"), c.Entries-c.missing)
+		text += fmt.Sprintf("It adds %s to the history. Already here, and left as they are: %d.", say.Count(c.missing, "command"), c.Entries-c.missing)
 	}
 	return text + " What is here now is saved first, in " + b.dir + "."
 }
@@ -217,9 +217,9 @@ func (b *backupPage) restored(done backup.Restored, err error) {
 
 // did is what a restore did.
 func (b *backupPage) did(done backup.Restored) string {
-	text := fmt.Sprintf("Added %s to the history; %d were here already.", say.Count(done.Added, "command"), done.Present)
+	text := fmt.Sprintf("Added %s to the history; already here: %d.", say.Count(done.Added, "command"), done.Present)
 	if done.Old > 0 {
-		text += fmt.Sprintf(" %d of them are older than the history keeps (%d days) and will go when it is tidied.", done.Old, b.queue.Keeping.Age/(24*time.Hour))
+		text += fmt.Sprintf(" Older than the history keeps (%d days), so that they go when it is tidied: %d.", b.queue.Keeping.Age/(24*time.Hour), done.Old)
 	}
 	if done.LogLines > 0 {
 		text += fmt.Sprintf(" Added %s to the log.", say.Count(done.LogLines, "line"))

@@ -21,6 +21,7 @@ import (
 
 	"qvmremote/client"
 	"qvmremote/client/dom0test"
+	"qvmremote/gui/prefs"
 	"qvmremote/queue"
 	"qvmremote/test/desktop"
 	"qvmremote/test/life"
@@ -98,6 +99,7 @@ func TestABackupIsMadeAndRestored(t *testing.T) {
 	s := prepare(t, life.Options{Stopped: true})
 	gone := s.past(t, dom0test.Past{Number: 1, Script: "echo the-lost", State: queue.StateExit, Out: "lost\n"})
 	s.past(t, dom0test.Past{Number: 2, Script: "echo the-kept", State: queue.StateExit})
+	s.left(t, func(p *prefs.Prefs) { p.Width = 1111 })
 	s.launch(t, "--page", "backup")
 	s.app.Find(t, "", "No backup here yet")
 	path := s.backsUp(t)
@@ -118,14 +120,17 @@ func TestABackupIsMadeAndRestored(t *testing.T) {
 	}
 	s.press(t, "Restore: "+name)
 	dialog := s.app.Find(t, "dialog", "Restore a backup")
-	dialog.Find(t, "label", "*It adds 1 command to the history; 1 are here already*")
+	dialog.Find(t, "label", "*It adds 1 command to the history. Already here, and left as they are: 1.*")
 	dialog.Find(t, "button", "Cancel*").Press(t)
 	s.app.Gone(t, "dialog", "Restore a backup")
 	if _, err := os.Stat(s.where(gone)); err == nil {
 		t.Fatal("Cancel restored it")
 	}
+	s.left(t, func(p *prefs.Prefs) { p.Width = 999 })
 	s.press(t, "Restore: "+name)
-	s.app.Find(t, "dialog", "Restore a backup").Find(t, "button", "Restore*").Press(t)
+	dialog = s.app.Find(t, "dialog", "Restore a backup")
+	dialog.Find(t, "switch", "Settings of this program").Press(t)
+	dialog.Find(t, "button", "Restore*").Press(t)
 	said := s.app.Find(t, "label", "Added 1 command to the history*").Name
 	if text, err := os.ReadFile(filepath.Join(s.where(gone), "command")); err != nil || !strings.Contains(string(text), "the-lost") {
 		t.Errorf("what was deleted is not back: %q, %v", text, err)
@@ -135,6 +140,15 @@ func TestABackupIsMadeAndRestored(t *testing.T) {
 		t.Errorf("what was here before is in %q, and the page says %q", safety, said)
 	}
 	s.app.Find(t, "button", "Restore: qvm-remote-pre-restore-*")
+	// The settings are the restored ones also after the program has ended.
+	s.Desktop.Key(t, "ctrl+q")
+	if err := s.run.Wait(t); err != nil {
+		t.Errorf("the program ended with %v", err)
+	}
+	p, err := prefs.Load(filepath.Join(s.Config(), "qvm-remote", "client.conf"), prefs.Default())
+	if err != nil || p.Width != 1111 {
+		t.Errorf("the settings are not those of the backup: %+v, %v", p, err)
+	}
 }
 
 // forged is an archive with one member that no backup has.
