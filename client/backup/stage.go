@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -74,26 +75,59 @@ func (s *stage) sweep() error {
 	return err
 }
 
-// compare finds the entries that are not here, on whatever day.
-func (s *stage) compare() error {
+// present are the ids of the entries in a history, on whatever day.
+func present(history folder) (map[string]bool, error) {
 	here := map[string]bool{}
-	days, err := s.history.names()
+	days, err := history.names()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, day := range days {
-		d, err := s.history.sub(day)
+		d, err := history.sub(day)
 		if err != nil {
 			continue // a day that is no folder is found when it is needed
 		}
 		ids, err := d.names()
 		d.close()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, id := range ids {
 			here[id] = true
 		}
+	}
+	return here, nil
+}
+
+// Missing is how many entries of a backup are not here: what a restore would add.
+func (k *Keeper) Missing(c Contents) (int, error) {
+	here := map[string]bool{}
+	root, err := openFolder(k.Client.Layout.Root)
+	if err == nil {
+		defer root.close()
+		var history folder
+		if history, err = root.sub("history"); err == nil {
+			defer history.close()
+			here, err = present(history)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("cannot read the history: %w", err)
+	}
+	missing := map[string]bool{}
+	for _, m := range c.members {
+		if day, id, _, ok := m.Entry(); ok && !here[id] {
+			missing[day+"/"+id] = true
+		}
+	}
+	return len(missing), nil
+}
+
+// compare finds the entries that are not here, on whatever day.
+func (s *stage) compare() error {
+	here, err := present(s.history)
+	if err != nil {
+		return err
 	}
 	s.missing = map[string]bool{}
 	var bytes int64

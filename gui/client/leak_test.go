@@ -34,6 +34,7 @@ type opened struct {
 func open(t *testing.T) *opened {
 	t.Helper()
 	stage.Enter(t)
+	t.Setenv("HOME", t.TempDir())
 	a := &App{Program: program.Unregistered(identity(""), gio.ApplicationNonUnique), queue: client.New(t.TempDir() + "/" + queue.FolderName)}
 	if err := a.App.Register(context.Background()); err != nil {
 		t.Fatal(err)
@@ -107,6 +108,7 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		},
 	}
 	maps.Copy(steps, listSteps(t, s))
+	maps.Copy(steps, backupSteps(t, s))
 	for _, name := range slices.Sorted(maps.Keys(steps)) {
 		stage.NothingLeft(t, name, steps[name])
 	}

@@ -35,6 +35,7 @@ func places() []place {
 		{"key", "Key", "qr-key-symbolic", newKey},
 		{"queue", "Queue", "qr-waiting-symbolic", newQueue},
 		{"log", "Log", "qr-log-symbolic", newLog},
+		{"backup", "Backup", "qr-backup-symbolic", newBackup},
 	}
 }
 

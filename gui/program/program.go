@@ -105,6 +105,10 @@ func (p *Program) WritePrefs(context.Context) {
 	}
 }
 
+// LeavePrefs has the file stay as somebody else left it: it counts from the next
+// start on.
+func (p *Program) LeavePrefs() { p.file = "" }
+
 // Complain says an error where there is no window for it.
 func (p *Program) Complain(err error) {
 	if err != nil {

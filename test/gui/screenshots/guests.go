@@ -11,6 +11,19 @@ func (s *stage) send(script string) {
 	s.press("button", "Run*")
 }
 
+// backup makes a backup with the key, and waits until it is there.
+func (s *stage) backup() {
+	s.find("switch", "With the key, encrypted").AwaitState(s, desktop.Sensitive, true)
+	s.press("switch", "With the key, encrypted")
+	for _, field := range []string{"Passphrase", "Passphrase, once more"} {
+		s.find("text box", field).SetText(s, "correct horse battery")
+	}
+	s.find("button", "Create backup").AwaitState(s, desktop.Sensitive, true)
+	s.press("button", "Create backup")
+	s.find("label", "Saved *")
+	s.find("button", "Check: *")
+}
+
 // guests are scenes of the qube's program.
 var guests = []scene{
 	{name: "qube-run", guest: true, page: "run", act: func(s *stage) {
@@ -51,6 +64,30 @@ var guests = []scene{
 		s.find("button", "Import…*").AwaitState(s, desktop.Sensitive, true)
 		s.press("button", "Import…*")
 		s.find("dialog", "Import a key")
+	}},
+	{name: "qube-backup", guest: true, page: "backup", act: func(s *stage) { s.backup() }},
+	{name: "qube-backup-end", guest: true, minor: true, page: "backup", act: func(s *stage) {
+		s.backup()
+		s.press("button", "Dismiss*")
+		s.down()
+	}},
+	{name: "qube-backup-refused", guest: true, minor: true, page: "backup", act: func(s *stage) {
+		s.find("text box", "Address of the repository").SetText(s, "-u@host:path")
+		s.find("button", "Pull").AwaitState(s, desktop.Sensitive, true)
+		s.press("button", "Pull")
+		s.find("label", "*Nothing here was changed.")
+	}},
+	{name: "qube-restore", guest: true, page: "backup", act: func(s *stage) {
+		s.backup()
+		s.press("button", "Restore: qvm-remote-backup-*")
+		s.find("dialog", "Restore a backup").Find(s, "switch", "Key").Press(s)
+		s.find("", "Passphrase of the backup")
+	}},
+	{name: "qube-push", guest: true, minor: true, page: "backup", act: func(s *stage) {
+		s.find("text box", "Address of the repository").SetText(s, "git@example.org:me/history.git")
+		s.find("button", "Push").AwaitState(s, desktop.Sensitive, true)
+		s.press("button", "Push")
+		s.find("dialog", "Push to this repository?")
 	}},
 	{name: "qube-sidebar", guest: true, minor: true, narrow: true, page: "run", act: func(s *stage) {
 		s.find("label", "*Connected to dom0")

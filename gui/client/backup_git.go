@@ -1,0 +1,133 @@
+//go:build gtk
+
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/client/backup"
+	"qvmremote/client/backup/repository"
+	"qvmremote/gui/say"
+	"qvmremote/ui"
+)
+
+// gitForm pushes the history to a git repository, and pulls it from there.
+type gitForm struct {
+	page       *backupPage
+	address    *gtk.Entry
+	known      bool // the address that was kept is shown
+	log        *gtk.Switch
+	push, pull *gtk.Button
+}
+
+func newGitForm(b *backupPage) *gitForm {
+	g := &gitForm{page: b, address: gtk.NewEntry(), log: gtk.NewSwitch(), push: gtk.NewButtonWithLabel("Push"), pull: gtk.NewButtonWithLabel("Pull")}
+	g.address.SetHExpand(true)
+	g.address.SetVAlign(gtk.AlignCenter)
+	g.address.SetPlaceholderText("user@host:path")
+	g.address.SetInputPurpose(gtk.InputPurposeURL)
+	ui.Name(g.address, "Address of the repository")
+	g.row("Address", "", g.address)
+	g.row("Push", "Sends the commands that the repository has not", g.push)
+	log := g.row("The log too", "A pull adds its lines, where they are of a qube of this name", g.log)
+	log.SetActivatableWidget(g.log)
+	ui.Name(g.log, "The log too")
+	g.row("Pull", "Adds the commands that this qube has not, and saves what is here first", g.pull)
+	s := b.scope
+	s.Bind(g.address, g.address.ConnectChanged(g.show))
+	s.Bind(g.push, g.push.ConnectClicked(func() { g.send(false) }))
+	s.Bind(g.pull, g.pull.ConnectClicked(g.fetch))
+	return g
+}
+
+// row adds a row with something at its end.
+func (g *gitForm) row(title, text string, end gtk.Widgetter) ui.Row {
+	row := ui.NewRow()
+	row.Set(title, text)
+	gtk.BaseWidget(end).SetVAlign(gtk.AlignCenter)
+	row.AddSuffix(end)
+	g.page.Git.Add(row)
+	return row
+}
+
+// show shows what can be done.
+func (g *gitForm) show() {
+	may := g.page.idle() && g.address.Text() != ""
+	g.push.SetSensitive(may)
+	g.pull.SetSensitive(may)
+}
+
+// read shows the address that was pushed to last, once.
+func (g *gitForm) read() {
+	if g.known {
+		return
+	}
+	g.known = true
+	b := g.page
+	look(b.scope, func(context.Context) (string, error) {
+		k, err := b.keeper()
+		if err != nil {
+			return "", err
+		}
+		r, err := repository.New(k)
+		if err != nil {
+			return "", err
+		}
+		return r.Address()
+	}, func(address string, err error) {
+		switch {
+		case errors.Is(err, repository.ErrNoAddress):
+		case err != nil:
+			b.fail(err, "")
+		case g.address.Text() == "":
+			g.address.SetText(address)
+		}
+	})
+}
+
+// send pushes; told says that somebody has read what that uploads.
+func (g *gitForm) send(told bool) {
+	b, to := g.page, g.address.Text()
+	begin(b, "Pushing to "+to+"…", func(ctx context.Context, k *backup.Keeper) (repository.Pushed, error) {
+		r, err := repository.New(k)
+		if err != nil {
+			return repository.Pushed{}, err
+		}
+		return r.Push(ctx, to, told)
+	}, func(p repository.Pushed, err error) {
+		switch {
+		case errors.Is(err, repository.ErrNotTold):
+			b.Bar.SetRevealChild(false)
+			b.ask(b.scope, ui.Question{Heading: "Push to this repository?", Body: to + "\n\n" + repository.Risk, Action: "Push"}, func() { g.send(true) })
+		case err != nil:
+			b.fail(err, "")
+		default:
+			b.succeed(pushed(p))
+		}
+	})
+}
+
+// pushed is what a push did.
+func pushed(p repository.Pushed) string {
+	text := fmt.Sprintf("Pushed %s to %s.", say.Count(p.Entries, "command"), p.Address)
+	if p.Open > 0 {
+		text += fmt.Sprintf(" Left for the next push, as they have no answer yet or could still run: %d.", p.Open)
+	}
+	return text + without(p.LeftOut)
+}
+
+// fetch pulls.
+func (g *gitForm) fetch() {
+	b, from, log := g.page, g.address.Text(), g.log.Active()
+	begin(b, "Pulling from "+from+"…", func(ctx context.Context, k *backup.Keeper) (repository.Pulled, error) {
+		r, err := repository.New(k)
+		if err != nil {
+			return repository.Pulled{}, err
+		}
+		return r.Pull(ctx, from, log)
+	}, func(p repository.Pulled, err error) { b.restored(p.Restored, err) })
+}

@@ -1,0 +1,234 @@
+//go:build gtk
+
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/client/backup"
+	"qvmremote/gui/say"
+	"qvmremote/ui"
+)
+
+// compared is a backup that was checked, and held against what is here.
+type compared struct {
+	backup.Contents
+	path    string
+	missing int
+}
+
+// compare checks a backup, and then asks what to take out of it.
+func (b *backupPage) compare(path string) {
+	name := filepath.Base(path)
+	begin(b, "Checking "+name+"…", func(ctx context.Context, k *backup.Keeper) (compared, error) {
+		c, err := k.Check(ctx, path)
+		if err != nil {
+			return compared{}, fmt.Errorf("%s: %w", name, err)
+		}
+		missing, err := k.Missing(c)
+		return compared{c, path, missing}, err
+	}, func(c compared, err error) {
+		if err != nil {
+			b.fail(err, "Nothing here was changed.")
+			return
+		}
+		b.Bar.SetRevealChild(false)
+		b.askRestore(c, backup.Choice{}, nil)
+	})
+}
+
+// change says what a restore would change.
+func (b *backupPage) change(c compared) string {
+	text := fmt.Sprintf("Made %s in the qube %s. ", say.When(c.Made), qubeOf(c.Contents))
+	switch {
+	case c.missing == 0:
+		text += "All its commands are here already."
+	case c.missing == c.Entries:
+		text += fmt.Sprintf("It adds %s to the history.", say.Count(c.missing, "command"))
+	default:
+		text += fmt.Sprintf("It adds %s to the history. Already here, and left as they are: %d.", say.Count(c.missing, "command"), c.Entries-c.missing)
+	}
+	return text + " What is here now is saved first, in " + b.dir + "."
+}
+
+// restoreView is resources/client/restore.ui.
+type restoreView struct {
+	Dialog  *adw.Window
+	Cancel  *gtk.Button
+	Restore *gtk.Button
+	Name    *gtk.Label
+	Change  *gtk.Label
+	More    *adw.PreferencesGroup
+	Verdict *gtk.Label
+}
+
+// restoreForm is what to take out of a backup besides its history.
+type restoreForm struct {
+	restoreView
+	log, settings, key *gtk.Switch // nil for what it does not hold
+	passphrase         *gtk.PasswordEntry
+	pass               ui.Row
+	replace            bool // this qube has another key
+}
+
+// askRestore asks what to take out of a backup; failed says why it asks again.
+func (b *backupPage) askRestore(c compared, before backup.Choice, failed error) {
+	f := &restoreForm{}
+	if err := ui.Fill(&f.restoreView, "/org/qvmremote/Client/ui/restore.ui"); err != nil {
+		b.toast(err.Error())
+		return
+	}
+	s := ui.NewScope(b.scope)
+	ui.SetText(f.Name, filepath.Base(c.path), 200)
+	ui.SetText(f.Change, b.change(c), 600)
+	ui.SetText(f.Verdict, sentence(failed), 300)
+	ui.SetTone(f.Verdict, "bad")
+	f.Verdict.SetVisible(failed != nil)
+	b.offer(f, c)
+	f.set(before)
+	f.show()
+	goOn := func() {
+		if f.Restore.IsSensitive() {
+			choice := f.choice()
+			s.Close()
+			b.restore(c, choice)
+		}
+	}
+	s.OnClose(f.Dialog.Destroy)
+	if f.key != nil {
+		s.Bind(f.key, f.key.NotifyProperty("active", f.show))
+		s.Bind(f.passphrase, f.passphrase.Connect("changed", f.show))
+		s.Bind(f.passphrase, f.passphrase.ConnectActivate(goOn))
+	}
+	s.Bind(f.Restore, f.Restore.ConnectClicked(goOn))
+	s.Bind(f.Cancel, f.Cancel.ConnectClicked(s.Close))
+	s.Bind(f.Dialog, f.Dialog.ConnectCloseRequest(func() bool {
+		ui.Soon(s, s.Close)
+		return true
+	}))
+	f.Dialog.SetTransientFor(b.over())
+	f.Restore.GrabFocus()
+	if failed != nil && f.key != nil {
+		f.passphrase.GrabFocus()
+	}
+	f.Dialog.Present()
+}
+
+// offer makes a row for each thing that the backup holds.
+func (b *backupPage) offer(f *restoreForm, c compared) {
+	if c.Log {
+		f.log = f.add("Log", "Adds those of its lines that are not here.")
+	}
+	if c.Settings {
+		f.settings = f.add("Settings of this program", "In place of those that are here, from the next start on.")
+	}
+	if !c.Keys {
+		return
+	}
+	text := "This qube has none."
+	f.replace = b.now.HasKey() || b.now.KeyProblem != nil
+	switch {
+	case b.now.HasKey() && b.now.Fingerprint == c.Key:
+		text = "It is the one that this qube has."
+	case f.replace:
+		text = "In place of this qube's, which is kept beside it. It has the fingerprint " + c.Key + "; dom0 takes nothing with a key that it does not know."
+	}
+	f.key = f.add("Key", text)
+	f.passphrase = newPassphrase("Passphrase of the backup")
+	f.pass = ui.NewRow()
+	f.pass.Set("Passphrase", "")
+	f.pass.AddSuffix(f.passphrase)
+	f.More.Add(f.pass)
+}
+
+// add makes a row with a switch.
+func (f *restoreForm) add(title, text string) *gtk.Switch {
+	row, on := ui.NewRow(), gtk.NewSwitch()
+	row.Set(title, text)
+	row.SetSubtitleLines(6)
+	on.SetVAlign(gtk.AlignCenter)
+	ui.Name(on, title)
+	row.AddSuffix(on)
+	row.SetActivatableWidget(on)
+	f.More.Add(row)
+	return on
+}
+
+func (f *restoreForm) set(c backup.Choice) {
+	for on, was := range map[*gtk.Switch]bool{f.log: c.Log, f.settings: c.Settings, f.key: c.Keys} {
+		if on != nil {
+			on.SetActive(was)
+		}
+	}
+}
+
+func (f *restoreForm) choice() backup.Choice {
+	on := func(s *gtk.Switch) bool { return s != nil && s.Active() }
+	c := backup.Choice{Log: on(f.log), Settings: on(f.settings), Keys: on(f.key)}
+	if c.Keys {
+		c.Passphrase, c.ReplaceKey = f.passphrase.Text(), f.replace
+	}
+	return c
+}
+
+// show says whether enough was chosen.
+func (f *restoreForm) show() {
+	if f.key == nil {
+		return
+	}
+	f.pass.SetVisible(f.key.Active())
+	f.Restore.SetSensitive(!f.key.Active() || f.passphrase.Text() != "")
+}
+
+func (b *backupPage) restore(c compared, ch backup.Choice) {
+	begin(b, "Restoring "+filepath.Base(c.path)+"…", func(ctx context.Context, k *backup.Keeper) (backup.Restored, error) {
+		return k.Restore(ctx, c.path, ch)
+	}, func(done backup.Restored, err error) {
+		if errors.Is(err, backup.ErrPassphrase) {
+			b.Bar.SetRevealChild(false)
+			b.askRestore(c, ch, err)
+			return
+		}
+		b.restored(done, err)
+	})
+}
+
+// restored says what a restore or a pull did, also one that ended early.
+func (b *backupPage) restored(done backup.Restored, err error) {
+	if done.Settings {
+		b.app.LeavePrefs()
+	}
+	switch {
+	case err != nil && done.Safety == "":
+		b.fail(err, "Nothing here was changed.")
+	case err != nil:
+		b.fail(err, b.did(done))
+	default:
+		b.succeed(b.did(done))
+	}
+}
+
+// did is what a restore did.
+func (b *backupPage) did(done backup.Restored) string {
+	text := fmt.Sprintf("Added %s to the history; already here: %d.", say.Count(done.Added, "command"), done.Present)
+	if done.Old > 0 {
+		text += fmt.Sprintf(" Older than the history keeps (%d days), so that they go when it is tidied: %d.", b.queue.Keeping.Age/(24*time.Hour), done.Old)
+	}
+	if done.LogLines > 0 {
+		text += fmt.Sprintf(" Added %s to the log.", say.Count(done.LogLines, "line"))
+	}
+	if done.Settings {
+		text += " Restored the settings, which count from the next start on."
+	}
+	if done.Keys {
+		text += " Restored the key."
+	}
+	return text + " What was here before is saved in " + done.Safety + "."
+}
