@@ -64,7 +64,7 @@ func TestWhatIsShownIsCompiledIn(t *testing.T) {
 		if !slices.Contains(there, f) {
 			t.Errorf("resources/%s is listed and not there", f)
 		}
-		if slices.Contains(files[:i], f) || slices.Contains(names[:i], names[i]) {
+		if slices.Contains(names[:i], names[i]) { // both programs have the one style
 			t.Errorf("%s, as %s, is listed twice", f, names[i])
 		}
 		if filepath.Base(f) != filepath.Base(names[i]) {
