@@ -89,7 +89,7 @@ test-transports: ## run the end-to-end tests by qrexec-client and by polling
 
 test-gui: build gotk4 resources ## run the tests of the desktop program, on a screen of their own
 	CC=clang $(GO) vet $(GTK) $(GTK_DIRS)
-	CC=clang $(GO) vet $(GTK:gtk=gtk,frames) ./gui/admin
+	CC=clang $(GO) vet $(GTK:gtk=gtk,frames) ./gui/admin ./gui/client ./gui/frames
 	CC=clang $(TEST) -timeout 20m $(GTK) $(GTK_DIRS)
 
 # Below daemon/ the tests that crash have Crash in their names; the others ran.

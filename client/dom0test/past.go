@@ -77,3 +77,20 @@ func (p Past) answer(r queue.Request, header []byte, k queue.Key) (files []struc
 	put("exit", []byte(strconv.Itoa(p.Exit)))
 	return files
 }
+
+// Fill files a history of so many commands over so many days, the last one today;
+// the script of one in its middle is "echo needle".
+func Fill(l queue.Layout, k queue.Key, count, days int) error {
+	now := time.Now().Truncate(24 * time.Hour)
+	for n := range count {
+		script := fmt.Sprintf("qvm-prefs work-%d memory 4000\n# and some more words as people write them\n", n)
+		if n == count/2 {
+			script = "echo needle\n"
+		}
+		p := Past{At: now.AddDate(0, 0, -n%days).Add(time.Duration(n/days) * time.Second), Number: n, Script: script, State: queue.StateExit, Exit: n % 3, Out: "done\n"}
+		if _, _, err := p.File(l, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

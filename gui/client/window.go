@@ -78,6 +78,7 @@ func newWindow(a *App) (*window, error) {
 	w.addActions()
 	w.Size(a.Prefs.Width, a.Prefs.Height, a.Prefs.Maximized)
 	w.Window.ConnectCloseRequest(w.closed)
+	w.logFrames()
 	w.ShowContent()
 	return w, w.Place(w.offered(), w.first())
 }

@@ -86,18 +86,7 @@ func fillHistory(c *client.Client) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now().Truncate(24 * time.Hour)
-	for n := range pastCount {
-		script := fmt.Sprintf("qvm-prefs work-%d memory 4000\n# and some more words as people write them\n", n)
-		if n == pastCount/2 {
-			script = "echo needle\n"
-		}
-		p := dom0test.Past{At: now.AddDate(0, 0, -n%pastDays).Add(time.Duration(n/pastDays) * time.Second), Number: n, Script: script, State: queue.StateExit, Exit: n % 3, Out: "done\n"}
-		if _, _, err := p.File(c.Layout, key); err != nil {
-			return err
-		}
-	}
-	return nil
+	return dom0test.Fill(c.Layout, key, pastCount, pastDays)
 }
 
 // readNames is how long it takes to read the names alone.

@@ -38,10 +38,11 @@ var arrows = []arrow{
 	// What has no widgets can be tested everywhere, with the race detector.
 	{Folder: "gui", Ours: []string{"queue", "dbus"}},
 	{Folder: "gui/program", Ours: []string{"gui/prefs", "ui", "resources"}, Theirs: []string{"github.com/diamondburned"}},
-	{Folder: "gui/admin", Ours: []string{"queue", "dbus", "gui/autostart", "gui/guard", "gui/link", "gui/program", "gui/save", "gui/say", "gui/timeline", "gui/words", "ui"},
+	{Folder: "gui/frames", Ours: []string{"ui"}, Theirs: []string{"github.com/diamondburned"}},
+	{Folder: "gui/admin", Ours: []string{"queue", "dbus", "gui/autostart", "gui/frames", "gui/guard", "gui/link", "gui/program", "gui/save", "gui/say", "gui/timeline", "gui/words", "ui"},
 		Theirs: []string{"github.com/diamondburned"}},
 	// A qube has no bus of ours, and nothing of dom0's.
-	{Folder: "gui/client", Ours: []string{"queue", "client", "gui/program", "gui/save", "gui/say", "ui"}, Theirs: []string{"github.com/diamondburned"}},
+	{Folder: "gui/client", Ours: []string{"queue", "client", "gui/frames", "gui/program", "gui/save", "gui/say", "ui"}, Theirs: []string{"github.com/diamondburned"}},
 	{Folder: "cmd/qvm-remote-admin", Ours: []string{"queue", "gui/admin"}, Theirs: []string{"github.com/spf13/cobra"}},
 	{Folder: "cmd/qvm-remote-gui", Ours: []string{"queue", "gui/client"}, Theirs: []string{"github.com/spf13/cobra"}},
 	{Folder: "cmd/qvm-remote", Ours: []string{"queue", "client"},
@@ -138,7 +139,7 @@ func untagged(t *Tree) []string {
 			}
 		}
 		for _, p := range f.Imports() {
-			if !tagged && p != Module+"/ui/pieces" && Under(p, "github.com/diamondburned", Module+"/ui", Module+"/gui/admin", Module+"/gui/client", Module+"/gui/program", Module+"/resources") {
+			if !tagged && p != Module+"/ui/pieces" && Under(p, "github.com/diamondburned", Module+"/ui", Module+"/gui/admin", Module+"/gui/client", Module+"/gui/frames", Module+"/gui/program", Module+"/resources") {
 				faults = append(faults, f.Path+" imports "+p+" without the tag gtk")
 			}
 		}

@@ -20,7 +20,8 @@ const patience = 30 * time.Second
 type lab struct {
 	o       options
 	dir     string
-	measure string // the program that logs its frames
+	measure string // dom0's program that logs its frames
+	client  string // the qube's
 	made    *life.House
 	runs    int
 }
@@ -31,10 +32,12 @@ func newLab(ctx context.Context, o options) (*lab, error) {
 		return nil, err
 	}
 	// The name by which assistive technology knows it stays.
-	l := &lab{o: o, dir: dir, measure: filepath.Join(dir, "frames", "qvm-remote-admin")}
-	if err := compile(ctx, "gtk,frames", l.measure); err != nil {
-		l.close()
-		return nil, err
+	l := &lab{o: o, dir: dir, measure: filepath.Join(dir, "frames", "qvm-remote-admin"), client: filepath.Join(dir, "frames", "qvm-remote-gui")}
+	for _, program := range []string{l.measure, l.client} {
+		if err := compile(ctx, "gtk,frames", program, filepath.Base(program)); err != nil {
+			l.close()
+			return nil, err
+		}
 	}
 	return l, nil
 }
@@ -48,13 +51,13 @@ func (l *lab) close() {
 	_ = os.RemoveAll(l.dir)
 }
 
-// compile builds the desktop program with the one set of flags, see
+// compile builds a desktop program with the one set of flags, see
 // docs/gotk4.md.
-func compile(ctx context.Context, tags, out string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-trimpath", "-buildvcs=false", "-o", out, "qvmremote/cmd/qvm-remote-admin")
+func compile(ctx context.Context, tags, out, program string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-trimpath", "-buildvcs=false", "-o", out, "qvmremote/cmd/"+program)
 	cmd.Env = append(os.Environ(), "CC=clang")
 	if said, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the desktop program with the tags %s: %w\n%s", tags, err, said)
+		return fmt.Errorf("build %s with the tags %s: %w\n%s", program, tags, err, said)
 	}
 	return nil
 }
@@ -64,7 +67,7 @@ func buildRows(ctx context.Context, l *lab) ([]row, error) {
 	var took time.Duration
 	for range 2 {
 		began := now()
-		if err := compile(ctx, "gtk", filepath.Join(l.dir, "admin")); err != nil {
+		if err := compile(ctx, "gtk", filepath.Join(l.dir, "admin"), "qvm-remote-admin"); err != nil {
 			return nil, err
 		}
 		took = now().since(began)
@@ -137,11 +140,16 @@ type run struct {
 	started moment
 }
 
-// launch starts the program on a page.
+// launch starts dom0's program on a page.
 func (l *lab) launch(s stage, bus, page string) *run {
+	return l.start(s, "QVM_REMOTE_BUS="+bus, l.measure, page)
+}
+
+// start starts one of the programs on a page, with one variable more.
+func (l *lab) start(s stage, variable, program, page string) *run {
 	l.runs++
 	r := &run{stage: s, log: filepath.Join(l.dir, fmt.Sprintf("frames-%d", l.runs)), started: now()}
-	r.program = s.Launch(s, []string{"QVM_REMOTE_BUS=" + bus, "QVM_REMOTE_FRAMES=" + r.log}, l.measure, "--page", page)
+	r.program = s.Launch(s, []string{variable, "QVM_REMOTE_FRAMES=" + r.log}, program, "--page", page)
 	return r
 }
 
@@ -180,7 +188,7 @@ func (r *run) press(combination string) moment {
 }
 
 // serviceShown is a frame with what the service says.
-func serviceShown(f frame) bool { return f.service }
+func serviceShown(f frame) bool { return f.told }
 
 // rowsShown is a frame of the timeline in which no row waits for its record.
 func rowsShown(f frame) bool { return f.page == "activity" && f.seen > 0 && f.blank == 0 }

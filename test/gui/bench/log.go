@@ -25,13 +25,13 @@ func (m moment) since(earlier moment) time.Duration {
 	return time.Duration(m-earlier) * time.Microsecond
 }
 
-// frame is one that the program drew; gui/admin/frames.go says what is told.
+// frame is one that the program drew; gui/frames says what is told.
 type frame struct {
-	at      moment // it began
-	took    time.Duration
-	work    time.Duration // of that its main thread ran
-	page    string
-	service bool // what the service says is shown
+	at   moment // it began
+	took time.Duration
+	work time.Duration // of that its main thread ran
+	page string
+	told bool // what the program waits for at its start is shown
 
 	rows, held, seen, blank, first int
 	top                            uint64
@@ -54,7 +54,7 @@ type record struct {
 	keys   []key
 }
 
-// parse reads the log that gui/admin/frames.go writes. A last line without its
+// parse reads the log that gui/frames writes. A last line without its
 // end is still being written.
 func parse(text string) (r record, err error) {
 	whole := text[:strings.LastIndexByte(text, '\n')+1]
@@ -69,10 +69,10 @@ func parse(text string) (r record, err error) {
 			r.keys = append(r.keys, k)
 		case "frame":
 			var f frame
-			var took, work, service int
-			_, err = fmt.Sscanf(rest, "%d %d %d %s %d %d %d %d %d %d %d %s", &f.at, &took, &work, &f.page, &service,
+			var took, work, told int
+			_, err = fmt.Sscanf(rest, "%d %d %d %s %d %d %d %d %d %d %d %s", &f.at, &took, &work, &f.page, &told,
 				&f.rows, &f.held, &f.seen, &f.blank, &f.first, &f.top, &f.focus)
-			f.took, f.work, f.service = time.Duration(took)*time.Microsecond, time.Duration(work)*time.Microsecond, service == 1
+			f.took, f.work, f.told = time.Duration(took)*time.Microsecond, time.Duration(work)*time.Microsecond, told == 1
 			r.frames = append(r.frames, f)
 		default:
 			err = errors.New("it is of no kind that is known")

@@ -22,7 +22,7 @@ func TestParse(t *testing.T) {
 	if r.began != 1000 || len(r.frames) != 3 || len(r.keys) != 1 {
 		t.Fatalf("it is %+v", r)
 	}
-	want := frame{at: 3400, took: 60 * time.Millisecond, work: 9 * time.Millisecond, page: "activity", service: true,
+	want := frame{at: 3400, took: 60 * time.Millisecond, work: 9 * time.Millisecond, page: "activity", told: true,
 		rows: 251, held: 110, seen: 20, top: 18, focus: "record16"}
 	if r.frames[2] != want {
 		t.Errorf("the last frame is %+v", r.frames[2])

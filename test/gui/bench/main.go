@@ -1,5 +1,5 @@
-// Command bench measures what dom0's desktop program promises about speed and
-// memory, on a screen of its own and a simulated dom0, prints a table and
+// Command bench measures what the desktop programs promise about speed and
+// memory, on a screen of their own and a simulated dom0, prints a table and
 // writes its part of docs/benchmarks.md.
 //
 // It guarantees that every figure was taken in that run, of the real program
@@ -24,14 +24,15 @@ import (
 const limit = 30 * time.Minute
 
 type options struct {
-	qubes, records, starts int
-	only, out              string
+	qubes, records, starts, past int
+	only, out                    string
 }
 
 func main() {
 	var o options
 	flag.IntVar(&o.qubes, "qubes", 50, "how many qubes are authorised")
 	flag.IntVar(&o.records, "records", 1_000_000, "how many records the audit log has")
+	flag.IntVar(&o.past, "past", 100_000, "how many commands the history of a qube has")
 	flag.IntVar(&o.starts, "starts", 7, "how often the program is started for the times of a start")
 	flag.StringVar(&o.only, "only", "", "measure only the groups named so, comma between, and write nothing")
 	flag.StringVar(&o.out, "o", figures.Document, "file to write the table into; \"-\" for none")
@@ -51,6 +52,7 @@ var groups = []struct {
 	{"million", millionRows},
 	{"idle", idleRows},
 	{"flood", floodRows},
+	{"qube", qubeRows},
 }
 
 func measure(o options) error {
