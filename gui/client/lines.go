@@ -108,8 +108,8 @@ func (l *lines) made() (first, last int) {
 }
 
 const (
-	nearRows   = 8  // beyond those in sight, that are filled with them
-	lateAtOnce = 16 // rows filled in one frame
+	nearRows   = 2 // beyond those in sight, that are filled with them
+	lateAtOnce = 6 // rows filled in one frame
 )
 
 // show fills a row that can be seen, or soon, at once. GTK binds two hundred, and
