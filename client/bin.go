@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,9 +27,11 @@ const (
 // Bin holds the entries that were deleted from the history and can be put back.
 // They lie aside, whole, in the folder they were in, until Empty removes them.
 // What a program that ended without it left aside is put back by the next one.
+// Its methods wait for each other.
 type Bin struct {
 	c    *Client
 	lock *os.File // shared by all programs that hold something aside
+	mu   sync.Mutex
 	held map[Entry]bool
 }
 
@@ -68,6 +71,8 @@ func (c *Client) OpenBin(ctx context.Context) (*Bin, error) {
 // Delete sets entries aside. It returns those it did, also with an error, which
 // says of the first other one why not. One that is gone already counts as done.
 func (b *Bin) Delete(ctx context.Context, entries []Entry) (done []Entry, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
 			return done, err
@@ -104,6 +109,8 @@ func (c *Client) aside(e Entry, mark string) string {
 
 // Restore puts entries back. It returns those it did, also with an error.
 func (b *Bin) Restore(ctx context.Context, entries []Entry) (done []Entry, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
 			return done, err
@@ -131,6 +138,8 @@ func (c *Client) restore(e Entry) error {
 // Empty removes entries that lie aside for good, all of them for nil. Those it
 // could not finish before ctx ended are past being put back, and go later.
 func (b *Bin) Empty(ctx context.Context, entries []Entry) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if entries == nil {
 		for e := range b.held {
 			entries = append(entries, e)

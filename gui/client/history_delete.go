@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
@@ -24,13 +25,14 @@ const (
 	emptyLimit = 10 * time.Second
 )
 
-// deleting deletes entries, and puts back those that were deleted last.
+// deleting deletes entries, and puts them back, the last deletion first.
 type deleting struct {
 	*history
-	bin  *client.Bin    // nil until the first deletion
-	last []client.Entry // that can be put back
-	busy bool
-	undo *gio.SimpleAction
+	bin   *client.Bin      // nil until the first deletion
+	last  [][]client.Entry // deletions that can be put back, the last one first
+	toast *adw.Toast       // that offers it
+	busy  bool
+	undo  *gio.SimpleAction
 }
 
 func newDeleting(h *history) *deleting {
@@ -47,40 +49,37 @@ type deleted struct {
 	done []client.Entry
 }
 
-// delete sets entries aside. What lay aside before can no longer be put back.
+// delete sets entries aside.
 func (d *deleting) delete(entries []client.Entry) {
 	if d.busy || len(entries) == 0 {
 		return
 	}
 	d.busy = true
 	d.Delete.SetSensitive(false)
-	bin, before := d.bin, d.last
+	bin := d.bin
 	look(d.scope, func(ctx context.Context) (deleted, error) {
 		b := bin
 		if b == nil {
 			var err error
-			if b, err = d.queue.OpenBin(ctx); err != nil {
+			opening, stop := context.WithTimeout(ctx, readLimit)
+			defer stop()
+			if b, err = d.queue.OpenBin(opening); err != nil {
 				return deleted{}, err
 			}
 		}
 		done, err := b.Delete(ctx, entries)
-		if len(done) > 0 && len(before) > 0 {
-			if eerr := b.Empty(ctx, before); err == nil {
-				err = eerr
-			}
-		}
 		return deleted{b, done}, err
 	}, func(got deleted, err error) {
 		d.busy = false
 		d.Delete.SetSensitive(true)
 		d.bin = got.bin
 		if err != nil {
-			d.toast(sentence(err))
+			d.say(sentence(err))
 		}
 		if len(got.done) == 0 {
 			return
 		}
-		d.last = got.done
+		d.last = append(d.last, got.done)
 		d.undo.SetEnabled(true)
 		d.detail.end()
 		d.window.Refresh()
@@ -95,12 +94,20 @@ func wereCommands(n int) string {
 	return say.Count(n, "command") + " were"
 }
 
-// offer says what was done, with a button that undoes it.
+// say is toast, which here is the one that offers to undo.
+func (d *deleting) say(text string) { d.history.toast(text) }
+
+// offer says what was done, with a button that undoes it. An older one goes: its
+// button would undo the last deletion as well.
 func (d *deleting) offer(text string) {
+	if d.toast != nil {
+		d.toast.Dismiss()
+	}
 	toast := adw.NewToast(glib.MarkupEscapeText(text, -1))
 	toast.SetButtonLabel("Undo")
 	toast.SetActionName("win.put-back")
 	toast.SetTimeout(undoFor)
+	d.toast = toast
 	d.window.Toasts.AddToast(toast)
 }
 
@@ -109,18 +116,24 @@ func (d *deleting) putBack() {
 		return
 	}
 	d.busy = true
-	bin, last := d.bin, d.last
+	bin, last := d.bin, d.last[len(d.last)-1]
 	look(d.scope, func(ctx context.Context) ([]client.Entry, error) { return bin.Restore(ctx, last) }, func(done []client.Entry, err error) {
 		d.busy = false
 		if err != nil {
-			d.toast(sentence(err))
+			d.say(sentence(err))
 		}
 		if len(done) == 0 {
 			return
 		}
-		d.last = nil
-		d.undo.SetEnabled(false)
-		d.toast(fmt.Sprintf("%s put back.", wereCommands(len(done))))
+		if d.toast != nil {
+			d.toast.Dismiss()
+		}
+		d.last = d.last[:len(d.last)-1]
+		if rest := slices.DeleteFunc(slices.Clone(last), func(e client.Entry) bool { return slices.Contains(done, e) }); len(rest) > 0 {
+			d.last = append(d.last, rest)
+		}
+		d.undo.SetEnabled(len(d.last) > 0)
+		d.say(fmt.Sprintf("%s put back.", wereCommands(len(done))))
 	})
 }
 
@@ -128,7 +141,7 @@ func (d *deleting) putBack() {
 func (d *deleting) deleteShown() {
 	entries := append([]client.Entry(nil), d.rows.All()...)
 	if len(entries) == 0 {
-		d.toast("There is nothing to delete.")
+		d.say("There is nothing to delete.")
 		return
 	}
 	what := "all " + say.Count(len(entries), "past command")

@@ -63,7 +63,7 @@ func newPastPane(h *history) *pastPane {
 		h.toast("The command was copied.")
 	}))
 	s.Bind(h.Load, h.Load.ConnectClicked(p.load))
-	s.Bind(h.Delete, h.Delete.ConnectClicked(func() { h.deleted.delete([]client.Entry{p.entry}) }))
+	s.Bind(h.Delete, h.Delete.ConnectClicked(func() { h.deleted.delete([]client.Entry{p.detail.Entry}) }))
 	return p
 }
 
@@ -84,6 +84,10 @@ func (p *pastPane) read(use func(*client.Detail)) {
 	p.scope.Close()
 	p.scope = ui.NewScope(p.history.scope)
 	e := p.entry
+	if p.detail != nil && p.detail.Entry != e { // what is shown is of another one
+		p.Delete.SetSensitive(false)
+		p.Load.SetSensitive(false)
+	}
 	look(p.scope, func(ctx context.Context) (*client.Detail, error) {
 		ctx, stop := context.WithTimeout(ctx, readLimit)
 		defer stop()

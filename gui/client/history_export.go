@@ -53,7 +53,9 @@ func (h *history) addActions() {
 	export.ConnectActivate(func(format *glib.Variant) { h.export.choose(format.String(), h.rows.All()) })
 	one := gio.NewSimpleAction("export-one", glib.NewVariantType("s"))
 	one.ConnectActivate(func(format *glib.Variant) {
-		h.export.choose(format.String(), []client.Entry{h.detail.entry})
+		if d := h.detail.detail; d != nil {
+			h.export.choose(format.String(), []client.Entry{d.Entry})
+		}
 	})
 	all := gio.NewSimpleAction("delete-shown", nil)
 	all.ConnectActivate(func(*glib.Variant) { h.deleted.deleteShown() })
