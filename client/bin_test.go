@@ -226,6 +226,8 @@ func TestTrust(t *testing.T) {
 		"signature was changed": {put(dom0test.Past{State: queue.StateExit}, map[string]string{"result": "nonsense"}), client.Unverified},
 		"another's answer":      {put(dom0test.Past{State: queue.StateExit}, map[string]string{"result": string(foreign)}), client.Unverified},
 		"no signature":          {put(dom0test.Past{}, map[string]string{"exit": "0"}), client.Unverified},
+		"command was changed":   {put(dom0test.Past{State: queue.StateExit}, map[string]string{"command": "evil"}), client.Unverified},
+		"another input":         {put(dom0test.Past{State: queue.StateExit}, map[string]string{"stdin": "evil"}), client.Unverified},
 		"request was changed":   {put(dom0test.Past{State: queue.StateExit}, map[string]string{"request": "nonsense"}), client.Unverified},
 	} {
 		d, err := c.Detail(limited(t), x.e)
@@ -233,8 +235,9 @@ func TestTrust(t *testing.T) {
 			t.Errorf("%s: %s (%v), want %s; %v", name, d.Trust, d.Why, x.want, err)
 		}
 	}
-	lines, err := c.Past(limited(t), []client.Entry{good, other})
-	if err != nil || !lines[0].Signed || lines[1].Exit != 9 {
+	changed := put(dom0test.Past{State: queue.StateExit}, map[string]string{"command": "another"})
+	lines, err := c.Past(limited(t), []client.Entry{good, other, changed})
+	if err != nil || !lines[0].Signed || lines[1].Exit != 9 || lines[2].Signed {
 		t.Errorf("lines: %+v, %v", lines, err)
 	}
 	files, _, _ := c.Files(10)

@@ -154,9 +154,11 @@ const summaryLength = 200
 func (c *Client) past(folder, id string, keys []queue.Key) Past {
 	p := Past{ID: id, Exit: -1, Legacy: exists(filepath.Join(folder, legacyMark))}
 	request, err := queue.ReadSmall(filepath.Join(folder, "request"), queue.MaxHeader)
+	var asked queue.Request
 	if err == nil {
 		var r queue.Request
 		if r, err = queue.ReadOwnRequest(request); err == nil {
+			asked = r
 			p.Issued, p.Over = time.Unix(r.Issued, 0), c.over(r, 0)
 		}
 	}
@@ -169,7 +171,8 @@ func (c *Client) past(folder, id string, keys []queue.Key) Past {
 				o := outcome(r)
 				p.State, p.Exit, p.Duration = o.State, o.Exit, o.Duration
 				// The whole of it is for Detail; this costs little.
-				p.Signed = p.State == queue.StateDenied || sized(folder, "out", r.Out) && sized(folder, "err", r.Err)
+				p.Signed = sized(folder, "command", asked.Body) &&
+					(p.State == queue.StateDenied || sized(folder, "out", r.Out) && sized(folder, "err", r.Err))
 				return p
 			}
 		}

@@ -70,7 +70,23 @@ func (c *Client) Detail(ctx context.Context, e Entry) (*Detail, error) {
 		return d, ctx.Err()
 	}
 	d.prove(c, t)
+	if d.Trust == Verified {
+		d.proveRequest(folder)
+	}
 	return d, ctx.Err()
+}
+
+// proveRequest holds what the history has as the command, and its input, against
+// what dom0's signature is for.
+func (d *Detail) proveRequest(folder string) {
+	if d.Request.Kind == queue.KindScript && queue.SumOf(d.Script) != d.Request.Body {
+		d.Trust, d.Outcome = Unverified, Outcome{}
+		d.Why = fmt.Errorf("%w: it is for another command than the one in the history", ErrBadResult)
+	}
+	if _, there := d.Parts["stdin"]; there && !sized(folder, "stdin", d.Request.Stdin) {
+		d.Trust, d.Outcome = Unverified, Outcome{}
+		d.Why = fmt.Errorf("%w: it is for another input than the one in the history", ErrBadResult)
+	}
 }
 
 // prove is what Wait does with an answer, but for what it changes.
