@@ -248,3 +248,35 @@ func TestTrust(t *testing.T) {
 		t.Errorf("of one that is gone: %v", err)
 	}
 }
+
+// TestAnswersAreCollected: an answer that nobody waited for, such as of a window
+// that was closed, is in the history after that, and no longer in the queue. One
+// that cannot be believed stays.
+func TestAnswersAreCollected(t *testing.T) {
+	t.Parallel()
+	c := newQube(t)
+	lost := func(n int, forge bool) client.Entry {
+		e := past(t, c, dom0test.Past{Number: n, Script: "echo", State: queue.StateExit, Exit: 3, Out: "out", Forge: forge})
+		for name, ending := range map[string]string{"out": queue.Out, "err": queue.Err, "meta": queue.Meta, "result": queue.Auth, "exit": queue.Exit} {
+			if err := os.Rename(filepath.Join(c.Layout.History(), e.Day, e.ID, name), c.Layout.Result(e.ID, ending)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return e
+	}
+	good, forged := lost(1, false), lost(2, true)
+	if err := c.Collect(limited(t), 100); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := c.Past(limited(t), []client.Entry{good, forged})
+	if err != nil || !lines[0].Signed || lines[0].Exit != 3 || lines[1].State != "" {
+		t.Errorf("lines: %+v, %v", lines, err)
+	}
+	d, err := c.Detail(limited(t), forged)
+	if err != nil || d.Trust != client.Unverified {
+		t.Errorf("the forged one: %s, %v", d.Trust, err)
+	}
+	if files, _, _ := c.Files(100); len(files) != 5 {
+		t.Errorf("in the queue: %v", files)
+	}
+}

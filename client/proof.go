@@ -113,7 +113,7 @@ func (d *Detail) prove(c *Client, t *Ticket) {
 		d.Trust = Verified
 		d.Outcome, err = c.signedOutcome(t, header, out, errs)
 		// Who waits is shown as much as was signed; here all of the file is.
-		if err == nil && (d.Parts["out"] > out.n || d.Parts["err"] > errs.n) {
+		if err == nil && (c.sizeOf(t, queue.Out) > out.n || c.sizeOf(t, queue.Err) > errs.n) {
 			err = fmt.Errorf("%w: there is more output than dom0 signed", ErrBadResult)
 		}
 	}
@@ -124,6 +124,20 @@ func (d *Detail) prove(c *Client, t *Ticket) {
 
 func (c *Client) outputOf(t *Ticket, ending string) *tail {
 	return newTail(func() (*os.File, error) { return c.open(t, ending) }, nil)
+}
+
+// sizeOf is the size of one of a result's files, wherever it is now.
+func (c *Client) sizeOf(t *Ticket, ending string) int64 {
+	f, err := c.open(t, ending)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // Part reads a piece of stdin, out or err of an entry, and how large the whole

@@ -116,3 +116,25 @@ func (c *Client) describe(q *Queued) {
 		q.Stage = StageAnswered // its end is filed already
 	}
 }
+
+// Collect files the answers that nobody came for, as Wait does, of at most max
+// files in the queue. What cannot be believed stays where it is.
+func (c *Client) Collect(ctx context.Context, max int) error {
+	list, _, err := c.Queued(ctx, max)
+	if err != nil {
+		return err
+	}
+	for _, q := range list {
+		if q.Stage != StageAnswered || !q.Own {
+			continue
+		}
+		t, err := c.Ticket(q.ID)
+		if err != nil {
+			continue // it is gone
+		}
+		if _, err := c.Wait(ctx, t, Events{}); ctx.Err() != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -180,6 +180,7 @@ func (h *history) begin() {
 	h.lines.splice(0, h.rows.Len(), 0)
 	h.rows = archive.NewRows()
 	h.showState()
+	h.collect(scope)
 	filter := h.filter
 	look(scope, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, archive.Follow(ctx, h.queue, filter, func(c archive.Change) {
@@ -192,6 +193,18 @@ func (h *history) begin() {
 		h.problem = sentence(err)
 		h.showState()
 	})
+}
+
+// collectMost is how many files of the queue are looked at for answers.
+const collectMost = 1000
+
+// collect takes in answers that nobody waited for; the list follows.
+func (h *history) collect(s *ui.Scope) {
+	look(s, func(ctx context.Context) (struct{}, error) {
+		ctx, stop := context.WithTimeout(ctx, readLimit)
+		defer stop()
+		return struct{}{}, h.queue.Collect(ctx, collectMost)
+	}, func(struct{}, error) {}) // the page Queue says what is wrong there
 }
 
 // apply has the list follow what changed.
