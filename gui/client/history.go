@@ -119,8 +119,14 @@ func (h *history) Widget() gtk.Widgetter { return h.Root }
 func (h *history) Hidden()               {}
 func (h *history) Inner() string         { return h.detail.title }
 func (h *history) Leave()                { h.detail.end() }
-func (h *history) report()               {}
 func (h *history) close()                { h.scope.Close() }
+
+// report begins again what could not be shown, once nothing is in its way.
+func (h *history) report() {
+	if h.problem != "" && h.now.Trouble == nil && h.Root.Mapped() {
+		h.begin()
+	}
+}
 
 func (h *history) Shown() {
 	if h.look == nil || h.problem != "" {

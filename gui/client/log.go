@@ -85,10 +85,16 @@ func (l *logPane) Widget() gtk.Widgetter { return l.Root }
 func (l *logPane) Hidden()               {}
 func (l *logPane) Inner() string         { return "" }
 func (l *logPane) Leave()                {}
-func (l *logPane) report()               {}
 func (l *logPane) find()                 { l.Search.GrabFocus() }
 func (l *logPane) open(string)           {}
 func (l *logPane) close()                { l.scope.Close() }
+
+// report begins again what could not be shown, once nothing is in its way.
+func (l *logPane) report() {
+	if l.problem != "" && l.now.Trouble == nil && l.Root.Mapped() {
+		l.begin()
+	}
+}
 
 func (l *logPane) Shown() {
 	if l.look == nil || l.problem != "" {

@@ -74,10 +74,16 @@ func newQueue(w *window) (page, error) {
 func (q *queuePage) Widget() gtk.Widgetter { return q.Root }
 func (q *queuePage) Inner() string         { return "" }
 func (q *queuePage) Leave()                {}
-func (q *queuePage) report()               {}
 func (q *queuePage) find()                 { q.List.GrabFocus() }
 func (q *queuePage) open(string)           {}
 func (q *queuePage) close()                { q.scope.Close() }
+
+// report begins again what could not be shown, once nothing is in its way.
+func (q *queuePage) report() {
+	if q.problem != "" && q.now.Trouble == nil && q.Root.Mapped() {
+		q.begin()
+	}
+}
 
 func (q *queuePage) Shown() {
 	q.begin()
