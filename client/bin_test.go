@@ -237,7 +237,7 @@ func TestTrust(t *testing.T) {
 	if err != nil || !lines[0].Signed || lines[1].Exit != 9 {
 		t.Errorf("lines: %+v, %v", lines, err)
 	}
-	files, _, _ := c.Files(10)
+	files, _, _ := c.Files(t.Context(), 10)
 	if len(files) != 0 {
 		t.Errorf("looking has left %v in the queue", files)
 	}
