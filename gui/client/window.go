@@ -222,7 +222,7 @@ func (w *window) attention() (text, tone, icon string) {
 		return "", "", "" // which says the rest itself
 	case !s.HasKey():
 		return "This qube has no key yet, so dom0 takes nothing from it.", "warn", "qr-key-symbolic"
-	case !s.Connected:
+	case !s.Connected && !s.Legacy:
 		return "dom0 does not look into this qube's queue now. What you send waits there for five minutes.", "warn", "qr-offline-symbolic"
 	}
 	return "", "", ""
