@@ -240,7 +240,7 @@ func TestTrust(t *testing.T) {
 	if err != nil || !lines[0].Signed || lines[1].Exit != 9 || lines[2].Signed {
 		t.Errorf("lines: %+v, %v", lines, err)
 	}
-	files, _, _ := c.Files(10)
+	files, _, _ := c.Files(t.Context(), 10)
 	if len(files) != 0 {
 		t.Errorf("looking has left %v in the queue", files)
 	}
@@ -276,7 +276,7 @@ func TestAnswersAreCollected(t *testing.T) {
 	if err != nil || d.Trust != client.Unverified {
 		t.Errorf("the forged one: %s, %v", d.Trust, err)
 	}
-	if files, _, _ := c.Files(100); len(files) != 5 {
+	if files, _, _ := c.Files(t.Context(), 100); len(files) != 5 {
 		t.Errorf("in the queue: %v", files)
 	}
 }

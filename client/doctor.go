@@ -55,7 +55,7 @@ func (c *Client) Doctor(ctx context.Context) []Finding {
 	add(c.checkKey())
 	add(c.checkName(ctx))
 	add(c.checkPersistence(ctx))
-	add(c.checkQueue())
+	add(c.checkQueue(ctx))
 	connection := c.checkConnection()
 	if c.Legacy && connection.Severity != OK {
 		connection = Finding{Check: "connection", Severity: OK, Cause: "not to be seen with version 1: only an answer shows that dom0 looks"}
@@ -187,8 +187,8 @@ func (c *Client) checkPersistence(ctx context.Context) Finding {
 	return Finding{Check: "disposable", Severity: OK, Cause: "the home folder stays"}
 }
 
-func (c *Client) checkQueue() Finding {
-	files, _, err := c.Files(queue.MaxNames)
+func (c *Client) checkQueue(ctx context.Context) Finding {
+	files, _, err := c.Files(ctx, queue.MaxNames)
 	if err != nil {
 		return Finding{Check: "queue", Severity: Problem, Cause: err.Error(), Next: "qvm-remote queue debug"}
 	}

@@ -118,7 +118,7 @@ func there(path string) bool {
 func emptyQueue(t *testing.T, c *client.Client) {
 	t.Helper()
 	eventually(t, "nothing is left in the queue", func() bool {
-		files, _, err := c.Files(100)
+		files, _, err := c.Files(t.Context(), 100)
 		if err != nil {
 			t.Fatal(err)
 		}

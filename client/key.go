@@ -101,7 +101,8 @@ func (c *Client) storeKey(k queue.Key, replace bool) error {
 	return nil
 }
 
-// keep copies the key file as it is, if there is one.
+// keep copies the key file as it is, if there is one. What is no key does not
+// replace a key that was kept before.
 func keep(path, backup string) error {
 	b, err := queue.ReadSmall(path, 4096)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,6 +110,11 @@ func keep(path, backup string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if _, err := queue.ParseKey(b); err != nil {
+		if _, err := readKey(backup); err == nil {
+			return nil
+		}
 	}
 	return queue.Publish(backup, b)
 }

@@ -40,7 +40,7 @@ type Queued struct {
 // Queued lists the queue by requests, what runs first, then what waits, each the
 // oldest first. It reads at most max files, and tells how many more there are.
 func (c *Client) Queued(ctx context.Context, max int) (list []Queued, more int, err error) {
-	files, more, err := c.Files(max)
+	files, more, err := c.Files(ctx, max)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -49,7 +49,7 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	if c.Legacy && !s.Connected && s.Fingerprint != "" {
 		s.Connected = c.legacyAnswers(ctx)
 	}
-	files, _, err := c.Files(math.MaxInt)
+	files, _, err := c.Files(ctx, math.MaxInt)
 	if err != nil {
 		return nil, err
 	}

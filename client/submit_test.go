@@ -198,6 +198,12 @@ func TestKeys(t *testing.T) {
 	if _, err := c.Key(); !errors.Is(err, queue.ErrKey) || strings.Contains(err.Error(), "1234") {
 		t.Fatalf("error %v", err)
 	}
+	if err := c.ImportKey(second); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := os.ReadFile(c.OldKey()); err != nil || !bytes.Equal(kept, first.Reveal()) {
+		t.Fatalf("a damaged key replaced the one that was kept: %v", err)
+	}
 	if err := os.Remove(c.Layout.Key()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,12 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,17 +55,13 @@ func (c *Client) folders() []struct {
 		{queue.FolderCancel, l.CancelDir()}, {queue.FolderStdin, l.StdinDir()}}
 }
 
-// Files lists the queue: at most max files, and how many more there are.
-func (c *Client) Files(max int) (list []File, more int, err error) {
+// Files lists the queue: at most max files, and how many more there are, which
+// are counted by their names alone.
+func (c *Client) Files(ctx context.Context, max int) (list []File, more int, err error) {
 	for _, f := range c.folders() {
 		first := len(list)
-		err := c.each(f.Folder, f.Dir, cleanMargin, func(f File) {
-			if len(list) < max {
-				list = append(list, f)
-			} else {
-				more++
-			}
-		})
+		over, err := c.each(ctx, f.Folder, f.Dir, cleanMargin, max-first, func(f File) { list = append(list, f) })
+		more += over
 		if err != nil {
 			return nil, 0, fmt.Errorf("cannot read the queue: %w", err)
 		}
@@ -72,29 +70,39 @@ func (c *Client) Files(max int) (list []File, more int, err error) {
 	return list, more, nil
 }
 
-// each reads one folder in pieces, for it may hold any number of names.
-func (c *Client) each(folder queue.Folder, dir string, margin time.Duration, use func(File)) error {
+// each reads one folder in pieces, for it may hold any number of names, until
+// ctx ends. It looks at max files at most, which may cost a search of the history
+// each, and returns how many more there are.
+func (c *Client) each(ctx context.Context, folder queue.Folder, dir string, margin time.Duration, max int, use func(File)) (more int, err error) {
 	d, err := os.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer d.Close()
 	verdicts := map[string]verdict{} // by id
 	for {
 		entries, err := d.ReadDir(256)
 		for _, e := range entries {
+			if err := ctx.Err(); err != nil {
+				return 0, err
+			}
+			if max <= 0 {
+				more++
+				continue
+			}
 			if info, err := e.Info(); err == nil {
+				max--
 				use(c.inspect(folder, filepath.Join(dir, e.Name()), info, margin, verdicts))
 			}
 		}
 		if errors.Is(err, io.EOF) {
-			return nil
+			return more, nil
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if len(verdicts) > 10*queue.MaxNames {
 			clear(verdicts)
@@ -194,7 +202,7 @@ func (c *Client) sweep(margin time.Duration, all bool) (int, error) {
 	var removed int
 	var errs []error
 	for _, folder := range c.folders() {
-		err := c.each(folder.Folder, folder.Dir, margin, func(f File) {
+		_, err := c.each(context.Background(), folder.Folder, folder.Dir, margin, math.MaxInt, func(f File) {
 			if !f.Stale && !all {
 				return
 			}

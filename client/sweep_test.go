@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -75,7 +76,7 @@ func TestCleanAllTakesEverything(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	files, _, err := c.Files(100)
+	files, _, err := c.Files(t.Context(), 100)
 	if err != nil || len(files) != 6 || !slices.IsSortedFunc(files, func(x, y client.File) int {
 		if x.Folder != y.Folder {
 			return 0 // the folders keep their own order
@@ -192,6 +193,32 @@ func TestStatusCountsRequestsAndSeesTheAgent(t *testing.T) {
 	if ok, _ := c.Connected(); ok {
 		t.Fatal("a look two minutes ago is a connection")
 	}
+}
+
+// TestFilesBeyondTheLimitAreOnlyCounted: what is looked at is told by its word.
+func TestFilesBeyondTheLimitAreOnlyCounted(t *testing.T) {
+	t.Parallel()
+	c := newQube(t)
+	for i := range 5 {
+		if err := queue.Publish(c.Layout.Running(fmt.Sprintf("r%d", i)), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := queue.Publish(c.Layout.Cancel(fmt.Sprintf("c%d", i)), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, try := range []struct{ max, list, more int }{{0, 0, 10}, {3, 3, 7}, {7, 7, 3}, {10, 10, 0}, {100, 10, 0}} {
+		list, more, err := c.Files(limited(t), try.max)
+		if err != nil || len(list) != try.list || more != try.more {
+			t.Errorf("of at most %d files there are %d, and %d more, %v", try.max, len(list), more, err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	_, _, err := c.Files(ctx, 100)
+	wantError(t, err, context.Canceled)
+	_, _, err = c.Queued(ctx, 100)
+	wantError(t, err, context.Canceled)
 }
 
 func TestLogIsBoundedAndTurnsOver(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/queue"
 )
 
 // Page is one page of a program's window.
@@ -208,11 +210,14 @@ func (w *Shell) Conceal() {
 	w.Window.SetVisible(false)
 }
 
-// Say says what happened, or what went wrong, for a while.
-func (w *Shell) Say(text string) {
-	toast := adw.NewToast(glib.MarkupEscapeText(text, -1))
+// Say says what happened, or what went wrong, for a while. The text may hold
+// names from anywhere; it is text, and what cannot be seen is an escape.
+func (w *Shell) Say(text string) { w.Toasts.AddToast(newToast(text)) }
+
+func newToast(text string) *adw.Toast {
+	toast := adw.NewToast(glib.MarkupEscapeText(queue.Plain(text, 1000), -1))
 	toast.SetTimeout(6)
-	w.Toasts.AddToast(toast)
+	return toast
 }
 
 // Do makes an action of the window.

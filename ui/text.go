@@ -26,18 +26,19 @@ func NewLabel(text string, classes ...string) *gtk.Label {
 	return l
 }
 
-// Name gives a control its accessible name: what a screen reader says. Newer
-// versions of GTK say the text on the control instead, unless that is undone.
+// Name gives a control its accessible name: what a screen reader says, as text,
+// where what cannot be seen is an escape. Newer versions of GTK say the text on
+// the control instead, unless that is undone.
 func Name(w gtk.Accessibler, name string) {
 	w.ResetRelation(gtk.AccessibleRelationLabelledBy)
 	w.UpdateProperty(
-		[]gtk.AccessibleProperty{gtk.AccessiblePropertyLabel}, []glib.Value{*glib.NewValue(name)})
+		[]gtk.AccessibleProperty{gtk.AccessiblePropertyLabel}, []glib.Value{*glib.NewValue(queue.Plain(name, 0))})
 }
 
 // Describe gives a control what a screen reader says after its name.
 func Describe(w gtk.Accessibler, text string) {
 	w.UpdateProperty(
-		[]gtk.AccessibleProperty{gtk.AccessiblePropertyDescription}, []glib.Value{*glib.NewValue(text)})
+		[]gtk.AccessibleProperty{gtk.AccessiblePropertyDescription}, []glib.Value{*glib.NewValue(queue.Plain(text, 0))})
 }
 
 // tones are the CSS classes that say how good or bad something is.

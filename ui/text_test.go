@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 	"pgregory.net/rapid"
 
@@ -87,6 +88,11 @@ func TestHostileTextInRows(t *testing.T) {
 			t.Errorf("%s: a line of the timeline shows %q", name, shown)
 		}
 		stage.Name(t, row, queue.Plain(text, 200))
+		Name(line, "Cancel: "+text)
+		stage.Name(t, line, queue.Plain("Cancel: "+text, 0))
+		if got, want := newToast(text).Title(), glib.MarkupEscapeText(queue.Plain(text, 1000), -1); got != want {
+			t.Errorf("%s: a toast has the title %q, not %q", name, got, want)
+		}
 		stage.Description(t, row, queue.Plain(text, 400))
 		shows(t, name, texts(list))
 		shows(t, name, []string{Moment{Time: "12:00", Qube: text, Word: "failed", Text: text}.Sentence()})

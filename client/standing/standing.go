@@ -30,6 +30,7 @@ type Standing struct {
 	KeyProblem  error  // why the key there is cannot be used
 	KeySince    time.Time
 
+	Legacy    bool // the queue speaks version 1, of which a look leaves no mark: see [client.LegacyRisk]
 	Connected bool
 	LastLook  time.Time // when dom0 was last known to look; zero for never
 }
@@ -136,7 +137,7 @@ func (f *follower) Look(ctx context.Context, _ *watch.Watcher, _ bool) (time.Dur
 }
 
 func (f *follower) look(ctx context.Context) Standing {
-	s := Standing{Trouble: f.trouble(), Qube: f.name}
+	s := Standing{Trouble: f.trouble(), Qube: f.name, Legacy: f.client.Legacy}
 	switch k, err := f.client.Key(); {
 	case err == nil:
 		s.Fingerprint = k.Fingerprint()

@@ -201,3 +201,13 @@ func TestNothingIsToldWhileNothingChanges(t *testing.T) {
 		t.Errorf("it was told %d times", n)
 	}
 }
+
+func TestItIsToldOfVersion1(t *testing.T) {
+	t.Parallel()
+	c := client.New(filepath.Join(t.TempDir(), queue.FolderName))
+	c.Database = func(context.Context, string) (string, error) { return "work", nil }
+	c.Legacy = true
+	if s := (&follower{client: c}).look(t.Context()); !s.Legacy || s.Connected || s.Trouble != nil {
+		t.Errorf("%+v", s)
+	}
+}

@@ -105,7 +105,7 @@ func (t *Transfer) abandon(ctx context.Context, ticket *client.Ticket, why error
 		return why
 	}
 	if _, err := t.Client.Cancel(context.WithoutCancel(ctx), ticket); err != nil {
-		return fmt.Errorf("%w; the last piece may still be under way: %w (id=%s)", why, err, ticket.ID)
+		return fmt.Errorf("%w; %w: %w (id=%s)", why, ErrUnderWay, err, ticket.ID)
 	}
 	return why
 }

@@ -70,6 +70,9 @@ var (
 	// ErrCorrupt says that what arrived is not what was sent, though every piece
 	// was signed: the source changed in a way that nothing shows.
 	ErrCorrupt = errors.New("what arrived has another SHA-256 than the source; nothing was put in place, try again")
+	// ErrUnderWay says that a transfer was given up and its last piece could not
+	// be taken back: the file may still come to be in its place in dom0.
+	ErrUnderWay = errors.New("the last piece may still be under way")
 	// ErrOld says that there is no dom0 behind the queue that moves files.
 	ErrOld = errors.New("this dom0 cannot move files: its qvm-remote-dom0 is older, or not in the PATH of commands")
 )

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"qvmremote/client"
 	"qvmremote/client/transfer"
@@ -52,7 +53,7 @@ func TestEachWay(t *testing.T) {
 		s.holds(s.here, 0, filepath.Base(local))
 		must(t, errors.Join(os.Remove(local), os.Remove(r.Path)))
 	}
-	if files, _, err := s.c.Files(100); err != nil || len(files) > 0 {
+	if files, _, err := s.c.Files(t.Context(), 100); err != nil || len(files) > 0 {
 		t.Errorf("left in the queue: %v, %v", files, err)
 	}
 }
@@ -284,6 +285,30 @@ func TestADom0ThatTakesLess(t *testing.T) {
 		t.Error("it never said that it waits")
 	}
 	s.holds(s.here, 0, "back", "f")
+}
+
+// TestGivenUpButNotTakenBack: dom0 does not confirm the cancel.
+func TestGivenUpButNotTakenBack(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.c.Waits.Cancel = time.Millisecond
+	local := write(t, filepath.Join(s.here, "f"), []byte("x"))
+	ctx, stop := context.WithCancel(limited(t))
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.Push(ctx, local, s.over+"/f")
+		ended <- err
+	}()
+	for waits := false; !waits && ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		list, _, _ := s.c.Queued(ctx, 10)
+		waits = len(list) == 1 && list[0].Stage == client.StagePending
+	}
+	stop()
+	err := <-ended
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, transfer.ErrUnderWay) {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestADenialEndsIt(t *testing.T) {

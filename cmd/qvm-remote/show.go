@@ -181,7 +181,7 @@ func (p *program) queueClean(all bool) (int, error) {
 }
 
 func (p *program) queueJSON() (int, error) {
-	files, more, err := p.c.Files(queue.MaxNames)
+	files, more, err := p.c.Files(p.ctx, queue.MaxNames)
 	if err != nil {
 		return 0, err
 	}
@@ -193,7 +193,7 @@ func (p *program) queueJSON() (int, error) {
 }
 
 func (p *program) queueDebug() (int, error) {
-	files, more, err := p.c.Files(queue.MaxNames)
+	files, more, err := p.c.Files(p.ctx, queue.MaxNames)
 	if err != nil {
 		return 0, err
 	}

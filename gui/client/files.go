@@ -3,6 +3,8 @@
 package client
 
 import (
+	"slices"
+
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
@@ -77,4 +79,23 @@ func (f *files) begin(d direction, here, there string, replace bool) {
 		}
 	}
 	m.start(replace)
+	f.report()
+}
+
+// moves reports whether this very file is under way already: a second transfer
+// of it could only get in the way of the first.
+func (f *files) moves(d direction, here, there string) bool {
+	return slices.ContainsFunc(f.under, func(m *moving) bool {
+		return m.run != nil && m.way.fetches == d.fetches && m.here == here && m.there == there
+	})
+}
+
+// moving is how many transfers are under way.
+func (f *files) moving() (n int) {
+	for _, m := range f.under {
+		if m.run != nil {
+			n++
+		}
+	}
+	return n
 }

@@ -61,7 +61,10 @@ func newForm(f *files, group *adw.PreferencesGroup, d direction) *form {
 	s := f.scope
 	s.Bind(choose, choose.ConnectClicked(o.pick))
 	s.Bind(o.entry, o.entry.ConnectChanged(o.show))
-	s.Bind(o.button, o.button.ConnectClicked(func() { f.begin(d, o.path, o.entry.Text(), o.replace.Active()) }))
+	s.Bind(o.button, o.button.ConnectClicked(func() {
+		f.begin(d, o.path, o.entry.Text(), o.replace.Active())
+		o.replace.SetActive(false) // the yes was for this file alone
+	}))
 	o.show()
 	return o
 }
@@ -91,5 +94,6 @@ func (o *form) show() {
 		text = "None yet"
 	}
 	o.row.Set(o.way.here, text)
-	o.button.SetSensitive(o.files.usable() && o.path != "" && strings.HasPrefix(o.entry.Text(), "/"))
+	there := o.entry.Text()
+	o.button.SetSensitive(o.files.usable() && o.path != "" && strings.HasPrefix(there, "/") && !o.files.moves(o.way, o.path, there))
 }

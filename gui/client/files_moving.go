@@ -116,14 +116,21 @@ func (m *moving) end(r transfer.Result, err error) {
 	m.run = nil
 	m.bar.SetVisible(false)
 	m.cancel.SetVisible(false)
+	m.files.report()
+	m.show(ending(r, err))
+}
+
+// ending is how a transfer is shown that has ended.
+func ending(r transfer.Result, err error) (icon, tone, text string) {
 	switch {
 	case err == nil:
-		m.show("qr-done-symbolic", "good", fmt.Sprintf("Arrived whole: %s, SHA-256 %s", say.Size(uint64(r.Size)), r.SHA256))
+		return "qr-done-symbolic", "good", fmt.Sprintf("Arrived whole: %s, SHA-256 %s", say.Size(uint64(r.Size)), r.SHA256)
+	case errors.Is(err, transfer.ErrUnderWay): // before what gave it up, which is in it too
+		return "qr-cancelled-symbolic", "warn", "Cancelled here. The last piece may still be under way in dom0, and may put the file in its place."
 	case errors.Is(err, context.Canceled):
-		m.show("qr-cancelled-symbolic", "quiet", "Cancelled. The same transfer goes on from here within a week.")
+		return "qr-cancelled-symbolic", "quiet", "Cancelled. The same transfer goes on from here within a week."
 	case errors.Is(err, fs.ErrExist):
-		m.show("qr-failed-symbolic", "warn", "There is a file of that name already, which was left as it is. To replace it, switch that on.")
-	default:
-		m.show("qr-failed-symbolic", "bad", sentence(err))
+		return "qr-failed-symbolic", "warn", "There is a file of that name already, which was left as it is. To replace it, switch that on."
 	}
+	return "qr-failed-symbolic", "bad", sentence(err)
 }

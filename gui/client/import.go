@@ -4,11 +4,14 @@ package client
 
 import (
 	"context"
+	"errors"
 
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 
+	"qvmremote/client"
+	"qvmremote/client/standing"
 	"qvmremote/queue"
 	"qvmremote/ui"
 )
@@ -31,9 +34,16 @@ func (k *keyPage) importKey() {
 		return
 	}
 	s := ui.NewScope(k.scope)
+	named, storing := k.now, false
 	text := "Paste the key, as qvm-remote key show prints it."
-	if k.now.HasKey() {
-		text += " It replaces the one with the fingerprint " + k.now.Fingerprint + ", which is kept beside it; dom0 must know the new one."
+	replaces := named.HasKey() || named.KeyProblem != nil
+	switch {
+	case named.HasKey():
+		text += " It replaces the one with the fingerprint " + named.Fingerprint + ", which is kept beside it; dom0 must know the new one."
+	case replaces:
+		text += " It replaces the one that is there and cannot be used; dom0 must know the new one."
+	}
+	if replaces {
 		v.Store.AddCSSClass("destructive-action")
 		v.Store.SetLabel("Replace")
 	} else {
@@ -42,7 +52,7 @@ func (k *keyPage) importKey() {
 	v.Warning.SetText(text)
 	typed := func() {
 		key, err := queue.ParseKey([]byte(v.Entry.Text()))
-		v.Store.SetSensitive(err == nil)
+		v.Store.SetSensitive(err == nil && !storing)
 		ui.SetTone(v.Verdict, "")
 		switch {
 		case v.Entry.Text() == "":
@@ -56,15 +66,20 @@ func (k *keyPage) importKey() {
 	}
 	store := func() {
 		key, err := queue.ParseKey([]byte(v.Entry.Text()))
-		if err != nil {
+		if err != nil || storing { // Return on the entry comes here too
 			return
 		}
+		storing = true
 		k.do(s, v.Store, func(context.Context) error {
 			if err := k.queue.Prepare(); err != nil {
 				return err
 			}
+			if err := unmoved(k.queue, named); err != nil {
+				return err
+			}
 			return k.queue.ImportKey(key)
 		}, func(err error) {
+			storing = false
 			if err == nil {
 				s.Close()
 				k.distrust()
@@ -84,4 +99,17 @@ func (k *keyPage) importKey() {
 	v.Dialog.SetTransientFor(k.over())
 	v.Entry.GrabFocus() // else Return would press Cancel
 	v.Dialog.Present()
+}
+
+// unmoved is an error where the key is no longer the one that was spoken of: it
+// would be replaced unasked.
+func unmoved(c *client.Client, named standing.Standing) error {
+	now, err := c.Key()
+	switch {
+	case errors.Is(err, client.ErrNoKey):
+		return nil // nothing is replaced
+	case err != nil && named.KeyProblem != nil, err == nil && now.Fingerprint() == named.Fingerprint:
+		return nil
+	}
+	return errors.New("this qube's key has become another one meanwhile; close this dialog, and import again to replace that one")
 }

@@ -116,18 +116,26 @@ func (k *keyPage) standing() (title, line string) {
 		return "No key yet", "A key proves to dom0 that a request comes from this qube."
 	case s.Connected:
 		return "Connected to dom0", "dom0 looks into this qube's queue."
+	case s.Legacy && k.answered():
+		return "dom0 answers", "It speaks version 1, of which nothing here shows when it looks into this qube's queue."
+	case s.Legacy:
+		return "Version 1: it cannot be seen", "Nothing shows whether a dom0 of version 1 looks into this qube's queue. Test asks it."
 	case s.LastLook.IsZero():
 		return "Waiting for dom0", "dom0 has not looked into this qube's queue yet."
 	}
 	return "Not connected", "dom0 last looked into this qube's queue " + say.When(s.LastLook) + "."
 }
 
+// answered reports whether dom0 answered to the key that there is.
+func (k *keyPage) answered() bool { return k.now.HasKey() && k.tested == k.now.Fingerprint }
+
 func (k *keyPage) showSteps() {
 	s := k.now
 	has := s.HasKey()
-	paired := has && s.Connected && k.tested == s.Fingerprint
+	looks := s.Connected || s.Legacy && k.answered()
+	paired := looks && k.answered()
 	k.doubt = k.doubt && !paired || k.told && !has
-	guides := !s.Connected || k.doubt
+	guides := !looks || k.doubt
 	k.Guide.SetVisible(k.told && s.Trouble == nil)
 	if guides {
 		k.Guide.SetTitle("Pair this qube with dom0")
@@ -140,8 +148,8 @@ func (k *keyPage) showSteps() {
 	k.steps[1].row.SetVisible(guides)
 	k.steps[0].set(has, "It stays in this qube; dom0 gets a copy.", "Fingerprint "+s.Fingerprint)
 	k.steps[1].set(paired, "A person in dom0 decides.", "dom0 accepts requests with this key.")
-	k.steps[2].set(has && s.Connected, "It does once it runs and this qube is authorised.", "It does now. Test asks it whether it accepts this key.")
-	k.test.SetSensitive(has && s.Connected)
+	k.steps[2].set(has && looks, "It does once it runs and this qube is authorised.", "It does now. Test asks it whether it accepts this key.")
+	k.test.SetSensitive(has && (s.Connected || s.Legacy))
 	k.LineBox.SetVisible(has && guides && !paired && s.Trouble == nil)
 	k.Line.SetText(authoriseLine(s.Qube))
 }
@@ -214,6 +222,16 @@ type pinged struct {
 	key     string // fingerprint of the key at that time
 }
 
+// denial says that dom0 denies a command, and where that lacks its signature,
+// which anybody in this qube could have written, says that too.
+func denial(o client.Outcome) string {
+	why := say.Sentence(queue.Plain(o.Sentence, 400))
+	if !o.Signed {
+		return "An answer without dom0's signature, so not confirmed by dom0, denies it. " + why
+	}
+	return "dom0 denies it. " + why
+}
+
 // ping asks dom0 whether it accepts the key. It starts nothing there.
 func (k *keyPage) ping() {
 	k.test.SetSensitive(false)
@@ -229,7 +247,7 @@ func (k *keyPage) ping() {
 			k.toast(sentence(err))
 		case p.outcome.State == queue.StateDenied:
 			k.doubt = true
-			k.toast("dom0 denies it. " + say.Sentence(queue.Plain(p.outcome.Sentence, 400)))
+			k.toast(denial(p.outcome))
 		default:
 			k.tested = p.key
 			k.toast("dom0 answers, and accepts this key.")

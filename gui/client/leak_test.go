@@ -35,7 +35,9 @@ func open(t *testing.T) *opened {
 	t.Helper()
 	stage.Enter(t)
 	t.Setenv("HOME", t.TempDir())
-	a := &App{Program: program.Unregistered(identity(""), gio.ApplicationNonUnique), queue: client.New(t.TempDir() + "/" + queue.FolderName)}
+	who := identity("")
+	who.ID += "." + t.Name() // of one name there is one in a process
+	a := &App{Program: program.Unregistered(who, gio.ApplicationNonUnique), queue: client.New(t.TempDir() + "/" + queue.FolderName)}
 	if err := a.App.Register(context.Background()); err != nil {
 		t.Fatal(err)
 	}

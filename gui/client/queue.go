@@ -207,9 +207,19 @@ func (q *queuePage) cancel(id string) {
 		case o.State == queue.StateCancelled:
 			q.toast("It was cancelled; dom0 confirms it.")
 		default:
-			q.toast("It had ended before: " + endLook(client.Past{State: o.State, Exit: o.Exit}).Word + ".")
+			q.toast(endedBefore(o))
 		}
 	})
+}
+
+// endedBefore says how a request ended that was to be cancelled, and whether
+// that is dom0's own word.
+func endedBefore(o client.Outcome) string {
+	text := "It had ended before: " + endLook(client.Past{State: o.State, Exit: o.Exit}).Word
+	if !o.Signed {
+		text += "; not confirmed by dom0: the answer has no signature"
+	}
+	return text + "."
 }
 
 // clean removes what is stale, once a person agreed to it.

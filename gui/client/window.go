@@ -164,7 +164,7 @@ func (w *window) task() *task {
 }
 
 // closed keeps how the window stands. It reports whether it is kept from
-// closing: commands that have not ended are spoken of first.
+// closing: what has not ended is spoken of first.
 func (w *window) closed() bool {
 	w.app.Remember(w.Shell)
 	return w.leaving(w.Window.Destroy)
@@ -177,14 +177,14 @@ func (w *window) quit() {
 	}
 }
 
-// leaving asks, where commands have not ended, before it leaves; it reports
+// leaving asks, where something has not ended, before it leaves; it reports
 // whether it asks.
 func (w *window) leaving(leave func()) bool {
-	r, ok := w.pages["run"].(*runPage)
-	if !ok || r.running() == 0 {
+	u := w.unfinished()
+	if u == (unfinished{}) {
 		return false
 	}
-	w.ask(w.scope, ui.Question{Heading: "Close while commands run?", Body: stillRunning(r.running()), Action: "Close"}, leave)
+	w.ask(w.scope, u.question(), leave)
 	return true
 }
 
@@ -224,7 +224,7 @@ func (w *window) attention() (text, tone, icon string) {
 		return "", "", "" // which says the rest itself
 	case !s.HasKey():
 		return "This qube has no key yet, so dom0 takes nothing from it.", "warn", "qr-key-symbolic"
-	case !s.Connected:
+	case !s.Connected && !s.Legacy:
 		return "dom0 does not look into this qube's queue now. What you send waits there for five minutes.", "warn", "qr-offline-symbolic"
 	}
 	return "", "", ""

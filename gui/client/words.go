@@ -16,6 +16,8 @@ func linkLook(s standing.Standing) say.Look {
 		return say.As("qr-key-symbolic", "No key", say.Warn)
 	case s.Connected:
 		return say.As("qr-done-symbolic", "Connected to dom0", say.Good)
+	case s.Legacy:
+		return say.As("qr-info-symbolic", "Version 1: it cannot be seen", say.Quiet)
 	}
 	return say.As("qr-offline-symbolic", "Not connected", say.Quiet)
 }

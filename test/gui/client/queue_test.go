@@ -84,7 +84,7 @@ func TestOnlyLeftoversAreCleaned(t *testing.T) {
 	desktop.Await(t, "it is gone", func() bool { _, err := os.Stat(stale); return errors.Is(err, os.ErrNotExist) })
 	clean.AwaitState(t, desktop.Sensitive, false)
 	s.app.Find(t, "list item", "waits for dom0, *")
-	if files, _, err := s.theirs().Files(10); err != nil || len(files) != 2 {
+	if files, _, err := s.theirs().Files(t.Context(), 10); err != nil || len(files) != 2 {
 		t.Errorf("the queue has %v, %v", files, err)
 	}
 }

@@ -1,0 +1,50 @@
+//go:build gtk
+
+package client
+
+import (
+	"strings"
+
+	"qvmremote/gui/say"
+	"qvmremote/ui"
+)
+
+// unfinished is what has not ended, and is spoken of before the window closes.
+type unfinished struct {
+	commands, transfers int
+	export              bool
+}
+
+func (w *window) unfinished() (u unfinished) {
+	if r, ok := w.pages["run"].(*runPage); ok {
+		u.commands = r.running()
+	}
+	if f, ok := w.pages["files"].(*files); ok {
+		u.transfers = f.moving()
+	}
+	if h, ok := w.pages["history"].(*history); ok {
+		u.export = h.export.running != nil
+	}
+	return u
+}
+
+// question says what becomes of it.
+func (u unfinished) question() ui.Question {
+	q := ui.Question{Heading: "Close before all has ended?", Action: "Close"}
+	var parts []string
+	if u.commands > 0 {
+		parts = append(parts, stillRunning(u.commands))
+	}
+	if u.transfers > 0 {
+		parts = append(parts, "Closing stops "+say.Count(u.transfers, "transfer")+
+			". What is moved again within a week goes on from where it is.")
+	}
+	if u.export {
+		parts = append(parts, "The export under way is given up.")
+	}
+	if u.transfers == 0 && !u.export {
+		q.Heading = "Close while commands run?"
+	}
+	q.Body = strings.Join(parts, " ")
+	return q
+}
