@@ -34,7 +34,9 @@ type opened struct {
 func open(t *testing.T) *opened {
 	t.Helper()
 	stage.Enter(t)
-	a := &App{Program: program.Unregistered(identity(""), gio.ApplicationNonUnique), queue: client.New(t.TempDir() + "/" + queue.FolderName)}
+	who := identity("")
+	who.ID += "." + t.Name() // each is on the bus for as long as the process lasts
+	a := &App{Program: program.Unregistered(who, gio.ApplicationNonUnique), queue: client.New(t.TempDir() + "/" + queue.FolderName)}
 	if err := a.App.Register(context.Background()); err != nil {
 		t.Fatal(err)
 	}
