@@ -1,8 +1,10 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,6 +31,8 @@ type Outcome struct {
 	// CutOut and CutErr say after how many bytes dom0 cut stdout and stderr and
 	// put a note in place of the rest; 0 if they are whole.
 	CutOut, CutErr int64
+	// Out and Err are what stdout and stderr are, as dom0 signed it.
+	Out, Err queue.Sum
 }
 
 // ErrBadResult says that an answer is not what dom0 signed for this request.
@@ -57,18 +61,36 @@ func (c *Client) open(t *Ticket, ending string) (*os.File, error) {
 	return f, err
 }
 
-// Output opens what a request wrote so far to standard output, or with errs to
-// standard error, wherever it is now. Nothing in it is verified.
-func (c *Client) Output(t *Ticket, errs bool) (*os.File, error) {
-	ending := queue.Out
+// Output writes to w what a request wrote so far to standard output, or with errs
+// to standard error, wherever it is now, and returns how much that is. o is how
+// it ended, zero where that is not known. What w got is what dom0 signed only
+// where o is signed and there is no error.
+func (c *Client) Output(ctx context.Context, t *Ticket, o Outcome, errs bool, w io.Writer) (int64, error) {
+	ending, sum := queue.Out, o.Out
 	if errs {
-		ending = queue.Err
+		ending, sum = queue.Err, o.Err
 	}
-	f, err := c.open(t, ending)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the output: %w", err)
+	out := newTail(func() (*os.File, error) { return c.open(t, ending) }, writer{ctx, w})
+	defer out.close()
+	if o.Signed {
+		err := out.finish(sum)
+		return out.n, err
 	}
-	return f, nil
+	err := out.rest()
+	return out.n, err
+}
+
+// writer refuses what comes after its context.
+type writer struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (w writer) Write(b []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.Writer.Write(b)
 }
 
 func (c *Client) read(t *Ticket, ending string, max int64) ([]byte, error) {
@@ -149,7 +171,7 @@ func (c *Client) signedOutcome(t *Ticket, header []byte, out, err *tail) (Outcom
 			return Outcome{}, fmt.Errorf("%s: %w", part.what, err)
 		}
 	}
-	o.CutOut, o.CutErr = out.cut(), err.cut()
+	o.CutOut, o.CutErr, o.Out, o.Err = out.cut(), err.cut(), r.Out, r.Err
 	return o, nil
 }
 

@@ -4,6 +4,7 @@ package ui
 
 import (
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
@@ -242,6 +243,12 @@ func (w *Shell) addActions() {
 
 // Folded reports whether sidebar and page do not stand side by side.
 func (w *Shell) Folded() bool { return w.Leaflet.Folded() }
+
+// Covered reports whether the sidebar stands in place of the pages.
+func (w *Shell) Covered() bool {
+	shown := w.Leaflet.VisibleChild()
+	return w.Folded() && shown != nil && coreglib.InternObject(shown).Native() == coreglib.InternObject(w.Sidebar).Native()
+}
 
 // narrow reports whether pages have little room. What wants more of it before the
 // window is there makes the window wider.

@@ -129,7 +129,17 @@ func (p *pastPane) load() {
 	if d.Request.Stdin.Present {
 		text = "The command is loaded, without the standard input it had. It runs when you press Run."
 	}
+	if concealed(d.Script) {
+		text += " The editor does not show all of its characters; History does."
+	}
 	p.toast(text)
+}
+
+// concealed reports whether a script has characters that the editor does not
+// show, or shows in another order.
+func concealed(script []byte) bool {
+	text := strings.NewReplacer("\n", " ", "\t", " ", `\`, "/").Replace(string(script)) // which are shown
+	return queue.Escape(text, 0) != text
 }
 
 // end goes back to the list.

@@ -21,7 +21,7 @@ func (a *App) tellEnd(t *task) {
 		return
 	}
 	l, _ := t.progress.state(true, t.progress.since)
-	n := notice(l.Word, "A command for dom0 has ended. Open Qubes Remote to see what came of it.")
+	n := notice(l.Word, "Open Qubes Remote to see what came of a command for dom0.")
 	n.SetDefaultActionAndTarget("app.show", glib.NewVariantString("run"))
 	a.App.SendNotification("ended", n)
 }

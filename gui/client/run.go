@@ -125,8 +125,8 @@ func (r *runPage) anotherTab() *task {
 	return t
 }
 
-// load puts a script into a tab, an unused one where there is one, and runs
-// nothing. A timeout of 0 is the usual one.
+// load puts a script into a tab, an unused one where there is one, without
+// standard input, and runs nothing. A timeout of 0 is the usual one.
 func (r *runPage) load(script string, timeout int64) {
 	t := r.task()
 	if t == nil || t.script() != "" || t.begun() {
@@ -135,6 +135,7 @@ func (r *runPage) load(script string, timeout int64) {
 		}
 	}
 	t.Editor.Buffer().SetText(script)
+	t.setInput("")
 	if timeout > 0 {
 		t.Timeout.SetValue(float64(timeout))
 	}
@@ -163,6 +164,10 @@ func (r *runPage) closing(p *adw.TabPage) {
 		Heading: "Cancel the command?", Body: "It has not ended. Closing its tab cancels it in dom0.",
 		Action: "Cancel it and close", Harmful: true,
 	}, func() {
+		if !t.busy() { // it ended meanwhile
+			r.Tabs.ClosePage(t.tab)
+			return
+		}
 		t.cancelled = func() { r.Tabs.ClosePage(t.tab) }
 		t.cancel()
 	})

@@ -4,6 +4,9 @@ package client
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -60,11 +63,13 @@ type task struct {
 	chosen *gtk.FileChooserNative
 
 	run       *ui.Scope // of the command under way; nil for none
+	sending   *ui.Scope // within run, of what comes before there is a ticket
 	progress  progress
 	ticket    *client.Ticket // nil before it was submitted
 	asked     bool           // it is being cancelled
 	cancelled func()         // to be done once it has ended after that
 	stopClock func()
+	rearm     func() // gives up waiting for the end of a gesture; nil where Run can be pressed
 }
 
 func newTask(r *runPage) (*task, error) {
@@ -162,6 +167,7 @@ func (t *task) setInput(path string) {
 
 // copyLine copies what does the same in a terminal.
 func (t *task) copyLine() {
+	t.Timeout.Update() // what is typed there counts, too
 	t.Copy.Clipboard().SetText(commandLine(t.script(), t.Timeout.ValueAsInt(), t.input))
 	t.toast("The command line for a terminal is in the clipboard.")
 }
@@ -179,18 +185,36 @@ func (t *task) tick() {
 
 // cancel takes the command back, in dom0 as well.
 func (t *task) cancel() {
-	if !t.busy() || t.ticket == nil || t.asked {
+	if !t.busy() || t.asked {
 		return
 	}
 	t.asked = true
 	t.show()
+	if t.ticket == nil {
+		t.sending.Close() // what is sent nevertheless is taken back then
+		return
+	}
+	t.takeBack()
+}
+
+// takeBack cancels what was sent.
+func (t *task) takeBack() {
 	ticket, run := t.ticket, t.run
-	look(run, func(ctx context.Context) (client.Outcome, error) { return t.queue.Cancel(ctx, ticket) }, func(_ client.Outcome, err error) {
-		// Who waits for the command learns how it ended.
-		if err != nil && t.run == run {
-			t.asked = false
-			t.progress.note = sentence(err)
-			t.show()
+	look(run, func(ctx context.Context) (untaken bool, err error) {
+		_, err = t.queue.Cancel(ctx, ticket)
+		_, there := os.Lstat(t.queue.Layout.Running(ticket.ID))
+		return errors.Is(there, fs.ErrNotExist), err
+	}, func(untaken bool, err error) {
+		if err == nil || t.run != run {
+			return // who waits for the command learns how it ended
 		}
+		unsure := errors.Is(err, client.ErrNotConfirmed)
+		if unsure && untaken && t.progress.phase == queued {
+			t.finish(run, client.Outcome{}, err) // nobody is there to answer
+			return
+		}
+		t.asked = false
+		t.progress.note, t.progress.unsure = sentence(err), unsure
+		t.show()
 	})
 }

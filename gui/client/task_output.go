@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 	"time"
 
@@ -65,18 +66,22 @@ func (t *task) chooseSave(which string) {
 	c.ConnectResponse(func(response int) {
 		t.chosen = nil
 		if response == int(gtk.ResponseAccept) && c.File() != nil {
-			t.save(ticket, which == "err", c.File().Path())
+			var o client.Outcome
+			if t.ticket == ticket && t.progress.phase == ended {
+				o = t.progress.outcome
+			}
+			t.save(ticket, o, which == "err", c.File().Path())
 		}
 	})
 	c.Show()
 }
 
 // save writes the bytes as they came, all of them.
-func (t *task) save(ticket *client.Ticket, errs bool, path string) {
+func (t *task) save(ticket *client.Ticket, o client.Outcome, errs bool, path string) {
 	look(t.scope, func(ctx context.Context) (int64, error) {
 		ctx, stop := context.WithTimeout(ctx, saveLimit)
 		defer stop()
-		return writeOutput(ctx, t.queue, ticket, errs, path)
+		return save.File(ctx, path, func(w io.Writer) (int64, error) { return t.queue.Output(ctx, ticket, o, errs, w) })
 	}, func(n int64, err error) {
 		if err != nil {
 			t.toast(sentence(err))
@@ -84,15 +89,6 @@ func (t *task) save(ticket *client.Ticket, errs bool, path string) {
 		}
 		t.toast(fmt.Sprintf("%s were written to %s.", say.Size(uint64(n)), filepath.Base(path)))
 	})
-}
-
-func writeOutput(ctx context.Context, c *client.Client, ticket *client.Ticket, errs bool, path string) (int64, error) {
-	f, err := c.Output(ticket, errs)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	return save.File(ctx, path, f.WriteTo)
 }
 
 // copyOutput copies what is shown.

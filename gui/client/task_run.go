@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"qvmremote/client"
@@ -35,14 +36,36 @@ type progress struct {
 	phase   phase
 	since   time.Time // of the phase
 	note    string    // what went wrong meanwhile
+	unsure  bool      // it was cancelled, and dom0 has not confirmed it
 	outcome client.Outcome
-	err     error // broken: why there is no outcome to believe
-	seen    bool  // there was output
+	err     error  // broken: why there is no outcome to believe
+	sent    string // broken: its id, "" where it was not sent
+	seen    bool   // there was output
+}
+
+// gestureTime is after how long, in ms, pressing Run is another gesture: longer
+// than a double click, and than a key is held down before it repeats.
+const gestureTime = 1000
+
+// disarm keeps the gesture that began a command from beginning it again: a short
+// command has ended before a double click has, or before a key is let go.
+func (t *task) disarm() {
+	if t.rearm != nil {
+		t.rearm()
+	}
+	t.rearm = ui.After(t.scope, gestureTime, func() {
+		t.rearm = nil
+		t.show()
+	})
 }
 
 // start runs what is written, unless something runs here already.
 func (t *task) start() {
-	if t.busy() || !t.usable() {
+	if t.busy() || t.rearm != nil {
+		t.disarm() // the same gesture goes on
+		return
+	}
+	if !t.usable() {
 		return
 	}
 	script := t.script()
@@ -50,6 +73,7 @@ func (t *task) start() {
 		t.toast(sentence(err))
 		return
 	}
+	t.disarm()
 	t.run = ui.NewScope(t.scope)
 	t.ticket, t.asked, t.cancelled = nil, false, nil
 	flow := t.stream.Begin()
@@ -57,17 +81,21 @@ func (t *task) start() {
 	t.Left.SetVisible(false)
 	t.become(progress{phase: sending})
 	t.tick()
+	t.Timeout.Update() // what is typed there counts, too
 	request := client.Request{Script: []byte(script), Timeout: time.Duration(t.Timeout.ValueAsInt()) * time.Second}
 	run, input := t.run, t.input
+	t.sending = ui.NewScope(run)
+	sending := t.sending.Context()
+	send := func() (*client.Ticket, error) { return submit(sending, t.queue, request, input) }
 	ui.Async(run, func(ctx context.Context) func() {
-		o, err := t.exchange(ctx, run, request, input, flow)
+		o, err := t.exchange(ctx, run, send, flow)
 		return func() { t.finish(run, o, err) }
 	})
 }
 
 // exchange submits a request and waits for its end, off the main loop.
-func (t *task) exchange(ctx context.Context, run *ui.Scope, r client.Request, input string, flow *pieces.Flow) (client.Outcome, error) {
-	ticket, err := submit(ctx, t.queue, r, input)
+func (t *task) exchange(ctx context.Context, run *ui.Scope, send func() (*client.Ticket, error), flow *pieces.Flow) (client.Outcome, error) {
+	ticket, err := send()
 	if err != nil {
 		return client.Outcome{}, err
 	}
@@ -81,6 +109,9 @@ func (t *task) exchange(ctx context.Context, run *ui.Scope, r client.Request, in
 	tell(func() {
 		t.ticket = ticket
 		t.become(progress{phase: queued})
+		if t.asked { // too late to keep it from being sent
+			t.takeBack()
+		}
 	})
 	return t.queue.Wait(ctx, ticket, client.Events{
 		Stdout: flow.Stdout(), Stderr: flow.Stderr(),
@@ -91,7 +122,7 @@ func (t *task) exchange(ctx context.Context, run *ui.Scope, r client.Request, in
 // submit opens the file for standard input, if there is one, and submits.
 func submit(ctx context.Context, c *client.Client, r client.Request, input string) (*client.Ticket, error) {
 	if input != "" {
-		f, err := openInput(ctx, input)
+		f, err := openInput(input)
 		if err != nil {
 			return nil, err
 		}
@@ -105,8 +136,8 @@ func submit(ctx context.Context, c *client.Client, r client.Request, input strin
 }
 
 // openInput opens a regular file: another might never end.
-func openInput(_ context.Context, path string) (io.ReadCloser, error) {
-	f, err := os.Open(path)
+func openInput(path string) (io.ReadCloser, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not hold us
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the input: %w", err)
 	}
@@ -120,7 +151,7 @@ func openInput(_ context.Context, path string) (io.ReadCloser, error) {
 func (t *task) word(w queue.Word) {
 	next := map[queue.Word]phase{queue.WordQueued: taken, queue.WordApproval: approval, queue.WordRunning: running}[w]
 	if next != 0 && t.progress.phase != next {
-		t.become(progress{phase: next, note: t.progress.note})
+		t.become(progress{phase: next, note: t.progress.note, unsure: t.progress.unsure})
 	}
 }
 
@@ -142,6 +173,9 @@ func (t *task) finish(run *ui.Scope, o client.Outcome, err error) {
 	p := progress{phase: ended, outcome: o}
 	if err != nil {
 		p = progress{phase: broken, err: err}
+		if t.ticket != nil {
+			p.sent = t.ticket.ID
+		}
 	}
 	t.become(p)
 	t.stream.Refresh()

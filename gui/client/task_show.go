@@ -3,6 +3,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,8 +18,8 @@ import (
 // show shows how far the command is, and what can be done.
 func (t *task) show() {
 	busy := t.busy()
-	t.Run.SetSensitive(!busy && t.usable() && strings.TrimSpace(t.script()) != "")
-	t.Cancel.SetSensitive(busy && t.ticket != nil && !t.asked)
+	t.Run.SetSensitive(!busy && t.rearm == nil && t.usable() && strings.TrimSpace(t.script()) != "")
+	t.Cancel.SetSensitive(busy && !t.asked)
 	t.Editor.SetEditable(!busy)
 	t.Timeout.SetSensitive(!busy)
 	t.Input.SetSensitive(!busy)
@@ -46,8 +47,12 @@ func (t *task) show() {
 // words are the state, and what there is to say of it.
 func (p progress) words(asked, connected bool, now time.Time) (say.Look, string) {
 	look, detail := p.state(connected, now)
-	if asked && p.phase < ended {
+	switch {
+	case p.phase >= ended:
+	case asked:
 		look = say.As("qr-waiting-symbolic", "Cancelling", say.Warn)
+	case p.unsure:
+		look = say.As("qr-waiting-symbolic", "Cancelling, not confirmed", say.Warn)
 	}
 	if p.note != "" && p.phase < ended {
 		detail = strings.TrimSpace(p.note + " " + detail)
@@ -56,6 +61,9 @@ func (p progress) words(asked, connected bool, now time.Time) (say.Look, string)
 }
 
 func (p progress) state(connected bool, now time.Time) (say.Look, string) {
+	if was := p.phase.inDom0(); was != "" && !connected {
+		return say.As("qr-offline-symbolic", "Was "+was+" when dom0 was last connected", say.Warn), "What became of it is known once dom0 looks into this queue again."
+	}
 	lasts := say.Duration(now.Sub(p.since).Truncate(time.Second))
 	switch p.phase {
 	case sending:
@@ -72,13 +80,27 @@ func (p progress) state(connected bool, now time.Time) (say.Look, string) {
 	case running:
 		return say.As("qr-running-symbolic", "Running", say.Accent), "For " + lasts + " so far."
 	case broken:
-		return brokenWords(p.err)
+		return brokenWords(p.err, p.sent)
 	}
 	return outcomeWords(p.outcome)
 }
 
-// brokenWords are for a command without an outcome that can be believed.
-func brokenWords(err error) (say.Look, string) {
+// inDom0 is what a command does in dom0, "" where it is not there.
+func (p phase) inDom0() string {
+	switch p {
+	case taken:
+		return "queued in dom0"
+	case approval:
+		return "waiting for approval"
+	case running:
+		return "running"
+	}
+	return ""
+}
+
+// brokenWords are for a command without an outcome that can be believed. sent is
+// its id, where it was sent.
+func brokenWords(err error, sent string) (say.Look, string) {
 	word := "Not sent"
 	switch {
 	case errors.Is(err, client.ErrBadResult):
@@ -89,6 +111,12 @@ func brokenWords(err error) (say.Look, string) {
 		word = "No answer"
 	case errors.Is(err, client.ErrLegacyGone):
 		word = "Refused"
+	case errors.Is(err, client.ErrNotConfirmed):
+		return say.As("qr-cancelled-symbolic", "Withdrawn, not confirmed", say.Warn), "It was taken out of the queue. Should dom0 have taken it just before, it may still run."
+	case sent != "":
+		return say.As("qr-failed-symbolic", "Lost sight of it: it may still run", say.Bad), "Its id is " + sent + ". " + sentence(err)
+	case errors.Is(err, context.Canceled):
+		return say.As("qr-cancelled-symbolic", "Cancelled", say.Quiet), "It was not sent."
 	}
 	return say.As("qr-failed-symbolic", word, say.Bad), sentence(err)
 }

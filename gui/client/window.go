@@ -117,8 +117,14 @@ func (w *window) page(name string) page {
 	return w.pages[name]
 }
 
-// front is the page in front, nil where there is none.
-func (w *window) front() page { return w.pages[w.Current()] }
+// front is the page that is seen, nil where there is none: what a key does, it
+// does to no page that the sidebar hides.
+func (w *window) front() page {
+	if w.Covered() {
+		return nil
+	}
+	return w.pages[w.Current()]
+}
 
 func (w *window) addActions() {
 	w.Do("find", func() {
