@@ -95,7 +95,7 @@ func (e *export) write(path, format string) {
 	act(e.desk, running, func(ctx context.Context, c *dbus.Client) (int64, error) {
 		ctx, stop := context.WithTimeout(ctx, exportLimit)
 		defer stop()
-		return save.File(ctx, path, func(w io.Writer) (int64, error) {
+		return save.File(ctx, path, func(ctx context.Context, w io.Writer) (int64, error) {
 			return c.ExportAudit(ctx, &counter{w: w, tell: shown}, format)
 		})
 	}, func(n int64, err error) {

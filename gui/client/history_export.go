@@ -112,7 +112,7 @@ func (e *exporting) write(path, format string, entries []client.Entry) {
 	look(running, func(ctx context.Context) (struct{}, error) {
 		ctx, stop := context.WithTimeout(ctx, exportLimit)
 		defer stop()
-		_, err := save.File(ctx, path, func(w io.Writer) (int64, error) {
+		_, err := save.File(ctx, path, func(ctx context.Context, w io.Writer) (int64, error) {
 			out := bufio.NewWriterSize(w, 1<<16)
 			err := archive.Export(ctx, e.queue, out, format, entries, tell)
 			return 0, errors.Join(err, out.Flush())

@@ -184,7 +184,7 @@ func TestInputIsARegularFile(t *testing.T) {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := openInput(path); err == nil {
+	if f, err := openInput(t.Context(), path); err == nil {
 		t.Error("a pipe is taken for a file", f.Close())
 	}
 }

@@ -81,7 +81,7 @@ func (t *task) save(ticket *client.Ticket, o client.Outcome, errs bool, path str
 	look(t.scope, func(ctx context.Context) (int64, error) {
 		ctx, stop := context.WithTimeout(ctx, saveLimit)
 		defer stop()
-		return save.File(ctx, path, func(w io.Writer) (int64, error) { return t.queue.Output(ctx, ticket, o, errs, w) })
+		return save.File(ctx, path, func(ctx context.Context, w io.Writer) (int64, error) { return t.queue.Output(ctx, ticket, o, errs, w) })
 	}, func(n int64, err error) {
 		if err != nil {
 			t.toast(sentence(err))

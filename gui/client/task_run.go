@@ -86,16 +86,16 @@ func (t *task) start() {
 	run, input := t.run, t.input
 	t.sending = ui.NewScope(run)
 	sending := t.sending.Context()
-	send := func() (*client.Ticket, error) { return submit(sending, t.queue, request, input) }
 	ui.Async(run, func(ctx context.Context) func() {
-		o, err := t.exchange(ctx, run, send, flow)
+		o, err := t.exchange(ctx, sending, run, request, input, flow)
 		return func() { t.finish(run, o, err) }
 	})
 }
 
-// exchange submits a request and waits for its end, off the main loop.
-func (t *task) exchange(ctx context.Context, run *ui.Scope, send func() (*client.Ticket, error), flow *pieces.Flow) (client.Outcome, error) {
-	ticket, err := send()
+// exchange submits a request, unless sending ends before, and waits for its end,
+// off the main loop.
+func (t *task) exchange(ctx, sending context.Context, run *ui.Scope, r client.Request, input string, flow *pieces.Flow) (client.Outcome, error) {
+	ticket, err := submit(sending, t.queue, r, input)
 	if err != nil {
 		return client.Outcome{}, err
 	}
@@ -122,7 +122,7 @@ func (t *task) exchange(ctx context.Context, run *ui.Scope, send func() (*client
 // submit opens the file for standard input, if there is one, and submits.
 func submit(ctx context.Context, c *client.Client, r client.Request, input string) (*client.Ticket, error) {
 	if input != "" {
-		f, err := openInput(input)
+		f, err := openInput(ctx, input)
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +136,7 @@ func submit(ctx context.Context, c *client.Client, r client.Request, input strin
 }
 
 // openInput opens a regular file: another might never end.
-func openInput(path string) (io.ReadCloser, error) {
+func openInput(_ context.Context, path string) (io.ReadCloser, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not hold us
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the input: %w", err)

@@ -13,8 +13,9 @@ import (
 	"path/filepath"
 )
 
-// File makes the file at path of what write writes, and returns what write did.
-func File(ctx context.Context, path string, write func(io.Writer) (int64, error)) (int64, error) {
+// File makes the file at path of what write writes, which has to end with ctx, and
+// returns what write did.
+func File(ctx context.Context, path string, write func(context.Context, io.Writer) (int64, error)) (int64, error) {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return 0, fmt.Errorf("cannot write there: %s is not a file", path)
 	}
@@ -23,7 +24,7 @@ func File(ctx context.Context, path string, write func(io.Writer) (int64, error)
 		return 0, fmt.Errorf("cannot write there: %w", err)
 	}
 	defer os.Remove(f.Name())
-	n, err := write(f)
+	n, err := write(ctx, f)
 	if err = errors.Join(err, f.Sync(), f.Close(), ctx.Err()); err != nil {
 		return n, err
 	}

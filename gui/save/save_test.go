@@ -12,8 +12,8 @@ import (
 func TestAFileIsWholeOrNotThere(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "out")
-	words := func(text string, err error) func(io.Writer) (int64, error) {
-		return func(w io.Writer) (int64, error) {
+	words := func(text string, err error) func(context.Context, io.Writer) (int64, error) {
+		return func(_ context.Context, w io.Writer) (int64, error) {
 			n, werr := io.WriteString(w, text)
 			return int64(n), errors.Join(err, werr)
 		}

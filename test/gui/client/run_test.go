@@ -211,6 +211,22 @@ func TestDom0IsNotThere(t *testing.T) {
 	s.app.Find(t, "label", "*Not connected")
 }
 
+// TestATabClosesWhileDom0IsAway, with what waits in it, at once.
+func TestATabClosesWhileDom0IsAway(t *testing.T) {
+	t.Parallel()
+	s := open(t, life.Options{Stopped: true}, "run")
+	s.Desktop.Key(t, "ctrl+t")
+	s.runs(t, "hostname")
+	s.app.Find(t, "label", "Queued")
+	s.Desktop.Key(t, "ctrl+w")
+	s.app.Find(t, "button", "Cancel it and close").Press(t)
+	s.app.Gone(t, "label", "Queued")
+	desktop.Await(t, "it is closed", func() bool { return len(s.app.FindAll(t, "page tab", "hostname")) == 0 })
+	if files, err := os.ReadDir(s.Layout(qube).PendingDir()); err != nil || len(files) != 0 {
+		t.Errorf("there is %v, %v", files, err)
+	}
+}
+
 // TestAResultThatIsForgedIsNotBelieved.
 func TestAResultThatIsForgedIsNotBelieved(t *testing.T) {
 	t.Parallel()
@@ -248,10 +264,16 @@ func TestNarrow(t *testing.T) {
 	s.app.Find(t, "label", "Running")
 	s.app.Find(t, "button", "Cancel*").Press(t)
 	s.app.Find(t, "label", "Cancelled")
+	s.app.Find(t, "button", "Run*").AwaitState(t, desktop.Sensitive, true)
 	s.app.Find(t, "button", "Back*").Press(t)
+	s.app.Find(t, "list item", "Run")
+	s.Desktop.Key(t, "ctrl+Return") // of a page that is not seen
 	s.app.Find(t, "list item", "Key").Press(t)
 	s.app.Find(t, "list item", "Fingerprint*")
 	if w, _ := s.Size(t); w != 360 {
 		t.Errorf("the window is %d wide", w)
+	}
+	if n := len(s.records(t, audit.Claim)); n != 1 {
+		t.Errorf("dom0 took %d commands", n)
 	}
 }
