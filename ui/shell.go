@@ -247,7 +247,7 @@ func (w *Shell) Folded() bool { return w.Leaflet.Folded() }
 // Covered reports whether the sidebar stands in place of the pages.
 func (w *Shell) Covered() bool {
 	shown := w.Leaflet.VisibleChild()
-	return w.Folded() && shown != nil && coreglib.InternObject(shown).Native() == coreglib.InternObject(w.Sidebar).Native()
+	return w.Folded() && shown != nil && coreglib.BaseObject(shown).Native() == coreglib.BaseObject(w.Sidebar).Native()
 }
 
 // narrow reports whether pages have little room. What wants more of it before the

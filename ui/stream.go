@@ -49,14 +49,14 @@ func NewStream(s *Scope, name string, grown func()) *Stream {
 		row.Append(row.text)
 		item.SetChild(row.Box)
 		item.SetActivatable(false)
-		bound[coreglib.InternObject(item).Native()] = row
+		bound[coreglib.BaseObject(item).Native()] = row
 	}))
 	s.Bind(factory, factory.ConnectBind(func(item *gtk.ListItem) {
-		if row, ok := bound[coreglib.InternObject(item).Native()]; ok {
+		if row, ok := bound[coreglib.BaseObject(item).Native()]; ok {
 			t.fill(row, int(item.Position()))
 		}
 	}))
-	s.Bind(factory, factory.ConnectTeardown(func(item *gtk.ListItem) { delete(bound, coreglib.InternObject(item).Native()) }))
+	s.Bind(factory, factory.ConnectTeardown(func(item *gtk.ListItem) { delete(bound, coreglib.BaseObject(item).Native()) }))
 	t.list = gtk.NewListView(gtk.NewNoSelection(t.rows.Model()), &factory.ListItemFactory)
 	t.list.AddCSSClass("stream")
 	Name(t.list, name)

@@ -97,7 +97,7 @@ func (r *runPage) task() *task {
 
 func (r *runPage) of(p *adw.TabPage) *task { return r.tasks[key(p.Child())] }
 
-func key(w gtk.Widgetter) uintptr { return coreglib.InternObject(w).Native() }
+func key(w gtk.Widgetter) uintptr { return coreglib.BaseObject(w).Native() }
 
 // newTask makes a tab and shows it.
 func (r *runPage) newTask() (*task, error) {

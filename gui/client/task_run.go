@@ -40,7 +40,6 @@ type progress struct {
 	outcome client.Outcome
 	err     error  // broken: why there is no outcome to believe
 	sent    string // broken: its id, "" where it was not sent
-	seen    bool   // there was output
 }
 
 // gestureTime is after how long, in ms, pressing Run is another gesture: longer

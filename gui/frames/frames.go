@@ -113,7 +113,7 @@ func (l *log) focus() string {
 }
 
 // Pointer tells one widget from another.
-func Pointer(w *gtk.Widget) uintptr { return coreglib.InternObject(w).Native() }
+func Pointer(w *gtk.Widget) uintptr { return coreglib.BaseObject(w).Native() }
 
 // InView reports whether some of a row can be seen in what scrolls.
 func InView(row gtk.Widgetter, scroll *gtk.ScrolledWindow) bool {
