@@ -64,7 +64,6 @@ func Run(o Options) error {
 		}
 	})
 	a.addActions()
-	go a.queue.Tidy() // at most once an hour, with qvm-remote's
 	go standing.Follow(a.Scope.Context(), a.queue, standing.DefaultPaces(), a.deliver)
 	code := a.App.Run([]string{os.Args[0]})
 	if a.window != nil {

@@ -80,6 +80,7 @@ func (m *moving) start(replace bool) {
 	}
 	ui.Async(m.scope, func(context.Context) func() {
 		r, err := m.way.move(t, ctx, from, to)
+		t.Client.Tidy()
 		return func() { m.end(r, err) }
 	})
 }

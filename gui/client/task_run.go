@@ -112,10 +112,12 @@ func (t *task) exchange(ctx, sending context.Context, run *ui.Scope, r client.Re
 			t.takeBack()
 		}
 	})
-	return t.queue.Wait(ctx, ticket, client.Events{
+	o, err := t.queue.Wait(ctx, ticket, client.Events{
 		Stdout: flow.Stdout(), Stderr: flow.Stderr(),
 		Word: func(w queue.Word) { tell(func() { t.word(w) }) },
 	})
+	t.queue.Tidy() // as qvm-remote does after a command
+	return o, err
 }
 
 // submit opens the file for standard input, if there is one, and submits.

@@ -131,7 +131,7 @@ func Settle() {
 }
 
 // limit bounds every wait.
-const limit = 30 * time.Second
+const limit = 2 * time.Minute
 
 // Until lets things happen until it is so.
 func Until(t testing.TB, what string, so func() bool) {
