@@ -223,7 +223,7 @@ func (d *Desktop) Env() []string {
 
 const (
 	// patience is how long a test waits for what should be there soon.
-	patience = 2 * time.Minute
+	patience = time.Minute
 	// pause is how long it waits before it looks again.
 	pause = 20 * time.Millisecond
 )

@@ -131,7 +131,7 @@ func Settle() {
 }
 
 // limit bounds every wait.
-const limit = 2 * time.Minute
+const limit = time.Minute
 
 // Until lets things happen until it is so.
 func Until(t testing.TB, what string, so func() bool) {
