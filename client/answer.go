@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"qvmremote/queue"
+	"qvmremote/queue/piece"
 )
 
 // Outcome is how a request ended.
@@ -70,7 +71,7 @@ func (c *Client) Output(ctx context.Context, t *Ticket, o Outcome, errs bool, w 
 	if errs {
 		ending, sum = queue.Err, o.Err
 	}
-	out := newTail(func() (*os.File, error) { return c.open(t, ending) }, writer{ctx, w})
+	out := newTail(func() (*os.File, error) { return c.open(t, ending) }, piece.Writer(ctx, w))
 	defer out.close()
 	if o.Signed {
 		err := out.finish(sum)
@@ -78,19 +79,6 @@ func (c *Client) Output(ctx context.Context, t *Ticket, o Outcome, errs bool, w 
 	}
 	err := out.rest()
 	return out.n, err
-}
-
-// writer refuses what comes after its context.
-type writer struct {
-	ctx context.Context
-	io.Writer
-}
-
-func (w writer) Write(b []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return w.Writer.Write(b)
 }
 
 func (c *Client) read(t *Ticket, ending string, max int64) ([]byte, error) {

@@ -280,3 +280,28 @@ func TestAnswersAreCollected(t *testing.T) {
 		t.Errorf("in the queue: %v", files)
 	}
 }
+
+// TestTheInputIsPartOfTheRequest: another one beside a good answer is none that
+// dom0 signed for.
+func TestTheInputIsPartOfTheRequest(t *testing.T) {
+	t.Parallel()
+	c := newQube(t)
+	serve(t, c, &dom0test.Dom0{})
+	ticket := submit(t, c, client.Request{Script: []byte("cat"), Stdin: strings.NewReader("input")})
+	if _, err := c.Wait(limited(t), ticket, client.Events{}); err != nil {
+		t.Fatal(err)
+	}
+	e, err := c.Find(ticket.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := c.Detail(limited(t), e); err != nil || d.Trust != client.Verified || !d.Signed {
+		t.Fatalf("as it was sent: %+v, %v", d, err)
+	}
+	if err := os.WriteFile(filepath.Join(c.Layout.History(), e.Day, e.ID, "stdin"), []byte("INPUT"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := c.Detail(limited(t), e); err != nil || d.Trust != client.Unverified || d.Why == nil {
+		t.Errorf("another input: %+v, %v", d, err)
+	}
+}

@@ -156,10 +156,8 @@ func (c *Client) past(folder, id string, keys []queue.Key) Past {
 	request, err := queue.ReadSmall(filepath.Join(folder, "request"), queue.MaxHeader)
 	var asked queue.Request
 	if err == nil {
-		var r queue.Request
-		if r, err = queue.ReadOwnRequest(request); err == nil {
-			asked = r
-			p.Issued, p.Over = time.Unix(r.Issued, 0), c.over(r, 0)
+		if asked, err = queue.ReadOwnRequest(request); err == nil {
+			p.Issued, p.Over = time.Unix(asked.Issued, 0), c.over(asked, 0)
 		}
 	}
 	p.Damaged = err != nil

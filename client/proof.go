@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 
 	"qvmremote/queue"
+	"qvmremote/queue/piece"
 )
 
 // Trust says how far an answer in the history can be believed.
@@ -69,28 +71,37 @@ func (c *Client) Detail(ctx context.Context, e Entry) (*Detail, error) {
 	if !c.ended(t) {
 		return d, ctx.Err()
 	}
-	d.prove(c, t)
-	if d.Trust == Verified {
-		d.proveRequest(folder)
-	}
+	d.prove(ctx, c, t)
 	return d, ctx.Err()
 }
 
 // proveRequest holds what the history has as the command, and its input, against
-// what dom0's signature is for.
-func (d *Detail) proveRequest(folder string) {
+// the request that dom0's signature is for.
+func (d *Detail) proveRequest(ctx context.Context, folder string) error {
 	if d.Request.Kind == queue.KindScript && queue.SumOf(d.Script) != d.Request.Body {
-		d.Trust, d.Outcome = Unverified, Outcome{}
-		d.Why = fmt.Errorf("%w: it is for another command than the one in the history", ErrBadResult)
+		return fmt.Errorf("%w: it is for another command than the one in the history", ErrBadResult)
 	}
-	if _, there := d.Parts["stdin"]; there && !sized(folder, "stdin", d.Request.Stdin) {
-		d.Trust, d.Outcome = Unverified, Outcome{}
-		d.Why = fmt.Errorf("%w: it is for another input than the one in the history", ErrBadResult)
+	if _, there := d.Parts["stdin"]; !there {
+		return nil
 	}
+	f, _, err := queue.OpenRegular(filepath.Join(folder, "stdin"))
+	if err != nil {
+		return fmt.Errorf("%w: its input cannot be read: %w", ErrBadResult, err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, io.LimitReader(piece.Reader(ctx, f), queue.MaxStdin+1)) // more is another one in any case
+	if err != nil {
+		return fmt.Errorf("%w: its input cannot be read: %w", ErrBadResult, err)
+	}
+	if (queue.Sum{SHA256: [sha256.Size]byte(h.Sum(nil)), Size: n, Present: true}) != d.Request.Stdin {
+		return fmt.Errorf("%w: it is for another input than the one in the history", ErrBadResult)
+	}
+	return nil
 }
 
 // prove is what Wait does with an answer, but for what it changes.
-func (d *Detail) prove(c *Client, t *Ticket) {
+func (d *Detail) prove(ctx context.Context, c *Client, t *Ticket) {
 	out, errs := c.outputOf(t, queue.Out), c.outputOf(t, queue.Err)
 	defer out.close()
 	defer errs.close()
@@ -115,6 +126,9 @@ func (d *Detail) prove(c *Client, t *Ticket) {
 		// Who waits is shown as much as was signed; here all of the file is.
 		if err == nil && (c.sizeOf(t, queue.Out) > out.n || c.sizeOf(t, queue.Err) > errs.n) {
 			err = fmt.Errorf("%w: there is more output than dom0 signed", ErrBadResult)
+		}
+		if err == nil {
+			err = d.proveRequest(ctx, t.folder)
 		}
 	}
 	if err != nil {

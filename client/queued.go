@@ -132,9 +132,10 @@ func (c *Client) Collect(ctx context.Context, max int) error {
 		if err != nil {
 			continue // it is gone
 		}
-		if _, err := c.Wait(ctx, t, Events{}); ctx.Err() != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
+		_, _ = c.Wait(ctx, t, Events{}) // what it could not file is where it was
 	}
-	return nil
+	return ctx.Err()
 }

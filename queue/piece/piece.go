@@ -124,3 +124,18 @@ func (r reader) Read(b []byte) (int, error) {
 	}
 	return r.Reader.Read(b)
 }
+
+// Writer writes to w until ctx is done, likewise.
+func Writer(ctx context.Context, w io.Writer) io.Writer { return writer{ctx, w} }
+
+type writer struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (w writer) Write(b []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.Writer.Write(b)
+}
