@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"qvmremote/client"
 	"qvmremote/queue"
 )
 
@@ -78,9 +79,21 @@ func (p Past) answer(r queue.Request, header []byte, k queue.Key) (files []struc
 	return files
 }
 
-// Fill files a history of so many commands over so many days, the last one today;
-// the script of one in its middle is "echo needle".
-func Fill(l queue.Layout, k queue.Key, count, days int) error {
+// Fill makes the queue of a qube with a key, in the folder at root, and files a
+// history of so many commands over so many days, the last one today; the script
+// of one in its middle is "echo needle".
+func Fill(root string, count, days int) (*client.Client, error) {
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return nil, err
+	}
+	c := client.New(root)
+	if err := c.Prepare(); err != nil {
+		return nil, err
+	}
+	k, err := c.GenerateKey(false)
+	if err != nil {
+		return nil, err
+	}
 	now := time.Now().Truncate(24 * time.Hour)
 	for n := range count {
 		script := fmt.Sprintf("qvm-prefs work-%d memory 4000\n# and some more words as people write them\n", n)
@@ -88,9 +101,9 @@ func Fill(l queue.Layout, k queue.Key, count, days int) error {
 			script = "echo needle\n"
 		}
 		p := Past{At: now.AddDate(0, 0, -n%days).Add(time.Duration(n/days) * time.Second), Number: n, Script: script, State: queue.StateExit, Exit: n % 3, Out: "done\n"}
-		if _, _, err := p.File(l, k); err != nil {
-			return err
+		if _, _, err := p.File(c.Layout, k); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return c, nil
 }

@@ -23,8 +23,8 @@ const (
 // historyRows measures what the desktop program of a qube does with a history of
 // 100,000 commands, by the package that it does it with.
 func historyRows(ctx context.Context, l *lab) ([]row, error) {
-	c := client.New(filepath.Join(l.dir, "history", queue.FolderName))
-	if err := fillHistory(c); err != nil {
+	c, err := dom0test.Fill(filepath.Join(l.dir, "history", queue.FolderName), pastCount, pastDays)
+	if err != nil {
 		return nil, err
 	}
 	names, err := readNames(c)
@@ -73,20 +73,6 @@ func historyRows(ctx context.Context, l *lab) ([]row, error) {
 		{"a command that is added or deleted, until the list has it, worst of 20", ms(came), times(came, names), "", true},
 		{"all of it searched for a text", ms(search), times(search, names), "", true},
 	}, nil
-}
-
-func fillHistory(c *client.Client) error {
-	if err := os.MkdirAll(c.Layout.Root, 0o700); err != nil {
-		return err
-	}
-	if err := c.Prepare(); err != nil {
-		return err
-	}
-	key, err := c.GenerateKey(false)
-	if err != nil {
-		return err
-	}
-	return dom0test.Fill(c.Layout, key, pastCount, pastDays)
 }
 
 // readNames is how long it takes to read the names alone.

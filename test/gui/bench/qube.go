@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
-	"qvmremote/client"
 	"qvmremote/client/dom0test"
 	"qvmremote/queue"
 )
@@ -18,18 +16,7 @@ const pastDays = 90
 // qubeRows are those of the qube's program, with a long history and no dom0.
 func qubeRows(_ context.Context, l *lab) ([]row, error) {
 	home := filepath.Join(l.dir, "qube")
-	if err := os.Mkdir(home, 0o700); err != nil {
-		return nil, err
-	}
-	c := client.New(filepath.Join(home, queue.FolderName))
-	if err := c.Prepare(); err != nil {
-		return nil, err
-	}
-	key, err := c.GenerateKey(false)
-	if err != nil {
-		return nil, err
-	}
-	if err := dom0test.Fill(c.Layout, key, l.o.past, pastDays); err != nil {
+	if _, err := dom0test.Fill(filepath.Join(home, queue.FolderName), l.o.past, pastDays); err != nil {
 		return nil, fmt.Errorf("make a history: %w", err)
 	}
 	s, err := newStage()
