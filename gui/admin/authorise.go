@@ -84,9 +84,8 @@ func (w *window) authorise(qube string) {
 		a.chips = append(a.chips, chip)
 	}
 	a.terms = newTerms(a)
+	ui.Transient(a.scope, a.Dialog, w.Top()) // it goes once nothing is connected
 	a.connect()
-	a.Dialog.SetTransientFor(w.Top())
-	fit(a.Dialog, w.Top())
 	a.step("qube")
 	a.load(qube)
 	a.Dialog.Present()
@@ -94,7 +93,6 @@ func (w *window) authorise(qube string) {
 
 func (a *authorise) connect() {
 	s := a.scope
-	closable(s, a.Dialog)
 	s.Bind(a.Cancel, a.Cancel.ConnectClicked(s.Close))
 	s.Bind(a.Next, a.Next.ConnectClicked(a.next))
 	s.Bind(a.Search, a.Search.ConnectSearchChanged(a.filter))

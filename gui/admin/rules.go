@@ -70,16 +70,14 @@ func (w *window) editRules(qube string) {
 	chip := ui.NewChip()
 	chip.Set(qube, r.labels[qube])
 	r.Head.Append(chip)
+	ui.Transient(r.scope, r.Dialog, w.Top(), r.mayClose) // it goes once nothing is connected
 	r.connect()
-	r.Dialog.SetTransientFor(w.Top())
-	fit(r.Dialog, w.Top())
 	r.load()
 	r.Dialog.Present()
 }
 
 func (r *rules) connect() {
 	s := r.scope
-	closable(s, r.Dialog, r.mayClose)
 	s.Bind(r.Close, r.Close.ConnectClicked(r.Dialog.Close))
 	s.Bind(r.Save, r.Save.ConnectClicked(r.save))
 	s.Bind(r.Reload, r.Reload.ConnectClicked(func() { r.discard("What there is now is shown.", r.load) }))

@@ -35,43 +35,14 @@ func (a *activity) verify(checkpoint string) {
 		return
 	}
 	s := ui.NewScope(a.scope)
-	closable(s, v.Dialog)
+	ui.Transient(s, v.Dialog, a.over())
 	s.Bind(v.Close, v.Close.ConnectClicked(s.Close))
 	s.Bind(v.Check, v.Check.ConnectClicked(func() { v.check(a.desk, s) }))
 	v.Checkpoints.Buffer().SetText(checkpoint)
-	v.Dialog.SetTransientFor(a.over())
-	fit(v.Dialog, a.over())
 	v.Dialog.Present()
 	if checkpoint != "" {
 		v.check(a.desk, s)
 	}
-}
-
-// fit makes a dialog no larger than the window that it stands before.
-func fit(dialog *adw.Window, over *gtk.Window) {
-	width, height := dialog.DefaultSize()
-	if w, h := over.Width(), over.Height(); w > 0 && h > 0 {
-		dialog.SetDefaultSize(min(width, w), min(height, h))
-	}
-}
-
-// closable has a dialog go away with its scope, and both by Escape, unless one
-// of may says that it must stay.
-func closable(s *ui.Scope, dialog *adw.Window, may ...func() bool) {
-	s.OnClose(dialog.Destroy)
-	s.Bind(dialog, dialog.ConnectCloseRequest(func() bool {
-		for _, ok := range may {
-			if !ok() {
-				return true
-			}
-		}
-		s.Close()
-		return true
-	}))
-	escape := gtk.NewShortcutController()
-	escape.AddShortcut(gtk.NewShortcut(gtk.NewShortcutTriggerParseString("Escape"), gtk.NewNamedAction("window.close")))
-	dialog.AddController(escape)
-	s.OnClose(func() { dialog.RemoveController(escape) })
 }
 
 func (v *verifyView) check(d *desk, s *ui.Scope) {

@@ -101,7 +101,7 @@ func (b *backupPage) askRestore(c compared, before backup.Choice, failed error) 
 			b.restore(c, choice)
 		}
 	}
-	s.OnClose(f.Dialog.Destroy)
+	ui.Transient(s, f.Dialog, b.over())
 	if f.key != nil {
 		s.Bind(f.key, f.key.NotifyProperty("active", f.show))
 		s.Bind(f.passphrase, f.passphrase.Connect("changed", f.show))
@@ -109,11 +109,6 @@ func (b *backupPage) askRestore(c compared, before backup.Choice, failed error) 
 	}
 	s.Bind(f.Restore, f.Restore.ConnectClicked(goOn))
 	s.Bind(f.Cancel, f.Cancel.ConnectClicked(s.Close))
-	s.Bind(f.Dialog, f.Dialog.ConnectCloseRequest(func() bool {
-		ui.Soon(s, s.Close)
-		return true
-	}))
-	f.Dialog.SetTransientFor(b.over())
 	f.Restore.GrabFocus()
 	if failed != nil && f.key != nil {
 		f.passphrase.GrabFocus()

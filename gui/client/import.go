@@ -87,16 +87,11 @@ func (k *keyPage) importKey() {
 			}
 		})
 	}
-	s.OnClose(v.Dialog.Destroy)
+	ui.Transient(s, v.Dialog, k.over())
 	s.Bind(v.Entry, v.Entry.Connect("changed", typed))
 	s.Bind(v.Entry, v.Entry.ConnectActivate(store))
 	s.Bind(v.Store, v.Store.ConnectClicked(store))
 	s.Bind(v.Cancel, v.Cancel.ConnectClicked(s.Close))
-	s.Bind(v.Dialog, v.Dialog.ConnectCloseRequest(func() bool {
-		ui.Soon(s, s.Close)
-		return true
-	}))
-	v.Dialog.SetTransientFor(k.over())
 	v.Entry.GrabFocus() // else Return would press Cancel
 	v.Dialog.Present()
 }
