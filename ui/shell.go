@@ -213,9 +213,10 @@ func (w *Shell) Conceal() {
 
 // Say says what happened, or what went wrong, for a while. The text may hold
 // names from anywhere; it is text, and what cannot be seen is an escape.
-func (w *Shell) Say(text string) { w.Toasts.AddToast(newToast(text)) }
+func (w *Shell) Say(text string) { w.Toasts.AddToast(PlainToast(text)) }
 
-func newToast(text string) *adw.Toast {
+// PlainToast is a toast that says a text, as [Shell.Say] does.
+func PlainToast(text string) *adw.Toast {
 	toast := adw.NewToast(glib.MarkupEscapeText(queue.Plain(text, 1000), -1))
 	toast.SetTimeout(6)
 	return toast
@@ -247,7 +248,7 @@ func (w *Shell) Folded() bool { return w.Leaflet.Folded() }
 // Covered reports whether the sidebar stands in place of the pages.
 func (w *Shell) Covered() bool {
 	shown := w.Leaflet.VisibleChild()
-	return w.Folded() && shown != nil && coreglib.BaseObject(shown).Native() == coreglib.BaseObject(w.Sidebar).Native()
+	return w.Folded() && shown != nil && coreglib.BaseObject(shown).Eq(w.Sidebar)
 }
 
 // narrow reports whether pages have little room. What wants more of it before the

@@ -49,14 +49,14 @@ func NewStream(s *Scope, name string, grown func()) *Stream {
 		row.Append(row.text)
 		item.SetChild(row.Box)
 		item.SetActivatable(false)
-		bound[coreglib.BaseObject(item).Native()] = row
+		bound[item.Native()] = row
 	}))
 	s.Bind(factory, factory.ConnectBind(func(item *gtk.ListItem) {
-		if row, ok := bound[coreglib.BaseObject(item).Native()]; ok {
+		if row, ok := bound[item.Native()]; ok {
 			t.fill(row, int(item.Position()))
 		}
 	}))
-	s.Bind(factory, factory.ConnectTeardown(func(item *gtk.ListItem) { delete(bound, coreglib.BaseObject(item).Native()) }))
+	s.Bind(factory, factory.ConnectTeardown(func(item *gtk.ListItem) { delete(bound, item.Native()) }))
 	t.list = gtk.NewListView(gtk.NewNoSelection(t.rows.Model()), &factory.ListItemFactory)
 	t.list.AddCSSClass("stream")
 	Name(t.list, name)

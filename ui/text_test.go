@@ -90,7 +90,7 @@ func TestHostileTextInRows(t *testing.T) {
 		stage.Name(t, row, queue.Plain(text, 200))
 		Name(line, "Cancel: "+text)
 		stage.Name(t, line, queue.Plain("Cancel: "+text, 0))
-		if got, want := newToast(text).Title(), glib.MarkupEscapeText(queue.Plain(text, 1000), -1); got != want {
+		if got, want := PlainToast(text).Title(), glib.MarkupEscapeText(queue.Plain(text, 1000), -1); got != want {
 			t.Errorf("%s: a toast has the title %q, not %q", name, got, want)
 		}
 		stage.Description(t, row, queue.Plain(text, 400))

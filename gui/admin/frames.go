@@ -25,14 +25,9 @@ func (w *window) sight() frames.Sight {
 			continue
 		}
 		position := int(b.item.Position())
-		if s.Seen == 0 || position < s.First {
-			s.First = position
-		}
-		s.Seen++
 		r, known := a.model.Row(position)
-		if !known {
-			s.Blank++
-		} else if position == 0 {
+		s.See(position, !known)
+		if known && position == 0 {
 			s.Top = r.Seq
 		}
 	}
@@ -56,7 +51,7 @@ func (w *window) rowWithFocus(focus *gtk.Widget) string {
 		return ""
 	}
 	for _, b := range a.bound {
-		if around, ok := b.row.Parent().(*gtk.Widget); !ok || !b.live || frames.Pointer(around) != frames.Pointer(focus) {
+		if !b.live || !frames.Around(b.row, focus) {
 			continue
 		}
 		position := int(b.item.Position())

@@ -23,13 +23,8 @@ func (w *window) sight() frames.Sight {
 				continue
 			}
 			position := int(b.item.Position())
-			if s.Seen == 0 || position < s.First {
-				s.First = position
-			}
-			s.Seen++
-			if _, known := p.rows.Line(position); !known || b.late {
-				s.Blank++
-			}
+			_, known := p.rows.Line(position)
+			s.See(position, !known || b.late)
 		}
 	case *runPage:
 		if t := p.task(); t != nil {
@@ -46,7 +41,7 @@ func (w *window) rowWithFocus(focus *gtk.Widget) string {
 		return ""
 	}
 	for _, b := range h.lines.bound {
-		if around, ok := gtk.BaseWidget(b.row).Parent().(*gtk.Widget); ok && b.live && frames.Pointer(around) == frames.Pointer(focus) {
+		if b.live && frames.Around(b.row, focus) {
 			return fmt.Sprint("row", b.item.Position())
 		}
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
-	"github.com/diamondburned/gotk4/pkg/glib/v2"
 
 	"qvmremote/client"
 	"qvmremote/gui/say"
@@ -28,11 +27,11 @@ const (
 // deleting deletes entries, and puts them back, the last deletion first.
 type deleting struct {
 	*history
-	bin   *client.Bin      // nil until the first deletion
-	last  [][]client.Entry // deletions that can be put back, the last one first
-	toast *adw.Toast       // that offers it
-	busy  bool
-	undo  *gio.SimpleAction
+	bin     *client.Bin      // nil until the first deletion
+	last    [][]client.Entry // deletions that can be put back, the last one first
+	offered *adw.Toast       // whose button puts back the last one
+	busy    bool
+	undo    *gio.SimpleAction
 }
 
 func newDeleting(h *history) *deleting {
@@ -74,7 +73,7 @@ func (d *deleting) delete(entries []client.Entry) {
 		d.Delete.SetSensitive(true)
 		d.bin = got.bin
 		if err != nil {
-			d.say(sentence(err))
+			d.toast(sentence(err))
 		}
 		if len(got.done) == 0 {
 			return
@@ -94,20 +93,17 @@ func wereCommands(n int) string {
 	return say.Count(n, "command") + " were"
 }
 
-// say is toast, which here is the one that offers to undo.
-func (d *deleting) say(text string) { d.history.toast(text) }
-
 // offer says what was done, with a button that undoes it. An older one goes: its
 // button would undo the last deletion as well.
 func (d *deleting) offer(text string) {
-	if d.toast != nil {
-		d.toast.Dismiss()
+	if d.offered != nil {
+		d.offered.Dismiss()
 	}
-	toast := adw.NewToast(glib.MarkupEscapeText(text, -1))
+	toast := ui.PlainToast(text)
 	toast.SetButtonLabel("Undo")
 	toast.SetActionName("win.put-back")
 	toast.SetTimeout(undoFor)
-	d.toast = toast
+	d.offered = toast
 	d.window.Toasts.AddToast(toast)
 }
 
@@ -120,20 +116,20 @@ func (d *deleting) putBack() {
 	look(d.scope, func(ctx context.Context) ([]client.Entry, error) { return bin.Restore(ctx, last) }, func(done []client.Entry, err error) {
 		d.busy = false
 		if err != nil {
-			d.say(sentence(err))
+			d.toast(sentence(err))
 		}
 		if len(done) == 0 {
 			return
 		}
-		if d.toast != nil {
-			d.toast.Dismiss()
+		if d.offered != nil {
+			d.offered.Dismiss()
 		}
 		d.last = d.last[:len(d.last)-1]
 		if rest := slices.DeleteFunc(slices.Clone(last), func(e client.Entry) bool { return slices.Contains(done, e) }); len(rest) > 0 {
 			d.last = append(d.last, rest)
 		}
 		d.undo.SetEnabled(len(d.last) > 0)
-		d.say(fmt.Sprintf("%s put back.", wereCommands(len(done))))
+		d.toast(fmt.Sprintf("%s put back.", wereCommands(len(done))))
 	})
 }
 
@@ -141,7 +137,7 @@ func (d *deleting) putBack() {
 func (d *deleting) deleteShown() {
 	entries := append([]client.Entry(nil), d.rows.All()...)
 	if len(entries) == 0 {
-		d.say("There is nothing to delete.")
+		d.toast("There is nothing to delete.")
 		return
 	}
 	what := "all " + say.Count(len(entries), "past command")

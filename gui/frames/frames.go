@@ -44,6 +44,17 @@ type Sight struct {
 	Top                            uint64
 }
 
+// See adds a row of the list that can be seen, blank where it waits.
+func (s *Sight) See(position int, blank bool) {
+	if s.Seen == 0 || position < s.First {
+		s.First = position
+	}
+	s.Seen++
+	if blank {
+		s.Blank++
+	}
+}
+
 // log writes what was drawn, and when. A line waits in memory until the one
 // before is in the file, so that no disk keeps the main loop.
 type log struct {
@@ -109,11 +120,14 @@ func (l *log) focus() string {
 	if row := l.row(focus); row != "" {
 		return row
 	}
-	return fmt.Sprintf("%s%x", strings.ReplaceAll(focus.Name(), " ", ""), Pointer(focus))
+	return fmt.Sprintf("%s%x", strings.ReplaceAll(focus.Name(), " ", ""), coreglib.BaseObject(focus).Native())
 }
 
-// Pointer tells one widget from another.
-func Pointer(w *gtk.Widget) uintptr { return coreglib.BaseObject(w).Native() }
+// Around reports whether a widget is what a list puts around a row.
+func Around(row gtk.Widgetter, w *gtk.Widget) bool {
+	around := gtk.BaseWidget(row).Parent()
+	return around != nil && coreglib.BaseObject(around).Eq(w)
+}
 
 // InView reports whether some of a row can be seen in what scrolls.
 func InView(row gtk.Widgetter, scroll *gtk.ScrolledWindow) bool {
