@@ -80,7 +80,6 @@ func (m *moving) start(replace bool) {
 	}
 	ui.Async(m.scope, func(context.Context) func() {
 		r, err := m.way.move(t, ctx, from, to)
-		t.Client.Tidy()
 		return func() { m.end(r, err) }
 	})
 }
@@ -119,6 +118,7 @@ func (m *moving) end(r transfer.Result, err error) {
 	m.cancel.SetVisible(false)
 	m.files.report()
 	m.show(ending(r, err))
+	m.files.tidy()
 }
 
 // ending is how a transfer is shown that has ended.

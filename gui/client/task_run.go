@@ -112,12 +112,10 @@ func (t *task) exchange(ctx, sending context.Context, run *ui.Scope, r client.Re
 			t.takeBack()
 		}
 	})
-	o, err := t.queue.Wait(ctx, ticket, client.Events{
+	return t.queue.Wait(ctx, ticket, client.Events{
 		Stdout: flow.Stdout(), Stderr: flow.Stderr(),
 		Word: func(w queue.Word) { tell(func() { t.word(w) }) },
 	})
-	t.queue.Tidy() // as qvm-remote does after a command
-	return o, err
 }
 
 // submit opens the file for standard input, if there is one, and submits.
@@ -181,6 +179,9 @@ func (t *task) finish(run *ui.Scope, o client.Outcome, err error) {
 	t.become(p)
 	t.stream.Refresh()
 	t.page.window.app.tellEnd(t)
+	if t.ticket != nil {
+		t.tidy()
+	}
 	if then := t.cancelled; then != nil {
 		t.cancelled = nil
 		then()
