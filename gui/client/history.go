@@ -132,6 +132,7 @@ func (h *history) Shown() {
 	if h.look == nil || h.problem != "" {
 		h.begin()
 	}
+	h.collect()
 	h.fetch()
 	if h.detail.title == "" {
 		h.List.GrabFocus() // not the search, whose cursor would blink for ever
@@ -186,7 +187,6 @@ func (h *history) begin() {
 	h.lines.splice(0, h.rows.Len(), 0)
 	h.rows = archive.NewRows()
 	h.showState()
-	h.collect(scope)
 	filter := h.filter
 	look(scope, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, archive.Follow(ctx, h.queue, filter, func(c archive.Change) {
@@ -205,8 +205,8 @@ func (h *history) begin() {
 const collectMost = 1000
 
 // collect takes in answers that nobody waited for; the list follows.
-func (h *history) collect(s *ui.Scope) {
-	look(s, func(ctx context.Context) (struct{}, error) {
+func (h *history) collect() {
+	look(h.scope, func(ctx context.Context) (struct{}, error) {
 		ctx, stop := context.WithTimeout(ctx, readLimit)
 		defer stop()
 		return struct{}{}, h.queue.Collect(ctx, collectMost)

@@ -124,7 +124,10 @@ func TestDeletedAndPutBack(t *testing.T) {
 		t.Fatal("it was not put back")
 	}
 
-	s.app.Find(t, "button", "Delete*").Press(t)
+	del := s.app.Find(t, "button", "Delete*")
+	del.AwaitState(t, desktop.Sensitive, true)
+	del.Press(t)
+	desktop.Await(t, "it is gone again", func() bool { return !s.theirs().There(one) })
 	s.app.Gone(t, "list item", "*echo one")
 	s.Desktop.Key(t, "ctrl+q")
 	if err := s.run.Wait(t); err != nil {
@@ -143,6 +146,45 @@ func TestDeletedAndPutBack(t *testing.T) {
 	if !s.theirs().There(two) {
 		t.Error("another one is gone, too")
 	}
+}
+
+// TestDeletionsAreUndoneOneByOne: a second one leaves the first in reach.
+func TestDeletionsAreUndoneOneByOne(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, life.Options{Stopped: true})
+	one := s.past(t, dom0test.Past{Number: 1, Script: "echo one", State: queue.StateExit})
+	two := s.past(t, dom0test.Past{Number: 2, Script: "echo two", State: queue.StateExit})
+	s.launch(t, "--page", "history")
+	for _, x := range []struct {
+		row string
+		e   client.Entry
+	}{{"*echo one", one}, {"*echo two", two}} {
+		s.app.Find(t, "list item", x.row).Press(t)
+		del := s.app.Find(t, "button", "Delete*")
+		del.AwaitState(t, desktop.Sensitive, true)
+		del.Press(t)
+		desktop.Await(t, "it is gone", func() bool { return !s.theirs().There(x.e) })
+		s.app.Gone(t, "list item", x.row)
+	}
+	s.app.Find(t, "", "Nothing was run yet")
+	s.undoes(t)
+	s.app.Find(t, "list item", "*echo two")
+	if s.theirs().There(one) {
+		t.Error("the first is back before its time")
+	}
+	s.undoes(t)
+	s.app.Find(t, "list item", "*echo one")
+	if !s.theirs().There(one) || !s.theirs().There(two) {
+		t.Error("not both are back")
+	}
+}
+
+// undoes undoes a deletion by the menu.
+func (s *scene) undoes(t *testing.T) {
+	t.Helper()
+	s.app.Find(t, "button", "Export and delete*").Press(t)
+	s.app.Find(t, "menu item", "Undo the last deletion").Press(t)
+	s.app.Gone(t, "menu item", "Undo the last deletion")
 }
 
 // TestAKilledProgramLosesNothing: what was deleted a moment ago is back.
@@ -242,6 +284,28 @@ func TestExportsOfTheHistory(t *testing.T) {
 	if text := s.saves(t, "Export", "Export as text…", "a.txt"); !bytes.Contains(text, []byte("out-of-one")) || !bytes.Contains(text, []byte(one.ID)) {
 		t.Errorf("the export of one is %q", text)
 	}
+}
+
+// TestAHistoryThatCannotBeShown is shown by itself once it can be.
+func TestAHistoryThatCannotBeShown(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, life.Options{Stopped: true})
+	s.past(t, dom0test.Past{Number: 1, Script: "echo one", State: queue.StateExit})
+	root := s.Layout(qube).Root
+	away := filepath.Join(filepath.Dir(root), "away")
+	for _, err := range []error{os.Rename(root, away), os.WriteFile(root, nil, 0o600)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.launch(t, "--page", "history")
+	s.app.Find(t, "", "The history cannot be shown")
+	for _, err := range []error{os.Remove(root), os.Rename(away, root)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.app.Find(t, "list item", "*echo one")
 }
 
 // TestWhatDoesNotVerifyIsMarked: in the list as far as that can tell, and in full
