@@ -28,6 +28,7 @@ const (
 type deleting struct {
 	*history
 	bin     *client.Bin      // nil until the first deletion
+	under   chan deleted     // takes what comes of the deletion under way
 	last    [][]client.Entry // deletions that can be put back, the last one first
 	offered *adw.Toast       // whose button puts back the last one
 	busy    bool
@@ -55,21 +56,14 @@ func (d *deleting) delete(entries []client.Entry) {
 	}
 	d.busy = true
 	d.Delete.SetSensitive(false)
-	bin := d.bin
+	bin, under := d.bin, make(chan deleted, 1)
+	d.under = under
 	look(d.scope, func(ctx context.Context) (deleted, error) {
-		b := bin
-		if b == nil {
-			var err error
-			opening, stop := context.WithTimeout(ctx, readLimit)
-			defer stop()
-			if b, err = d.queue.OpenBin(opening); err != nil {
-				return deleted{}, err
-			}
-		}
-		done, err := b.Delete(ctx, entries)
-		return deleted{b, done}, err
+		got, err := d.setAside(ctx, bin, entries)
+		under <- got
+		return got, err
 	}, func(got deleted, err error) {
-		d.busy = false
+		d.busy, d.under = false, nil
 		d.Delete.SetSensitive(true)
 		d.bin = got.bin
 		if err != nil {
@@ -84,6 +78,20 @@ func (d *deleting) delete(entries []client.Entry) {
 		d.window.Refresh()
 		d.offer(fmt.Sprintf("%s deleted.", wereCommands(len(got.done))))
 	})
+}
+
+// setAside is the work of delete.
+func (d *deleting) setAside(ctx context.Context, bin *client.Bin, entries []client.Entry) (got deleted, err error) {
+	got.bin = bin
+	if bin == nil {
+		opening, stop := context.WithTimeout(ctx, readLimit)
+		defer stop()
+		if got.bin, err = d.queue.OpenBin(opening); err != nil {
+			return got, err
+		}
+	}
+	got.done, err = got.bin.Delete(ctx, entries)
+	return got, err
 }
 
 func wereCommands(n int) string {
@@ -151,12 +159,26 @@ func (d *deleting) deleteShown() {
 	}, func() { d.delete(entries) })
 }
 
-// finish removes for good what was deleted, when the program ends.
+// finish removes for good what was deleted, when the program ends. A deletion
+// under way comes to its end first, or what it had set aside would be back with
+// the next start.
 func (d *deleting) finish(ctx context.Context) error {
-	if d == nil || d.bin == nil {
+	if d == nil {
 		return nil
 	}
 	ctx, stop := context.WithTimeout(ctx, emptyLimit)
 	defer stop()
-	return d.bin.Close(ctx)
+	bin := d.bin
+	if d.under != nil {
+		select {
+		case got := <-d.under:
+			bin = got.bin
+		case <-ctx.Done():
+			return fmt.Errorf("what was being deleted is in the history again: %w", ctx.Err())
+		}
+	}
+	if bin == nil {
+		return nil
+	}
+	return bin.Close(ctx)
 }

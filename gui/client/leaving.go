@@ -11,13 +11,13 @@ import (
 
 // unfinished is what has not ended, and is spoken of before the window closes.
 type unfinished struct {
-	commands, transfers int
-	export              bool
+	commands, transfers, saves int
+	export                     bool
 }
 
 func (w *window) unfinished() (u unfinished) {
 	if r, ok := w.pages["run"].(*runPage); ok {
-		u.commands = r.running()
+		u.commands, u.saves = r.running(), r.saves
 	}
 	if f, ok := w.pages["files"].(*files); ok {
 		u.transfers = f.moving()
@@ -39,10 +39,13 @@ func (u unfinished) question() ui.Question {
 		parts = append(parts, "Closing stops "+say.Count(u.transfers, "transfer")+
 			". What is moved again within a week goes on from where it is.")
 	}
+	if u.saves > 0 {
+		parts = append(parts, "Output that is being saved is not written to its file.")
+	}
 	if u.export {
 		parts = append(parts, "The export under way is given up.")
 	}
-	if u.transfers == 0 && !u.export {
+	if u.commands > 0 && u.transfers == 0 && u.saves == 0 && !u.export {
 		q.Heading = "Close while commands run?"
 	}
 	q.Body = strings.Join(parts, " ")

@@ -29,6 +29,7 @@ type runPage struct {
 	scope  *ui.Scope
 	tasks  map[uintptr]*task // by what is in the tab
 	add    *gtk.Button       // in the window's bar
+	saves  int               // outputs that are being written to files
 	small  bool
 }
 

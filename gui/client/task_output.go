@@ -78,16 +78,19 @@ func (t *task) chooseSave(which string) {
 
 // save writes the bytes as they came, all of them.
 func (t *task) save(ticket *client.Ticket, o client.Outcome, errs bool, path string) {
-	look(t.scope, func(ctx context.Context) (int64, error) {
+	r, queue := t.page, t.queue // it goes on after its tab was closed
+	r.saves++
+	look(r.scope, func(ctx context.Context) (int64, error) {
 		ctx, stop := context.WithTimeout(ctx, saveLimit)
 		defer stop()
-		return save.File(ctx, path, func(ctx context.Context, w io.Writer) (int64, error) { return t.queue.Output(ctx, ticket, o, errs, w) })
+		return save.File(ctx, path, func(ctx context.Context, w io.Writer) (int64, error) { return queue.Output(ctx, ticket, o, errs, w) })
 	}, func(n int64, err error) {
+		r.saves--
 		if err != nil {
-			t.toast(sentence(err))
+			r.toast(sentence(err))
 			return
 		}
-		t.toast(fmt.Sprintf("%s were written to %s.", say.Size(uint64(n)), filepath.Base(path)))
+		r.toast(fmt.Sprintf("%s were written to %s.", say.Size(uint64(n)), filepath.Base(path)))
 	})
 }
 
