@@ -147,19 +147,27 @@ func (k *keyPage) showSteps() {
 	k.steps[0].row.SetVisible(guides)
 	k.steps[1].row.SetVisible(guides)
 	k.steps[0].set(has, "It stays in this qube; dom0 gets a copy.", "Fingerprint "+s.Fingerprint)
-	k.steps[1].set(paired, "A person in dom0 decides.", "dom0 accepts requests with this key.")
+	decides := "A person in dom0 decides."
+	if s.Legacy {
+		decides += " The first implementation there has no options; leave out --legacy and --policy."
+	}
+	k.steps[1].set(paired, decides, "dom0 accepts requests with this key.")
 	k.steps[2].set(has && looks, "It does once it runs and this qube is authorised.", "It does now. Test asks it whether it accepts this key.")
 	k.test.SetSensitive(has && (s.Connected || s.Legacy))
 	k.LineBox.SetVisible(has && guides && !paired && s.Trouble == nil)
-	k.Line.SetText(authoriseLine(s.Qube))
+	k.Line.SetText(authoriseLine(s.Qube, s.Legacy))
 }
 
 // authoriseLine is what is typed in dom0.
-func authoriseLine(qube string) string {
+func authoriseLine(qube string, legacy bool) string {
 	if qube == "" || qube == queue.AnyQube {
 		qube = "NAME"
 	}
-	return fmt.Sprintf("qvm-run -p %s 'qvm-remote key show' | qvm-remote-dom0 authorize --policy ask %s", qube, qube)
+	options := "--policy ask"
+	if legacy {
+		options = "--legacy " + options
+	}
+	return fmt.Sprintf("qvm-run -p %s 'qvm-remote key show' | qvm-remote-dom0 authorize %s %s", qube, options, qube)
 }
 
 func (k *keyPage) showKey() {
@@ -188,9 +196,13 @@ func (k *keyPage) generate() {
 		k.makeKey(false)
 		return
 	}
+	with := ""
+	if k.now.Fingerprint != "" { // there is none of a damaged key
+		with = " with the fingerprint " + k.now.Fingerprint
+	}
 	k.ask(k.scope, ui.Question{
 		Heading: "Replace the key?",
-		Body:    "dom0 knows this qube by the key with the fingerprint " + k.now.Fingerprint + ", and takes nothing with another one until it is authorised again. The old key is kept beside the new one.",
+		Body:    "dom0 knows this qube by the key" + with + ", and takes nothing with another one until it is authorised again. The old key is kept beside the new one.",
 		Action:  "Replace", Harmful: true,
 	}, func() { k.makeKey(true) })
 }
