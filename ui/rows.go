@@ -11,7 +11,9 @@ import (
 	"unsafe"
 
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 )
 
 // Rows is a list model of nothing but a number of rows. A list shows it by a
@@ -44,3 +46,19 @@ func (r *Rows) Splice(position, removed, added int) {
 func guint(n int) C.guint { return C.guint(min(max(n, 0), math.MaxUint32)) }
 
 func (r *Rows) native() C.guintptr { return C.guintptr(r.object.Native()) }
+
+// Home has the key of that name show the first row also where the focus was left
+// there and the list was scrolled by other means: GTK scrolls to a row that gets
+// the focus, not to one that has it.
+func Home(s *Scope, list *gtk.ListView, scroll *gtk.ScrolledWindow) {
+	keys := gtk.NewEventControllerKey()
+	keys.SetPropagationPhase(gtk.PhaseCapture)
+	s.Bind(keys, keys.ConnectKeyPressed(func(key, _ uint, state gdk.ModifierType) bool {
+		if (key == gdk.KEY_Home || key == gdk.KEY_KP_Home) && state&gtk.AcceleratorGetDefaultModMask() == 0 {
+			scroll.VAdjustment().SetValue(0)
+		}
+		return false // GTK moves the focus
+	}))
+	list.AddController(keys)
+	s.OnClose(func() { list.RemoveController(keys) })
+}

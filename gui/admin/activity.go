@@ -89,6 +89,7 @@ func newActivity(w *window) (page, error) {
 	a.List.SetFactory(&a.factory().ListItemFactory)
 	a.List.SetModel(gtk.NewNoSelection(a.rows.Model()))
 	a.scope.Bind(a.List, a.List.ConnectActivate(func(position uint) { a.openRow(int(position)) }))
+	ui.Home(a.scope, a.List, a.Scroll)
 	a.scope.Bind(a.Newest, a.Newest.ConnectClicked(a.toTop))
 	adjustment := a.Scroll.VAdjustment()
 	a.scope.Bind(adjustment, adjustment.ConnectValueChanged(a.scrolled))

@@ -56,6 +56,7 @@ func newLines(s *ui.Scope, list *gtk.ListView, scroll *gtk.ScrolledWindow, creat
 	list.SetFactory(&f.ListItemFactory)
 	list.SetModel(gtk.NewNoSelection(l.rows.Model()))
 	s.OnClose(func() { list.SetModel(nil) })
+	ui.Home(s, list, scroll)
 	return l
 }
 

@@ -5,6 +5,7 @@ package client
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,6 +98,31 @@ func TestAPastCommandIsFoundAndLoaded(t *testing.T) {
 	})
 	if n := len(s.records(t, audit.Claim)); n != 2 {
 		t.Errorf("loading it ran something: dom0 took %d commands", n)
+	}
+}
+
+// TestHomeComesBack to the first row, also where that has the focus and the scroll bar
+// took it out of sight.
+func TestHomeComesBack(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, life.Options{Stopped: true})
+	for n := range 80 {
+		s.past(t, dom0test.Past{At: time.Now().Add(-time.Duration(n) * time.Second), Number: n, Script: fmt.Sprintf("echo %d.", n), State: queue.StateExit})
+	}
+	s.launch(t, "--page", "history")
+	first := s.app.Find(t, "list item", "*echo 0.")
+	first.Focus(t)
+	place := first.Bounds(t)
+	width, height := s.Desktop.Size(t)
+	s.Desktop.Point(t, width-5, height*3/4)
+	s.Desktop.Click(t, 1)
+	s.app.Gone(t, "list item", "*echo 0.")
+	if !first.Is(desktop.Focused) {
+		t.Error("the focus went with the scroll bar")
+	}
+	s.Desktop.Key(t, "Home")
+	if got := s.app.Find(t, "list item", "*echo 0.").Bounds(t); got != place {
+		t.Errorf("the first row is at %v, and was at %v", got, place)
 	}
 }
 
