@@ -91,9 +91,11 @@ func (f *flooding) get(iface, name string) (godbus.Variant, *godbus.Error) {
 
 func (f *flooding) objects() (map[godbus.ObjectPath]map[string]values, *godbus.Error) {
 	return map[godbus.ObjectPath]map[string]values{dbus.QubePath(floodQube): {dbus.QubeInterface: variants(map[string]any{
-		"Name": floodQube, "Label": "red", "PowerState": "Running", "Connection": "connected", "KeyState": "active",
+		"Name": floodQube, "Label": "red", "PowerState": "Running", "Connection": "connected", "Transport": "stream", "KeyState": "active",
 		"Fingerprint": "aaaa bbbb cccc dddd eeee ffff 0000 1111", "NextFingerprint": "", "AuthorizedAt": uint64(f.from.Unix()),
-		"Configured": true, "Legacy": false, "Running": uint32(0), "Open": uint32(0),
+		"Configured": true, "Legacy": false, "Rules": "good", "SuspendedAt": uint64(0),
+		"GrantUntil": uint64(0), "GrantUntilReboot": false, "GrantCount": uint64(0), "GrantLeft": uint64(0), "GrantEnded": false,
+		"Running": uint32(0), "Open": uint32(0),
 		"Completed": f.head.Load() / 4, "Failed": uint64(0), "Refused": uint64(0), "LastSeq": f.head.Load() - 1,
 	})}}, nil
 }
