@@ -54,6 +54,13 @@ var paces = watch.Paces{Rest: 30 * time.Millisecond, Blind: 5 * time.Second}
 
 const tellEvery = 100 * time.Millisecond
 
+// The first rows have the processor to themselves for a moment: to list a long
+// history takes all of it, and what a person sees would wait for what they do not.
+const (
+	screenful = 60 // rows
+	headStart = 150 * time.Millisecond
+)
+
 // Follow lists what fits the filter, and then what changes, until ctx ends. It
 // calls tell from its own goroutine: soon with the first rows, then at most ten
 // times a second while there is more to come. An error other than the context's
@@ -74,6 +81,7 @@ type follower struct {
 	next  Change
 	told  time.Time
 	first bool // something was told
+	led   bool // the first rows had their head start
 }
 
 // notes are what the watcher saw.
@@ -197,6 +205,7 @@ func (f *follower) list(ctx context.Context, w *watch.Watcher) error {
 		if before == nil && f.filter.None() {
 			f.insert(list)
 			f.flush(false)
+			f.lead(ctx)
 		}
 	}
 	if before == nil {
@@ -214,19 +223,16 @@ func (f *follower) list(ctx context.Context, w *watch.Watcher) error {
 	return nil
 }
 
-// differences of two sorted lists.
-func differences(before, now []client.Entry) (came, went []client.Entry) {
-	for len(before) > 0 || len(now) > 0 {
-		switch {
-		case len(now) == 0 || len(before) > 0 && before[0].Compare(now[0]) < 0:
-			went, before = append(went, before[0]), before[1:]
-		case len(before) == 0 || now[0].Compare(before[0]) < 0:
-			came, now = append(came, now[0]), now[1:]
-		default:
-			before, now = before[1:], now[1:]
-		}
+// lead waits once there are rows enough to look at.
+func (f *follower) lead(ctx context.Context) {
+	if f.led || len(f.rows) < screenful {
+		return
 	}
-	return came, went
+	f.led = true
+	select {
+	case <-ctx.Done():
+	case <-time.After(headStart):
+	}
 }
 
 // come takes new entries: into the list, or to be held against the filter.
@@ -256,9 +262,20 @@ func (f *follower) insert(list []client.Entry) {
 			n, _ = find(list, f.rows[at])
 		}
 		f.rows = slices.Insert(f.rows, at, list[:n]...)
-		f.next.Splices = append(f.next.Splices, Splice{At: at, Added: list[:n:n]})
+		f.splice(at, list[:n:n])
 		list = list[n:]
 	}
+}
+
+// splice adds to what is next; days that follow each other are one.
+func (f *follower) splice(at int, added []client.Entry) {
+	if n := len(f.next.Splices); n > 0 {
+		if last := &f.next.Splices[n-1]; last.Removed == 0 && last.At+len(last.Added) == at {
+			last.Added = append(last.Added, added...)
+			return
+		}
+	}
+	f.next.Splices = append(f.next.Splices, Splice{At: at, Added: added})
 }
 
 // drop shows an entry no longer.
