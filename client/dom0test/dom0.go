@@ -33,7 +33,10 @@ type Dom0 struct {
 	runs   int
 }
 
-type claim struct{ cancel context.CancelCauseFunc }
+type claim struct {
+	cancel  context.CancelCauseFunc
+	reading bool // its parts are still in the queue, where a look may find it again
+}
 
 var (
 	errCancelled = errors.New("cancelled")
@@ -124,7 +127,11 @@ func (d *Dom0) take(ctx context.Context, c *Conn, id string, work *sync.WaitGrou
 	}
 	d.mu.Lock()
 	known := d.claims[id]
+	reading := known != nil && known.reading
 	d.mu.Unlock()
+	if reading {
+		return nil
+	}
 	if known != nil {
 		return gone(d.deny(ctx, c, id, header, &queue.Denial{Reason: queue.Replayed}))
 	}
@@ -140,15 +147,22 @@ func (d *Dom0) take(ctx context.Context, c *Conn, id string, work *sync.WaitGrou
 	}
 	run, cancel := context.WithCancelCause(ctx)
 	d.mu.Lock()
-	d.claims[id] = &claim{cancel: cancel}
+	d.claims[id] = &claim{cancel: cancel, reading: true}
 	d.mu.Unlock()
 	work.Add(1)
 	go func() {
 		defer work.Done()
 		defer cancel(nil)
+		defer d.hasRead(id)
 		_ = d.serve(ctx, run, c, r, queue.DigestOf(header)) // the test sees that nothing came
 	}()
 	return nil
+}
+
+func (d *Dom0) hasRead(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.claims[id].reading = false
 }
 
 func (d *Dom0) deny(ctx context.Context, c *Conn, id string, header []byte, why *queue.Denial) error {
@@ -188,6 +202,7 @@ func (d *Dom0) serve(ctx, run context.Context, c *Conn, r queue.Request, digest 
 		if err := c.Do(ctx, queue.FrameState, &queue.SetState{ID: r.ID, Word: w}); err != nil {
 			return err
 		}
+		d.hasRead(r.ID)
 		if w == queue.WordApproval {
 			select {
 			case <-d.Approve:
