@@ -3,9 +3,11 @@
 package ui
 
 import (
+	"cmp"
 	"slices"
 
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
@@ -21,6 +23,8 @@ type Stream struct {
 	*gtk.ScrolledWindow
 	list    *gtk.ListView
 	rows    *Rows
+	bound   map[uintptr]*streamRow // by list item
+	lates   bool                   // some rows are late
 	scope   *Scope
 	flow    *pieces.Flow
 	follows bool
@@ -31,17 +35,19 @@ type Stream struct {
 // streamRow is one row: which stream, and its text.
 type streamRow struct {
 	*gtk.Box
+	item       *gtk.ListItem
 	mark, text *gtk.Label
+	late       bool // it is filled in one of the next frames
 }
 
 // NewStream makes an empty one, of that accessible name. grown is called after
 // more of it is shown.
 func NewStream(s *Scope, name string, grown func()) *Stream {
-	t := &Stream{ScrolledWindow: gtk.NewScrolledWindow(), rows: NewRows(), scope: s, flow: pieces.NewFlow(nil), follows: true, marked: -1, grown: grown}
-	bound := map[uintptr]streamRow{}
+	t := &Stream{ScrolledWindow: gtk.NewScrolledWindow(), rows: NewRows(), scope: s, flow: pieces.NewFlow(nil), follows: true, marked: -1, grown: grown,
+		bound: map[uintptr]*streamRow{}}
 	factory := gtk.NewSignalListItemFactory()
 	s.Bind(factory, factory.ConnectSetup(func(item *gtk.ListItem) {
-		row := streamRow{gtk.NewBox(gtk.OrientationHorizontal, 8), NewLabel("", "caption", "output-error"), newOutputLabel()}
+		row := &streamRow{gtk.NewBox(gtk.OrientationHorizontal, 8), item, NewLabel("", "caption", "output-error"), newOutputLabel(), false}
 		row.mark.SetVAlign(gtk.AlignStart)
 		row.mark.SetSizeRequest(24, -1)
 		row.text.SetHExpand(true)
@@ -49,14 +55,19 @@ func NewStream(s *Scope, name string, grown func()) *Stream {
 		row.Append(row.text)
 		item.SetChild(row.Box)
 		item.SetActivatable(false)
-		bound[item.Native()] = row
+		t.bound[item.Native()] = row
 	}))
 	s.Bind(factory, factory.ConnectBind(func(item *gtk.ListItem) {
-		if row, ok := bound[item.Native()]; ok {
-			t.fill(row, int(item.Position()))
+		if row := t.bound[item.Native()]; row != nil {
+			t.show(row)
 		}
 	}))
-	s.Bind(factory, factory.ConnectTeardown(func(item *gtk.ListItem) { delete(bound, item.Native()) }))
+	s.Bind(factory, factory.ConnectUnbind(func(item *gtk.ListItem) {
+		if row := t.bound[item.Native()]; row != nil {
+			row.late = false
+		}
+	}))
+	s.Bind(factory, factory.ConnectTeardown(func(item *gtk.ListItem) { delete(t.bound, item.Native()) }))
 	t.list = gtk.NewListView(gtk.NewNoSelection(t.rows.Model()), &factory.ListItemFactory)
 	t.list.AddCSSClass("stream")
 	Name(t.list, name)
@@ -64,7 +75,12 @@ func NewStream(s *Scope, name string, grown func()) *Stream {
 	t.SetPolicy(gtk.PolicyNever, gtk.PolicyAutomatic)
 	t.AddCSSClass("output")
 	at := t.VAdjustment()
-	s.Bind(at, at.ConnectValueChanged(func() { t.follows = at.Value() >= at.Upper()-at.PageSize()-nearEnd }))
+	s.Bind(at, at.ConnectValueChanged(func() {
+		t.follows = at.Value() >= at.Upper()-at.PageSize()-nearEnd
+		if !t.follows {
+			t.fillLate(t.rows.Len()) // one sees others now
+		}
+	}))
 	s.OnClose(func() { t.list.SetModel(nil) })
 	return t
 }
@@ -72,8 +88,52 @@ func NewStream(s *Scope, name string, grown func()) *Stream {
 // nearEnd is how far from the end one still follows, in pixels.
 const nearEnd = 24
 
+const (
+	leastRow       = 18 // pixels that a row is high at least, about
+	streamLateRows = 4 // rows filled in one frame
+)
+
+// show fills a row that may be in sight. GTK binds two hundred, all of them anew
+// with each hundred lines of a fast output that one follows, and laying all of
+// them out would keep the program from answering: what is above the last page is
+// blank until [Stream.fillLate] comes to it.
+func (t *Stream) show(row *streamRow) {
+	if !t.follows || int(row.item.Position()) >= t.rows.Len()-int(t.VAdjustment().PageSize())/leastRow-1 {
+		t.fill(row)
+		return
+	}
+	row.late = true
+	row.mark.SetText("")
+	row.text.SetText("")
+	if !t.lates {
+		t.lates = true
+		t.list.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool {
+			t.lates = t.fillLate(streamLateRows)
+			return t.lates
+		})
+	}
+}
+
+// fillLate fills at most so many of the rows that were put off, the last first,
+// and reports whether there are more.
+func (t *Stream) fillLate(most int) (more bool) {
+	var late []*streamRow
+	for _, row := range t.bound {
+		if row.late {
+			late = append(late, row)
+		}
+	}
+	slices.SortFunc(late, func(a, b *streamRow) int { return cmp.Compare(b.item.Position(), a.item.Position()) })
+	for _, row := range late[:min(most, len(late))] {
+		t.fill(row)
+	}
+	return len(late) > most
+}
+
 // fill shows a piece in a row.
-func (t *Stream) fill(row streamRow, position int) {
+func (t *Stream) fill(row *streamRow) {
+	row.late = false
+	position := int(row.item.Position())
 	p := t.flow.Piece(position)
 	mark := ""
 	if p.Err {
@@ -113,10 +173,26 @@ func (t *Stream) Flow() *pieces.Flow { return t.flow }
 // Len is how many pieces are shown.
 func (t *Stream) Len() int { return t.rows.Len() }
 
-// Refresh shows what is new, now.
+// Rows that are not made yet come some at a time: GTK makes two hundred as soon
+// as there is something for them, and keys would wait for it.
+const (
+	rowsMade    = 200
+	rowsAtATime = 10
+)
+
+// Refresh shows what is new: now, but for what needs many rows to be made.
 func (t *Stream) Refresh() {
 	n, changed, _ := t.flow.Take()
 	before, follows := t.rows.Len(), t.follows
+	if before < rowsMade && n > before+rowsAtATime {
+		n = before + rowsAtATime
+		flow := t.flow
+		Soon(t.scope, func() {
+			if t.flow == flow {
+				t.Refresh()
+			}
+		})
+	}
 	slices.Sort(changed)
 	for _, i := range slices.Compact(changed) {
 		if i < before {

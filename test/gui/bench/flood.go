@@ -63,7 +63,7 @@ func floodRows(ctx context.Context, l *lab) ([]row, error) {
 	r.await("all rows", began, func(f frame) bool { return f.rows == rows })
 	r.press("Home") // before, what comes would move it out of sight again
 	end := r.await("the newest row", began, func(f frame) bool { return f.top == newest && f.rows == rows && rowsShown(f) })
-	answered, missing := r.answersTo(pressed)
+	answered, missing := r.answersTo(pressed, downKey)
 	longestFrame, work := longest(r.record().after(began))
 	rate := fmt.Sprintf("%d signals a second for %.0f s", int(float64(sent)/took.Seconds()), took.Seconds())
 	return []row{
@@ -102,13 +102,14 @@ func (f *flooding) flood(ctx context.Context) error {
 	return f.touch()
 }
 
-// answersTo are how long the keys that were pressed at these moments waited for
+// answersTo are how long the keys that were pressed at these moments, all the
+// same one, waited for
 // the frame in which something else has the focus.
-func (r *run) answersTo(pressed []moment) (took []time.Duration, missing int) {
+func (r *run) answersTo(pressed []moment, sym uint) (took []time.Duration, missing int) {
 	got := r.record()
 	var came []key
 	for _, k := range got.keys {
-		if len(pressed) > 0 && k.at >= pressed[0] && k.sym == downKey {
+		if len(pressed) > 0 && k.at >= pressed[0] && k.sym == sym {
 			came = append(came, k)
 		}
 	}

@@ -53,6 +53,7 @@ var groups = []struct {
 	{"idle", idleRows},
 	{"flood", floodRows},
 	{"qube", qubeRows},
+	{"output", outputRows},
 }
 
 func measure(o options) error {
