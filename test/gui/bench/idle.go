@@ -63,7 +63,7 @@ func idleRows(ctx context.Context, l *lab) ([]row, error) {
 		}
 		what := fmt.Sprintf("idle on %s for %.0f s: ", p.name, idleTime.Seconds())
 		rows = append(rows, none(what+"wake-ups of the main thread", int(mainAfter-main)),
-			told(what+"wake-ups of all other threads", fmt.Sprint(othersAfter-others)),
+			told(what+"wake-ups of all other threads", fmt.Sprint(woke(others, othersAfter))),
 			none(what+"messages on its buses", messages))
 	}
 	return rows, nil
@@ -95,11 +95,12 @@ func (r *run) settle() {
 }
 
 // switches is how often the main thread of a process went to sleep and woke up,
-// and how often all its others.
-func switches(pid int) (main, others int64) {
+// and how often each of the others.
+func switches(pid int) (main int64, others map[int]int64) {
+	others = map[int]int64{}
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 	if err != nil {
-		return 0, 0
+		return 0, others
 	}
 	for _, t := range tasks {
 		tid, err := strconv.Atoi(filepath.Base(t))
@@ -110,10 +111,19 @@ func switches(pid int) (main, others int64) {
 		if tid == pid {
 			main = n
 		} else {
-			others += n
+			others[tid] = n
 		}
 	}
 	return main, others
+}
+
+// woke is how often threads woke up between two counts; what those did that ended
+// meanwhile nobody knows.
+func woke(before, after map[int]int64) (n int64) {
+	for tid, count := range after {
+		n += count - before[tid]
+	}
+	return n
 }
 
 // statusField reads a number such as VmRSS of a thread; -1 where there is none.
