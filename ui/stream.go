@@ -90,7 +90,7 @@ const nearEnd = 24
 
 const (
 	leastRow       = 18 // pixels that a row is high at least, about
-	streamLateRows = 4 // rows filled in one frame
+	streamLateRows = 4  // rows filled in one frame
 )
 
 // show fills a row that may be in sight. GTK binds two hundred, all of them anew
