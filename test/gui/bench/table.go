@@ -69,14 +69,17 @@ func over(rows []row) (all []row) {
 }
 
 // about is what the table is of. It says nothing that the command does not do.
-const about = "What dom0's desktop program, `qvm-remote-admin`, needs of time and memory. It is\n" +
-	"the real program on a screen that nobody sees (Xvfb, drawn by the processor),\n" +
+const about = "What dom0's desktop program, `qvm-remote-admin`, needs of time and memory, and from\n" +
+	"the first row that begins with \"qube\" on a qube's, `qvm-remote-gui`. They are\n" +
+	"the real programs on a screen that nobody sees (Xvfb, drawn by the processor),\n" +
 	"in a build that writes down each frame, from the frame clock's before-paint to\n" +
 	"its after-paint, and each key; keys come over X as from a keyboard. An answer is\n" +
 	"the time from just before the key is sent to the end of the frame that shows\n" +
 	"it. The service is the real one, its executor stopped, in a simulated dom0 of %d\n" +
 	"authorised qubes and %s audit records; for the flood of signals it is one\n" +
-	"that only tells of records and answers what the program asks. Assistive\n" +
+	"that only tells of records and answers what the program asks. The qube has no\n" +
+	"dom0: its history is made before, and what commands write is written into its\n" +
+	"queue as dom0 does. Assistive\n" +
 	"technology is on, GL off (GDK_DEBUG=gl-disable): without a graphics card it\n" +
 	"would be LLVM, compiled in, 44 MiB of it. Not measured: Qubes OS itself, its\n" +
 	"window manager, a graphics card, a start with cold caches, and what is between two frames but for what a\n" +
@@ -84,7 +87,7 @@ const about = "What dom0's desktop program, `qvm-remote-admin`, needs of time an
 	"thread itself worked in a frame stands beside the longest one.\n\n"
 
 func document(o options, text string) string {
-	return "## The desktop program\n\n" + fmt.Sprintf(about, o.qubes, thousands(o.records)) +
+	return "## The desktop programs\n\n" + fmt.Sprintf(about, o.qubes, thousands(o.records)) +
 		"Machine: " + figures.Machine() + " Load at the end: " + load() + ".\n\n" + text
 }
 
