@@ -27,7 +27,7 @@ func (s *stage) backup() {
 // guests are scenes of the qube's program.
 var guests = []scene{
 	{name: "qube-run", guest: true, page: "run", act: func(s *stage) {
-		s.send("# How much room is left?\ndf -h /var/lib/qubes | tail -1\nqvm-ls\necho 'one warning' >&2\nprintf '\\033[31mred\\033[0m\\n'")
+		s.send("# How much room is left?\ndf -h / | tail -1\nqvm-ls\necho 'one warning' >&2\nprintf '\\033[31mred\\033[0m\\n'")
 		s.find("label", "Done: exit 0")
 	}},
 	{name: "qube-running", guest: true, page: "run", act: func(s *stage) {
