@@ -244,10 +244,6 @@ func (f *follower) come(list []client.Entry) {
 	f.todo = append(f.todo, list...)
 }
 
-func find(list []client.Entry, e client.Entry) (int, bool) {
-	return slices.BinarySearchFunc(list, e, client.Entry.Compare)
-}
-
 // insert shows entries, which are sorted. What follows each other in the list
 // comes at once.
 func (f *follower) insert(list []client.Entry) {

@@ -103,8 +103,7 @@ func (f *flooding) flood(ctx context.Context) error {
 }
 
 // answersTo are how long the keys that were pressed at these moments, all the
-// same one, waited for
-// the frame in which something else has the focus.
+// same one, waited for the frame in which something else has the focus.
 func (r *run) answersTo(pressed []moment, sym uint) (took []time.Duration, missing int) {
 	got := r.record()
 	var came []key
