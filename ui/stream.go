@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
-	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
@@ -24,7 +23,7 @@ type Stream struct {
 	list    *gtk.ListView
 	rows    *Rows
 	bound   map[uintptr]*streamRow // by list item
-	lates   bool                   // some rows are late
+	late    *Late
 	scope   *Scope
 	flow    *pieces.Flow
 	follows bool
@@ -69,6 +68,7 @@ func NewStream(s *Scope, name string, grown func()) *Stream {
 	}))
 	s.Bind(factory, factory.ConnectTeardown(func(item *gtk.ListItem) { delete(t.bound, item.Native()) }))
 	t.list = gtk.NewListView(gtk.NewNoSelection(t.rows.Model()), &factory.ListItemFactory)
+	t.late = NewLate(t.list, func() bool { return t.fillLate(streamLateRows) })
 	t.list.AddCSSClass("stream")
 	Name(t.list, name)
 	t.SetChild(t.list)
@@ -105,13 +105,7 @@ func (t *Stream) show(row *streamRow) {
 	row.late = true
 	row.mark.SetText("")
 	row.text.SetText("")
-	if !t.lates {
-		t.lates = true
-		t.list.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool {
-			t.lates = t.fillLate(streamLateRows)
-			return t.lates
-		})
-	}
+	t.late.Due()
 }
 
 // fillLate fills at most so many of the rows that were put off, the last first,

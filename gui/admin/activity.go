@@ -59,7 +59,7 @@ type activity struct {
 	model   *timeline.Model
 	rows    *ui.Rows
 	bound   map[uintptr]*boundRow // by list item
-	lates   bool                  // some rows are late
+	late    *ui.Late
 	small   bool
 	asks    bool   // a fetch is under way
 	problem string // why nothing can be shown
@@ -86,6 +86,7 @@ func newActivity(w *window) (page, error) {
 	a.filters = newFilters(a)
 	a.detail = newDetailPane(a)
 	a.export = newExport(a)
+	a.late = ui.NewLate(a.List, a.showLate)
 	a.List.SetFactory(&a.factory().ListItemFactory)
 	a.List.SetModel(gtk.NewNoSelection(a.rows.Model()))
 	a.scope.Bind(a.List, a.List.ConnectActivate(func(position uint) { a.openRow(int(position)) }))

@@ -3,7 +3,6 @@
 package admin
 
 import (
-	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
@@ -66,13 +65,7 @@ func (a *activity) showRow(b *boundRow, seen span) {
 		return
 	}
 	b.blank()
-	if !a.lates {
-		a.lates = true
-		a.List.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool {
-			a.lates = a.showLate()
-			return a.lates
-		})
-	}
+	a.late.Due()
 }
 
 // lateAtOnce is how many rows are filled in one frame.

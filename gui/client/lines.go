@@ -3,7 +3,6 @@
 package client
 
 import (
-	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/ui"
@@ -16,7 +15,7 @@ type lines struct {
 	scroll *gtk.ScrolledWindow
 	rows   *ui.Rows
 	bound  map[uintptr]*lineRow
-	lates  bool // some rows are late
+	late   *ui.Late
 
 	// create makes an empty row; fill shows in one what is at a position, and
 	// returns what a screen reader says of it.
@@ -35,6 +34,7 @@ type lineRow struct {
 
 func newLines(s *ui.Scope, list *gtk.ListView, scroll *gtk.ScrolledWindow, create func() gtk.Widgetter, fill func(gtk.Widgetter, int) string) *lines {
 	l := &lines{list: list, scroll: scroll, rows: ui.NewRows(), bound: map[uintptr]*lineRow{}, create: create, fill: fill}
+	l.late = ui.NewLate(list, l.showLate)
 	f := gtk.NewSignalListItemFactory()
 	s.Bind(f, f.ConnectSetup(func(item *gtk.ListItem) {
 		b := &lineRow{item: item, row: l.create()}
@@ -125,13 +125,7 @@ func (l *lines) show(b *lineRow) {
 	}
 	b.late = true
 	gtk.BaseWidget(b.row).SetOpacity(0)
-	if !l.lates {
-		l.lates = true
-		l.list.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool {
-			l.lates = l.showLate()
-			return l.lates
-		})
-	}
+	l.late.Due()
 }
 
 // showLate fills some of the rows that were put off, those in sight in any case,

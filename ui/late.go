@@ -1,0 +1,35 @@
+//go:build gtk
+
+package ui
+
+import (
+	"github.com/diamondburned/gotk4/pkg/gdk/v4"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+)
+
+// Late is work put off to the next frames of a widget, some of it in each. GTK
+// binds two hundred rows of a list at a time, and to lay out all of them takes
+// longer than a frame may.
+type Late struct {
+	widget *gtk.Widget
+	some   func() (more bool)
+	due    bool
+}
+
+// NewLate has some do a part of the work, in each frame from [Late.Due] on until
+// it reports that there is no more.
+func NewLate(widget gtk.Widgetter, some func() (more bool)) *Late {
+	return &Late{widget: gtk.BaseWidget(widget), some: some}
+}
+
+// Due says that there is work.
+func (l *Late) Due() {
+	if l.due {
+		return
+	}
+	l.due = true
+	l.widget.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool {
+		l.due = l.some()
+		return l.due
+	})
+}
