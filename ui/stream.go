@@ -27,6 +27,8 @@ type Stream struct {
 	scope   *Scope
 	flow    *pieces.Flow
 	follows bool
+	first   int    // the piece in the first row; not 0 while only the end is listed
+	calm    int    // counts what may end that
 	marked  int    // the piece that was found, -1 for none
 	grown   func() // there is more
 }
@@ -79,6 +81,9 @@ func NewStream(s *Scope, name string, grown func()) *Stream {
 		t.follows = at.Value() >= at.Upper()-at.PageSize()-nearEnd
 		if !t.follows {
 			t.fillLate(t.rows.Len()) // one sees others now
+			if t.first > 0 {
+				Soon(s, t.listAll) // not in the midst of GTK's laying out
+			}
 		}
 	}))
 	s.OnClose(func() { t.list.SetModel(nil) })
@@ -127,7 +132,7 @@ func (t *Stream) fillLate(most int) (more bool) {
 // fill shows a piece in a row.
 func (t *Stream) fill(row *streamRow) {
 	row.late = false
-	position := int(row.item.Position())
+	position := t.first + int(row.item.Position())
 	p := t.flow.Piece(position)
 	mark := ""
 	if p.Err {
@@ -156,7 +161,7 @@ func (t *Stream) Begin() *pieces.Flow {
 			return false
 		})
 	})
-	t.flow, t.marked, t.follows = flow, -1, true
+	t.flow, t.marked, t.follows, t.first = flow, -1, true, 0
 	t.rows.Splice(0, t.rows.Len(), 0)
 	return flow
 }
@@ -165,7 +170,7 @@ func (t *Stream) Begin() *pieces.Flow {
 func (t *Stream) Flow() *pieces.Flow { return t.flow }
 
 // Len is how many pieces are shown.
-func (t *Stream) Len() int { return t.rows.Len() }
+func (t *Stream) Len() int { return t.first + t.rows.Len() }
 
 // Rows that are not made yet come some at a time: GTK makes two hundred as soon
 // as there is something for them, and keys would wait for it.
@@ -177,7 +182,13 @@ const (
 // Refresh shows what is new: now, but for what needs many rows to be made.
 func (t *Stream) Refresh() {
 	n, changed, _ := t.flow.Take()
-	before, follows := t.rows.Len(), t.follows
+	before := t.Len()
+	if t.follows && t.rows.Len() >= rowsMade && n-before >= manyRows {
+		t.listEnd(n)
+		t.grown()
+		return
+	}
+	t.listAll()
 	if before < rowsMade && n > before+rowsAtATime {
 		n = before + rowsAtATime
 		flow := t.flow
@@ -187,6 +198,7 @@ func (t *Stream) Refresh() {
 			}
 		})
 	}
+	follows := t.follows
 	slices.Sort(changed)
 	for _, i := range slices.Compact(changed) {
 		if i < before {
@@ -201,6 +213,49 @@ func (t *Stream) Refresh() {
 	t.grown()
 }
 
+// While so many pieces come at a time that nobody reads them, only the last are
+// listed: the rows that there are show others, which costs what is in sight, where
+// GTK would bind two hundred for those that are new. The others are listed after
+// endPause, in ms, without so many, or as soon as somebody looks for them.
+const (
+	manyRows = 100
+	endPause = 300
+)
+
+// listEnd shows the last of n pieces in the rows there are.
+func (t *Stream) listEnd(n int) {
+	t.first = n - t.rows.Len()
+	for _, row := range t.bound {
+		if int(row.item.Position()) < t.rows.Len() { // not one that waits to be used again
+			t.show(row)
+		}
+	}
+	t.scrollTo(t.rows.Len() - 1)
+	t.follows = true
+	t.calm++
+	calm, ctx := t.calm, t.scope.Context()
+	coreglib.TimeoutAdd(endPause, func() bool {
+		if ctx.Err() == nil && t.calm == calm {
+			t.listAll()
+		}
+		return false
+	})
+}
+
+// listAll lists what [Stream.listEnd] left out; what is in sight stays there.
+func (t *Stream) listAll() {
+	if t.first == 0 {
+		return
+	}
+	above, follows := t.first, t.follows
+	t.first = 0
+	t.rows.Splice(0, 0, above)
+	if follows {
+		t.scrollTo(t.rows.Len() - 1)
+		t.follows = true
+	}
+}
+
 func (t *Stream) scrollTo(position int) {
 	t.list.ActivateAction("list.scroll-to-item", glib.NewVariantUint32(uint32(position)))
 }
@@ -209,6 +264,7 @@ func (t *Stream) scrollTo(position int) {
 func (t *Stream) Mark(position int) {
 	before := t.marked
 	t.marked = position
+	t.listAll()
 	for _, i := range []int{before, position} {
 		if i >= 0 && i < t.rows.Len() {
 			t.rows.Splice(i, 1, 1)
