@@ -159,20 +159,20 @@ func TestATroubleHealsByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.becomes("no key in the folder that was made again", func(s Standing) bool { return !s.HasKey() && s.Trouble == nil })
-	for { // it may be made once more meanwhile, and filled
-		_ = os.RemoveAll(f.Layout.Root)
-		if err := os.WriteFile(f.Layout.Root, nil, 0o600); err == nil {
-			break
+	instead := func(put func() error) { // the folder may be made once more meanwhile, and filled
+		t.Helper()
+		var err error
+		for range 1000 {
+			_ = os.RemoveAll(f.Layout.Root)
+			if err = put(); err == nil {
+				return
+			}
 		}
+		t.Fatal(err)
 	}
+	instead(func() error { return os.WriteFile(f.Layout.Root, nil, 0o600) })
 	f.becomes("the trouble", func(s Standing) bool { return s.Trouble != nil && strings.Contains(s.Trouble.Error(), "not a folder") })
-	if err := os.Remove(f.Layout.Root); err != nil {
-		t.Fatal(err)
-	}
-	_ = os.RemoveAll(f.Layout.Root)
-	if err := os.Rename(away, f.Layout.Root); err != nil {
-		t.Fatal(err)
-	}
+	instead(func() error { return os.Rename(away, f.Layout.Root) })
 	f.becomes("the key again", func(s Standing) bool { return s.HasKey() && s.Trouble == nil })
 }
 
