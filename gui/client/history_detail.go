@@ -72,16 +72,11 @@ func (p *pastPane) begin(e client.Entry) {
 	p.entry, p.title, p.detail = e, "Command", nil
 	p.enable()
 	p.Detail.VAdjustment().SetValue(0)
-	p.read(func(d *client.Detail) {
-		p.show(d)
-		p.Root.SetVisibleChildName("detail")
-		p.Load.GrabFocus()
-		p.window.Refresh()
-	})
+	p.read()
 }
 
-// read reads the entry anew.
-func (p *pastPane) read(use func(*client.Detail)) {
+// read reads the entry anew, and shows it.
+func (p *pastPane) read() {
 	p.scope.Close()
 	p.scope = ui.NewScope(p.history.scope)
 	e := p.entry
@@ -98,7 +93,13 @@ func (p *pastPane) read(use func(*client.Detail)) {
 			p.window.Refresh()
 			return
 		}
-		use(d)
+		first := p.detail == nil
+		p.show(d)
+		if first {
+			p.Root.SetVisibleChildName("detail")
+			p.Load.GrabFocus()
+			p.window.Refresh()
+		}
 	})
 }
 
@@ -123,7 +124,7 @@ func (p *pastPane) enable() {
 // follow shows what changed of the entry that is open.
 func (p *pastPane) follow(c archive.Change) {
 	if p.title != "" && slices.Contains(c.Altered, p.entry) {
-		p.read(p.show)
+		p.read()
 	}
 }
 

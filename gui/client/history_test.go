@@ -10,6 +10,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/client"
+	"qvmremote/client/archive"
 	"qvmremote/client/dom0test"
 	"qvmremote/queue"
 	"qvmremote/test/stage"
@@ -66,10 +67,21 @@ func TestNothingActsOnWhatIsBeingRead(t *testing.T) {
 		h.shown(t, e)
 		able(true)
 	}
-	h.detail.read(h.detail.show) // something about it has changed
+	h.detail.follow(archive.Change{Altered: entries[1:]})
 	able(true)
 	h.Leave()
 	able(false)
+}
+
+// TestItIsShownThoughItChanges while it is read for the first time.
+func TestItIsShownThoughItChanges(t *testing.T) {
+	s := open(t)
+	entries := pastOf(t, s, "echo one")
+	s.Show("history")
+	h := s.page("history").(*history)
+	h.detail.begin(entries[0])
+	h.detail.follow(archive.Change{Altered: entries})
+	h.shown(t, entries[0])
 }
 
 // TestADeletionClosesOnlyWhatItDeleted: not what was opened meanwhile, of which
