@@ -47,7 +47,7 @@ func (c *Client) OpenBin(ctx context.Context) (*Bin, error) {
 		return nil, fmt.Errorf("nothing can be deleted here: %w", Explain(err))
 	}
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-		c.putBack() // nobody else holds anything
+		c.putBack(ctx) // nobody else holds anything
 	}
 	for { // who has it alone has it for a moment
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
@@ -193,20 +193,20 @@ func (c *Client) finish(e Entry) error {
 }
 
 // recoverBin is putBack where no program holds anything aside.
-func (c *Client) recoverBin() {
+func (c *Client) recoverBin(ctx context.Context) {
 	f, _, err := queue.OpenRegular(c.binLock())
 	if err != nil {
 		return // nothing was ever deleted
 	}
 	defer f.Close() // and with it the lock
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-		c.putBack()
+		c.putBack(ctx)
 	}
 }
 
 // putBack restores what a program that ended left aside, and finishes what it
-// was about to remove.
-func (c *Client) putBack() {
+// was about to remove, until ctx ends: the next one does the rest.
+func (c *Client) putBack(ctx context.Context) {
 	days, _ := c.Days()
 	for _, day := range days {
 		names, _ := c.names(filepath.Join(c.Layout.History(), day), func(name string) bool {
@@ -214,6 +214,9 @@ func (c *Client) putBack() {
 		})
 		slices.Sort(names) // what lies aside comes first
 		for _, name := range names {
+			if ctx.Err() != nil {
+				return
+			}
 			if id, ok := strings.CutPrefix(name, asideMark); ok && queue.ValidID(id) {
 				_ = c.restore(Entry{day, id}) // what cannot be put back stays for the next time
 			} else if id, ok := strings.CutPrefix(name, goingMark); ok && queue.ValidID(id) {

@@ -120,7 +120,7 @@ func TestACrashLeavesItWhole(t *testing.T) {
 	t.Parallel()
 	for name, next := range map[string]func(*testing.T, *client.Client){
 		"another window": func(t *testing.T, c *client.Client) { openBin(t, c) },
-		"the sweep":      func(_ *testing.T, c *client.Client) { c.Tidy() },
+		"the sweep":      func(t *testing.T, c *client.Client) { c.Tidy(limited(t)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -160,7 +160,7 @@ func TestTwoWindowsDelete(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := openBin(t, c)
-	c.Tidy()
+	c.Tidy(limited(t))
 	if done, err := second.Restore(limited(t), []client.Entry{e}); err != nil || len(done) != 0 || c.There(e) {
 		t.Errorf("another window put it back: %v, %v", done, err)
 	}

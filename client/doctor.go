@@ -145,7 +145,7 @@ func (c *Client) checkKey() Finding {
 	switch {
 	case errors.Is(err, ErrNoKey):
 		f.Severity, f.Cause = Problem, "this qube has no key"
-		f.Next = "qvm-remote key gen, then in dom0: qvm-remote-dom0 authorize NAME"
+		f.Next = "qvm-remote key gen, then in dom0: " + AuthorizeLine("", c.Legacy)
 	case err != nil:
 		f.Severity, f.Cause, f.Next = Problem, err.Error(), "qvm-remote key import, or qvm-remote key gen --force"
 	default:
@@ -169,7 +169,7 @@ func (c *Client) checkName(ctx context.Context) Finding {
 	case told != "" && told != own:
 		f.Severity = Problem
 		f.Cause = fmt.Sprintf("this qube is called %s, but dom0 last called it %s; was the data copied from there, or the qube renamed?", own, told)
-		f.Next = "give this qube a key of its own: qvm-remote key gen --force, then in dom0: qvm-remote-dom0 authorize " + own
+		f.Next = "give this qube a key of its own: qvm-remote key gen --force, then in dom0: " + AuthorizeLine(own, c.Legacy)
 	default:
 		f.Cause = own
 	}

@@ -52,6 +52,9 @@ func TestDoctorInTheQube(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, finding(t, c, "key"), client.Problem, "qvm-remote-dom0 authorize work")
+	c.Legacy = true
+	expect(t, finding(t, c, "key"), client.Problem, "qvm-remote-dom0 authorize --legacy work")
+	c.Legacy = false
 	if err := os.WriteFile(c.Layout.Name(), []byte("former"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -97,8 +98,8 @@ func metaDuration(meta []byte) time.Duration {
 }
 
 // prune removes what is over the limits of Keeping, the oldest first, and
-// never a request that may still be answered.
-func (c *Client) prune() {
+// never a request that may still be answered, until ctx ends.
+func (c *Client) prune(ctx context.Context) {
 	var entries int
 	var bytes int64
 	oldest := c.Now().Add(-c.Keeping.Age).Format("2006-01-02")
@@ -106,6 +107,9 @@ func (c *Client) prune() {
 	for _, day := range days {
 		list, _ := c.Entries(day)
 		for _, e := range list {
+			if ctx.Err() != nil {
+				return
+			}
 			folder := c.folderOf(e)
 			entries++
 			bytes += sizeOf(folder)

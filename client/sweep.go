@@ -191,18 +191,19 @@ func (c *Client) over(r queue.Request, margin time.Duration) bool {
 
 // Clean removes from the queue what belongs to nothing that could still be
 // answered, or with all everything, requests under way included. An answer
-// that nobody came for goes to the history. It returns how many files went.
-func (c *Client) Clean(all bool) (int, error) {
-	n, err := c.sweep(cleanMargin, all)
+// that nobody came for goes to the history. It returns how many files went, also
+// with an error, such as that ctx ended.
+func (c *Client) Clean(ctx context.Context, all bool) (int, error) {
+	n, err := c.sweep(ctx, cleanMargin, all)
 	c.note(fmt.Sprintf("QUEUE-CLEAN removed=%d", n))
 	return n, err
 }
 
-func (c *Client) sweep(margin time.Duration, all bool) (int, error) {
+func (c *Client) sweep(ctx context.Context, margin time.Duration, all bool) (int, error) {
 	var removed int
 	var errs []error
 	for _, folder := range c.folders() {
-		_, err := c.each(context.Background(), folder.Folder, folder.Dir, margin, math.MaxInt, func(f File) {
+		_, err := c.each(ctx, folder.Folder, folder.Dir, margin, math.MaxInt, func(f File) {
 			if !f.Stale && !all {
 				return
 			}
@@ -212,6 +213,9 @@ func (c *Client) sweep(margin time.Duration, all bool) (int, error) {
 			}
 			removed++
 		})
+		if ctx.Err() != nil {
+			return removed, fmt.Errorf("the queue was not looked through to its end: %w", ctx.Err())
+		}
 		errs = append(errs, err)
 	}
 	return removed, errors.Join(errs...)
@@ -231,8 +235,12 @@ func (c *Client) discard(f File) error {
 	return os.RemoveAll(f.path)
 }
 
-// Tidy sweeps the queue and prunes the history, at most once an hour.
-func (c *Client) Tidy() {
+// Tidy sweeps the queue and prunes the history, at most once an hour. Where ctx
+// ends before that is done the next one does the rest.
+func (c *Client) Tidy(ctx context.Context) {
+	if ctx.Err() != nil {
+		return
+	}
 	mark := filepath.Join(c.Layout.History(), ".tidied")
 	if info, err := os.Lstat(mark); err == nil {
 		if age := c.Now().Sub(info.ModTime()); age >= 0 && age < sweepPace {
@@ -242,7 +250,10 @@ func (c *Client) Tidy() {
 	if queue.Publish(mark, nil) != nil {
 		return // a full disk is no time to guess what may go
 	}
-	_, _ = c.sweep(sweepMargin, false)
-	c.recoverBin()
-	c.prune()
+	_, _ = c.sweep(ctx, sweepMargin, false)
+	c.recoverBin(ctx)
+	c.prune(ctx)
+	if ctx.Err() != nil {
+		_ = os.Remove(mark)
+	}
 }

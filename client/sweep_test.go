@@ -30,20 +30,20 @@ func TestTheSweepNeverTouchesWhatMayBeAnswered(t *testing.T) {
 		}
 	}
 	later(c, 20*time.Hour) // the first implementation's sweep would take all
-	c.Tidy()
+	c.Tidy(limited(t))
 	for _, path := range []string{c.Layout.Header(long.ID), c.Layout.Running(long.ID), c.Layout.Running(short.ID), c.Layout.Header(short.ID)} {
 		if !there(path) {
 			t.Fatalf("%s is gone", path)
 		}
 	}
-	if n, err := c.Clean(false); err != nil || n != 5 { // asked for, the short one and the orphan go
+	if n, err := c.Clean(t.Context(), false); err != nil || n != 5 { // asked for, the short one and the orphan go
 		t.Fatalf("cleaned %d, %v", n, err)
 	}
 	if there(c.Layout.Running(short.ID)) || !there(c.Layout.Running(long.ID)) || !there(c.Layout.Body(long.ID)) {
 		t.Fatal("the wrong files went")
 	}
 	later(c, 100*time.Hour)
-	c.Tidy()
+	c.Tidy(limited(t))
 	emptyQueue(t, c)
 }
 
@@ -53,7 +53,7 @@ func TestAnAnswerNobodyCameForGoesToTheHistory(t *testing.T) {
 	ticket := submit(t, c, client.Request{Script: []byte("x"), Within: time.Minute})
 	answer(t, c, ticket).put(t)
 	later(c, time.Hour)
-	if _, err := c.Clean(false); err != nil {
+	if _, err := c.Clean(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	emptyQueue(t, c)
@@ -85,7 +85,7 @@ func TestCleanAllTakesEverything(t *testing.T) {
 	}) {
 		t.Fatalf("%+v, %v", files, err)
 	}
-	if n, err := c.Clean(true); err != nil || n != 6 {
+	if n, err := c.Clean(t.Context(), true); err != nil || n != 6 {
 		t.Fatalf("cleaned %d, %v", n, err)
 	}
 	emptyQueue(t, c)
@@ -117,7 +117,7 @@ func TestHistoryIsPrunedByCountAgeAndSize(t *testing.T) {
 				}
 			}
 			set(c)
-			c.Tidy()
+			c.Tidy(limited(t))
 			kept := map[string]bool{}
 			for _, h := range c.History(10) {
 				kept[h.ID] = true
@@ -138,9 +138,67 @@ func TestPruningSparesARequestThatIsOpen(t *testing.T) {
 	c := newQube(t)
 	c.Keeping.Entries = 0
 	open := submit(t, c, client.Request{Script: []byte("x")})
-	c.Tidy()
+	c.Tidy(limited(t))
 	if _, err := c.Ticket(open.ID); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestTidyingStops when it is told to, wherever it is, and the next one does
+// the rest.
+func TestTidyingStops(t *testing.T) {
+	t.Parallel()
+	const some = 5
+	left := func(c *client.Client) (files, entries int) {
+		list, _, err := c.Files(t.Context(), 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list), len(c.History(100))
+	}
+	// The clock is read for every file, for every request that has one, and
+	// then for every entry.
+	for name, try := range map[string]struct {
+		looks int
+		well  func(files, entries int) bool
+	}{
+		"before it begins": {0, func(files, entries int) bool { return files == 3*some && entries == some }},
+		"in the queue":     {3, func(files, entries int) bool { return files > 0 && files < 3*some && entries == some }},
+		"in the history":   {4*some + 3, func(files, entries int) bool { return files == 0 && entries > 0 && entries < some }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newQube(t)
+			for i := range some {
+				submit(t, c, client.Request{Script: []byte("x")})
+				if err := queue.Publish(c.Layout.Cancel(fmt.Sprintf("c%d", i)), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			later(c, 100*24*time.Hour)
+			now := c.Now
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			looked := 0
+			c.Now = func() time.Time {
+				if looked++; looked > try.looks {
+					stop()
+				}
+				return now()
+			}
+			if try.looks == 0 {
+				stop()
+			}
+			c.Tidy(ctx)
+			if files, entries := left(c); !try.well(files, entries) {
+				t.Errorf("of %d files and %d entries it left %d and %d", 3*some, some, files, entries)
+			}
+			c.Now = now
+			c.Tidy(t.Context())
+			if f, e := left(c); f != 0 || e != 0 {
+				t.Errorf("the next one left %d files and %d entries", f, e)
+			}
+		})
 	}
 }
 

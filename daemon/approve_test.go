@@ -235,9 +235,7 @@ func TestAnApprovalForATimeStartsNothingAfterIt(t *testing.T) {
 	first := q.submit("first", "touch asked\n")
 	w.approve(x, w.asks(x, q), approval.Scope{For: 10 * time.Minute})
 	q.ran("first", first)
-	release := filepath.Join(w.o.Root.Home(), "release")
-	running := q.submit("running", "until [ -e release ]; do sleep 0.02; done\n")
-	w.eventually("another one runs", func() bool { return x.Snapshot().Running == 1 })
+	running, release := w.holds(q)
 	granted := q.submit("granted", "touch asked\n")
 	w.eventually("the granted one waits for its turn", func() bool { return x.slots.Waiting(q.name) == 1 })
 	if err := os.Remove(filepath.Join(w.o.Root.Home(), "asked")); err != nil {
@@ -293,15 +291,24 @@ func TestThePolicyDecides(t *testing.T) {
 	})
 }
 
+// holds has a qube take a place among what runs, until the file release is there.
+// The place is taken before the rules are asked for the last time, so only the
+// command itself shows that they were.
+func (w *world) holds(q *testQube) (running []byte, release string) {
+	w.t.Helper()
+	begun := filepath.Join(w.o.Root.Home(), "begun")
+	running = q.submit("running", ": >begun; until [ -e release ]; do sleep 0.02; done\n")
+	w.eventually("it runs", func() bool { _, err := os.Stat(begun); return err == nil })
+	return running, filepath.Join(w.o.Root.Home(), "release")
+}
+
 func TestAnEditCountsForWhatWaitsForItsTurn(t *testing.T) {
 	t.Parallel()
 	q := newTestQube(t)
 	w := newWorld(t, q)
 	w.rules(q, "allow **\nlimit running 1\n")
 	x, _, _ := w.observed()
-	release := filepath.Join(w.o.Root.Home(), "release")
-	running := q.submit("running", "until [ -e release ]; do sleep 0.02; done\n")
-	w.eventually("the first runs", func() bool { return x.Snapshot().Running == 1 })
+	running, release := w.holds(q)
 	waiting := q.submit("waiting", "true\n")
 	w.eventually("the second waits for its turn", func() bool { return x.Snapshot().Waiting == 1 })
 	w.rules(q, "deny **\n")
@@ -320,9 +327,7 @@ func TestLoweredLimitsReachWhatWaits(t *testing.T) {
 			w := newWorld(t, q)
 			w.rules(q, "allow **\nlimit running 1\n")
 			x, _, _ := w.observed()
-			release := filepath.Join(w.o.Root.Home(), "release")
-			running := q.submit("running", "until [ -e release ]; do sleep 0.02; done\n")
-			w.eventually("the first runs", func() bool { return x.Snapshot().Running == 1 })
+			running, release := w.holds(q)
 			waiting := q.submit("waiting", "true # more than eight bytes\n")
 			w.eventually("the second waits for its turn", func() bool { return x.Snapshot().Waiting == 1 })
 			w.rules(q, "allow **\nlimit running 2\n"+limit)

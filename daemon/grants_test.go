@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 
 	"qvmremote/daemon/approval"
@@ -43,12 +42,11 @@ func TestWhatIsTakenBackStartsNothing(t *testing.T) {
 			first := q.submit("first", "touch asked\n")
 			w.approve(x, w.asks(x, q), approval.Scope{UntilReboot: true})
 			q.ran("first", first)
-			running := q.submit("running", "until [ -e release ]; do sleep 0.02; done\n")
-			w.eventually("another one runs", func() bool { return x.Snapshot().Running == 1 })
+			running, release := w.holds(q)
 			granted := q.submit("granted", "touch asked\n")
 			w.eventually("the granted one waits for its turn", func() bool { return x.slots.Waiting(q.name) == 1 })
 			takeBack(w, x, q)
-			touch(t, filepath.Join(w.o.Root.Home(), "release"))
+			touch(t, release)
 			q.ran("running", running)
 			q.denied("granted", granted, queue.NotApproved)
 			q.submit("again", "touch asked\n")

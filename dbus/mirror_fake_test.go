@@ -129,7 +129,7 @@ func mirror(t testing.TB, c *Client, change ...func(*limits)) *Mirror {
 // await waits until the mirror shows what is asked for.
 func await(t testing.TB, m *Mirror, what string, holds func(Snapshot) bool) Snapshot {
 	t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(forComing)
 	for {
 		s := m.Snapshot()
 		if holds(s) {

@@ -95,7 +95,7 @@ func TestARequestOnItsWay(t *testing.T) {
 	list.until(t, "a cancel waits", func(l backlog.List) bool { return at(client.StageRunning)(l) && l.Requests[0].Cancelled })
 	publish(c.Layout.Result(ticket.ID, queue.Exit), "0")
 	list.until(t, "it is answered", at(client.StageAnswered))
-	if _, err := c.Clean(true); err != nil {
+	if _, err := c.Clean(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
 	list.until(t, "it is empty again", func(l backlog.List) bool { return len(l.Requests) == 0 })
@@ -133,7 +133,7 @@ func TestOnlyTheStaleIsCleaned(t *testing.T) {
 	if before.Stale != 2 {
 		t.Errorf("stale are %d of %+v", before.Stale, before.Requests)
 	}
-	if _, err := c.Clean(false); err != nil {
+	if _, err := c.Clean(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	after := list.until(t, "what is left", func(l backlog.List) bool { return len(l.Requests) == 4 })

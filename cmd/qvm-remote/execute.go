@@ -53,7 +53,7 @@ func (p *program) execute() (int, error) {
 		return p.print(t.ID + "\n"), nil
 	}
 	code, err := p.follow(t, p.withdraw)
-	p.c.Tidy()
+	p.c.Tidy(p.ctx)
 	return code, err
 }
 

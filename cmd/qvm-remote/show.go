@@ -170,7 +170,7 @@ func (p *program) queue(args []string) (int, error) {
 }
 
 func (p *program) queueClean(all bool) (int, error) {
-	n, err := p.c.Clean(all)
+	n, err := p.c.Clean(p.ctx, all)
 	if err != nil {
 		return 0, fmt.Errorf("cleaned %d files, but not all: %w", n, err)
 	}

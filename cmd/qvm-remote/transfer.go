@@ -43,7 +43,7 @@ func (p *program) transfer(verb, needs string, args []string,
 	t := &transfer.Transfer{Client: p.c, Overwrite: force, Timeout: p.timeout, Within: p.within, Progress: m.show}
 	r, err := do(t, p.ctx, words[0], words[1])
 	m.clear()
-	p.c.Tidy()
+	p.c.Tidy(p.ctx)
 	if err == nil {
 		p.progress("%s: %d bytes, sha256 %s", plain(r.Path), r.Size, r.SHA256)
 		return 0, nil

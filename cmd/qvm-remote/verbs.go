@@ -94,16 +94,11 @@ func (p *program) keyGen(force bool) (int, error) {
 	p.say("Key saved to %s", p.c.Layout.Key())
 	p.say("Fingerprint: %s", k.Fingerprint())
 	p.say("Register in dom0, and paste the key when asked:")
-	p.say("  qvm-remote-dom0 authorize %s", p.qubeName())
-	return p.print(string(k.Reveal()) + "\n"), nil
-}
-
-// qubeName is what to call this qube in a command for dom0.
-func (p *program) qubeName() string {
-	if name := p.c.QubeName(p.ctx); name != queue.AnyQube {
-		return name
+	p.say("  %s", p.c.Authorize(p.ctx))
+	if p.c.Legacy {
+		p.say("%s", client.LegacyOptions)
 	}
-	return "NAME"
+	return p.print(string(k.Reveal()) + "\n"), nil
 }
 
 func (p *program) keyImport(words []string) (int, error) {
@@ -172,7 +167,10 @@ func (p *program) ping(args []string) (int, error) {
 		p.say("qvm-remote-dom0 is NOT responding.")
 		p.say("troubleshooting:")
 		p.say("  1. in dom0: qvm-remote-dom0 status (does it run, does it serve this qube?)")
-		p.say("  2. in dom0: qvm-remote-dom0 authorize %s (does it know this qube's key?)", p.qubeName())
+		p.say("  2. in dom0: %s (does it know this qube's key?)", p.c.Authorize(p.ctx))
+		if p.c.Legacy {
+			p.say("     %s", client.LegacyOptions)
+		}
 		p.say("  3. here, as the account user and without sudo: qvm-remote status")
 		p.say("  4. here: qvm-remote doctor")
 		return queue.ExitUsage, nil

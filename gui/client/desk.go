@@ -53,8 +53,9 @@ func (d *desk) do(s *ui.Scope, w gtk.Widgetter, order func(context.Context) erro
 }
 
 // tidy tidies the queue and the history, as qvm-remote does after it has shown
-// what came of a command; see [client.Client.Tidy] for how often.
-func (d *desk) tidy() { go d.queue.Tidy() }
+// what came of a command; see [client.Client.Tidy] for how often. It goes on
+// until the scope is closed.
+func (d *desk) tidy(s *ui.Scope) { go d.queue.Tidy(s.Context()) }
 
 // ask is a question before something is done.
 func (d *desk) ask(s *ui.Scope, q ui.Question, yes func()) {

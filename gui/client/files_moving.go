@@ -118,7 +118,7 @@ func (m *moving) end(r transfer.Result, err error) {
 	m.cancel.SetVisible(false)
 	m.files.report()
 	m.show(ending(r, err))
-	m.files.tidy()
+	m.files.tidy(m.files.scope)
 }
 
 // ending is how a transfer is shown that has ended.

@@ -14,6 +14,7 @@ import (
 
 	"qvmremote/client"
 	"qvmremote/client/archive"
+	"qvmremote/client/backlog"
 	"qvmremote/ui"
 )
 
@@ -67,6 +68,7 @@ type history struct {
 	asks    bool   // lines are being read
 	problem string // why there is no list
 	small   bool
+	collect *ui.Scope // of taking in answers; nil while the page is not in front
 	detail  *pastPane
 	deleted *deleting
 	export  *exporting
@@ -116,7 +118,6 @@ func newHistory(w *window) (page, error) {
 }
 
 func (h *history) Widget() gtk.Widgetter { return h.Root }
-func (h *history) Hidden()               {}
 func (h *history) Inner() string         { return h.detail.title }
 func (h *history) Leave()                { h.detail.end() }
 func (h *history) close()                { h.scope.Close() }
@@ -125,6 +126,7 @@ func (h *history) close()                { h.scope.Close() }
 func (h *history) report() {
 	if h.problem != "" && h.now.Trouble == nil && h.Root.Mapped() {
 		h.begin()
+		h.takeIn()
 	}
 }
 
@@ -132,7 +134,7 @@ func (h *history) Shown() {
 	if h.look == nil || h.problem != "" {
 		h.begin()
 	}
-	h.collect()
+	h.takeIn()
 	h.fetch()
 	if h.detail.title == "" {
 		h.List.GrabFocus() // not the search, whose cursor would blink for ever
@@ -201,16 +203,22 @@ func (h *history) begin() {
 	})
 }
 
-// collectMost is how many files of the queue are looked at for answers.
-const collectMost = 1000
-
-// collect takes in answers that nobody waited for; the list follows.
-func (h *history) collect() {
-	look(h.scope, func(ctx context.Context) (struct{}, error) {
-		ctx, stop := context.WithTimeout(ctx, readLimit)
-		defer stop()
-		return struct{}{}, h.queue.Collect(ctx, collectMost)
+// takeIn takes in answers that nobody waited for, as long as the page is in
+// front; the list follows. Until then the page Queue has them.
+func (h *history) takeIn() {
+	h.Hidden()
+	h.collect = ui.NewScope(h.scope)
+	look(h.collect, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, backlog.Collect(ctx, h.queue)
 	}, func(struct{}, error) {}) // the page Queue says what is wrong there
+}
+
+// Hidden stops taking in.
+func (h *history) Hidden() {
+	if h.collect != nil {
+		h.collect.Close()
+		h.collect = nil
+	}
 }
 
 // apply has the list follow what changed.

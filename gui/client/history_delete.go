@@ -55,7 +55,7 @@ func (d *deleting) delete(entries []client.Entry) {
 		return
 	}
 	d.busy = true
-	d.Delete.SetSensitive(false)
+	d.detail.enable()
 	bin, under := d.bin, make(chan deleted, 1)
 	d.under = under
 	look(d.scope, func(ctx context.Context) (deleted, error) {
@@ -64,7 +64,7 @@ func (d *deleting) delete(entries []client.Entry) {
 		return got, err
 	}, func(got deleted, err error) {
 		d.busy, d.under = false, nil
-		d.Delete.SetSensitive(true)
+		d.detail.enable()
 		d.bin = got.bin
 		if err != nil {
 			d.toast(sentence(err))
@@ -74,8 +74,10 @@ func (d *deleting) delete(entries []client.Entry) {
 		}
 		d.last = append(d.last, got.done)
 		d.undo.SetEnabled(true)
-		d.detail.end()
-		d.window.Refresh()
+		if slices.Contains(got.done, d.detail.entry) {
+			d.detail.end()
+			d.window.Refresh()
+		}
 		d.offer(fmt.Sprintf("%s deleted.", wereCommands(len(got.done))))
 	})
 }

@@ -33,7 +33,7 @@ type pastPane struct {
 	script  *ui.Output
 	parts   []*partPane
 	facts   []*fact
-	detail  *client.Detail // what is shown
+	detail  *client.Detail // what is shown; nil while that is being read
 }
 
 func newPastPane(h *history) *pastPane {
@@ -67,27 +67,19 @@ func newPastPane(h *history) *pastPane {
 	return p
 }
 
-// begin opens an entry.
+// begin opens an entry. Until it was read another one may still be shown.
 func (p *pastPane) begin(e client.Entry) {
-	p.entry, p.title = e, "Command"
+	p.entry, p.title, p.detail = e, "Command", nil
+	p.enable()
 	p.Detail.VAdjustment().SetValue(0)
-	p.read(func(d *client.Detail) {
-		p.show(d)
-		p.Root.SetVisibleChildName("detail")
-		p.Load.GrabFocus()
-		p.window.Refresh()
-	})
+	p.read()
 }
 
-// read reads the entry anew.
-func (p *pastPane) read(use func(*client.Detail)) {
+// read reads the entry anew, and shows it.
+func (p *pastPane) read() {
 	p.scope.Close()
 	p.scope = ui.NewScope(p.history.scope)
 	e := p.entry
-	if p.detail != nil && p.detail.Entry != e { // what is shown is of another one
-		p.Delete.SetSensitive(false)
-		p.Load.SetSensitive(false)
-	}
 	look(p.scope, func(ctx context.Context) (*client.Detail, error) {
 		ctx, stop := context.WithTimeout(ctx, readLimit)
 		defer stop()
@@ -101,14 +93,38 @@ func (p *pastPane) read(use func(*client.Detail)) {
 			p.window.Refresh()
 			return
 		}
-		use(d)
+		first := p.detail == nil
+		p.show(d)
+		if first {
+			p.Root.SetVisibleChildName("detail")
+			p.Load.GrabFocus()
+			p.window.Refresh()
+		}
 	})
+}
+
+// enable has the buttons work that can do something with what is shown, and
+// none while that is not what was asked for.
+func (p *pastPane) enable() {
+	d := p.detail
+	p.CopyScript.SetSensitive(d != nil)
+	p.ExportOne.SetSensitive(d != nil)
+	p.Load.SetSensitive(d != nil && len(d.Script) > 0)
+	open := d != nil && d.State == "" && !d.Over && !d.Damaged
+	p.Delete.SetSensitive(d != nil && !open && !p.deleted.busy)
+	p.Delete.SetTooltipText(map[bool]string{true: "It has not ended yet: cancel it first, on the page Queue"}[open])
+	if d == nil {
+		for _, part := range p.parts {
+			part.on.SetSensitive(false)
+			part.back.SetSensitive(false)
+		}
+	}
 }
 
 // follow shows what changed of the entry that is open.
 func (p *pastPane) follow(c archive.Change) {
 	if p.title != "" && slices.Contains(c.Altered, p.entry) {
-		p.read(p.show)
+		p.read()
 	}
 }
 
@@ -145,7 +161,8 @@ func concealed(script []byte) bool {
 // end goes back to the list.
 func (p *pastPane) end() {
 	p.scope.Close()
-	p.title = ""
+	p.title, p.detail = "", nil
+	p.enable()
 	p.Root.SetVisibleChildName("list")
 }
 
@@ -161,10 +178,7 @@ func (p *pastPane) show(d *client.Detail) {
 	p.doubt(d)
 	p.detail = d
 	p.script.Set(string(d.Script))
-	open := d.State == "" && !d.Over && !d.Damaged
-	p.Delete.SetSensitive(!open)
-	p.Delete.SetTooltipText(map[bool]string{true: "It has not ended yet: cancel it first, on the page Queue"}[open])
-	p.Load.SetSensitive(len(d.Script) > 0)
+	p.enable()
 	for _, part := range p.parts {
 		part.begin(p.scope, d)
 	}

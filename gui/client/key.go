@@ -149,7 +149,7 @@ func (k *keyPage) showSteps() {
 	k.steps[0].set(has, "It stays in this qube; dom0 gets a copy.", "Fingerprint "+s.Fingerprint)
 	decides := "A person in dom0 decides."
 	if s.Legacy {
-		decides += " The first implementation there has no options; leave out --legacy and --policy."
+		decides += " " + client.LegacyOptions
 	}
 	k.steps[1].set(paired, decides, "dom0 accepts requests with this key.")
 	k.steps[2].set(has && looks, "It does once it runs and this qube is authorised.", "It does now. Test asks it whether it accepts this key.")
@@ -160,14 +160,7 @@ func (k *keyPage) showSteps() {
 
 // authoriseLine is what is typed in dom0.
 func authoriseLine(qube string, legacy bool) string {
-	if qube == "" || qube == queue.AnyQube {
-		qube = "NAME"
-	}
-	options := "--policy ask"
-	if legacy {
-		options = "--legacy " + options
-	}
-	return fmt.Sprintf("qvm-run -p %s 'qvm-remote key show' | qvm-remote-dom0 authorize %s %s", qube, options, qube)
+	return fmt.Sprintf("qvm-run -p %s 'qvm-remote key show' | %s", client.NameInDom0(qube), client.AuthorizeLine(qube, legacy, "--policy ask"))
 }
 
 func (k *keyPage) showKey() {

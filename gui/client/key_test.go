@@ -62,6 +62,9 @@ func TestVersion1IsNotCalledLost(t *testing.T) {
 	if !k.test.Sensitive() {
 		t.Error("it cannot be asked")
 	}
+	if got, want := k.Line.Text(), "qvm-run -p work 'qvm-remote key show' | qvm-remote-dom0 authorize --legacy --policy ask work"; got != want {
+		t.Errorf("to pair it the page says %q, not %q", got, want)
+	}
 	k.tested = now.Fingerprint
 	k.report()
 	if got := k.State.Text(); got != "dom0 answers" {

@@ -44,7 +44,7 @@ func open(t *testing.T) *opened {
 	if err := a.queue.Prepare(); err != nil {
 		t.Fatal(err)
 	}
-	a.queue.Tidy() // so that none that comes later writes into a folder that is being removed
+	a.queue.Tidy(t.Context()) // so that none that comes later writes into a folder that is being removed
 	key, err := a.queue.GenerateKey(false)
 	if err != nil {
 		t.Fatal(err)

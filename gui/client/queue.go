@@ -230,7 +230,7 @@ func (q *queuePage) clean() {
 		Body:    "They belong to nothing that could still be answered. What waits or runs stays, and an answer that nobody came for goes to the history.",
 		Action:  "Remove", Harmful: true,
 	}, func() {
-		look(q.scope, func(context.Context) (int, error) { return q.queue.Clean(false) }, func(files int, err error) {
+		look(q.scope, func(ctx context.Context) (int, error) { return q.queue.Clean(ctx, false) }, func(files int, err error) {
 			if err != nil {
 				q.toast(sentence(err))
 				return

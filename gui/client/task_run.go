@@ -180,7 +180,7 @@ func (t *task) finish(run *ui.Scope, o client.Outcome, err error) {
 	t.stream.Refresh()
 	t.page.window.app.tellEnd(t)
 	if t.ticket != nil {
-		t.tidy()
+		t.tidy(t.page.scope)
 	}
 	if then := t.cancelled; then != nil {
 		t.cancelled = nil
