@@ -44,7 +44,8 @@ type keyPage struct {
 	fingerprint, file ui.Row
 	secret            *secret
 	test              *gtk.Button
-	tested            string // fingerprint of the key that dom0 answered to
+	shown             string // fingerprint of the key that was there last
+	tested            string // of the key that dom0 answered to
 	doubt             bool   // dom0 may not know the key, though it looks
 }
 
@@ -134,6 +135,9 @@ func (k *keyPage) showSteps() {
 	has := s.HasKey()
 	looks := s.Connected || s.Legacy && k.answered()
 	paired := looks && k.answered()
+	// Another program may have made or imported a key, too.
+	k.doubt = k.doubt || has && k.shown != "" && k.shown != s.Fingerprint
+	k.shown = s.Fingerprint
 	k.doubt = k.doubt && !paired || k.told && !has
 	guides := !looks || k.doubt
 	k.Guide.SetVisible(k.told && s.Trouble == nil)

@@ -80,3 +80,24 @@ func TestAnUnsignedAnswerIsNotDom0s(t *testing.T) {
 		}
 	}
 }
+
+// TestAKeyThatBecameAnotherIsDoubted: dom0 may not know one that the command line
+// put in its place, as little as one that was made here.
+func TestAKeyThatBecameAnotherIsDoubted(t *testing.T) {
+	s := open(t)
+	k := s.page("key").(*keyPage)
+	if k.steps[1].row.Visible() {
+		t.Fatal("it guides through pairing before")
+	}
+	now := s.now
+	now.Fingerprint = queue.GenerateKey().Fingerprint()
+	s.report(now)
+	if !k.steps[1].row.Visible() || !k.LineBox.Visible() {
+		t.Error("nothing says that dom0 has to know the new key")
+	}
+	k.tested = now.Fingerprint
+	s.report(now)
+	if k.steps[1].row.Visible() {
+		t.Error("it is doubted after dom0 answered to it")
+	}
+}
