@@ -11,6 +11,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/client"
+	"qvmremote/client/standing"
 	"qvmremote/gui/say"
 	"qvmremote/queue"
 	"qvmremote/ui"
@@ -197,10 +198,10 @@ func (k *keyPage) showKey() {
 // generate makes a key; one that is there is replaced only after a question.
 func (k *keyPage) generate() {
 	if !k.now.HasKey() && k.now.KeyProblem == nil {
-		k.makeKey(false)
+		k.makeKey(false, k.now)
 		return
 	}
-	with := ""
+	with, named := "", k.now
 	if k.now.Fingerprint != "" { // there is none of a damaged key
 		with = " with the fingerprint " + k.now.Fingerprint
 	}
@@ -208,12 +209,16 @@ func (k *keyPage) generate() {
 		Heading: "Replace the key?",
 		Body:    "dom0 knows this qube by the key" + with + ", and takes nothing with another one until it is authorised again. The old key is kept beside the new one.",
 		Action:  "Replace", Harmful: true,
-	}, func() { k.makeKey(true) })
+	}, func() { k.makeKey(true, named) })
 }
 
-func (k *keyPage) makeKey(replace bool) {
+// makeKey makes one; where it replaces, only the one that was named.
+func (k *keyPage) makeKey(replace bool, named standing.Standing) {
 	k.do(k.scope, k.Generate, func(context.Context) error {
 		err := k.queue.Prepare()
+		if err == nil && replace {
+			err = unmoved(k.queue, named)
+		}
 		if err == nil {
 			_, err = k.queue.GenerateKey(replace)
 		}
