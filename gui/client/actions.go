@@ -38,6 +38,7 @@ func (a *App) addActions() {
 			a.window.Show(page)
 		}
 	})
+	a.addEnded()
 	a.AddStyle()
 	a.Toggle("notify", &a.Prefs.Notify, func() {})
 }

@@ -30,7 +30,8 @@ type App struct {
 	queue   *client.Client
 	window  *window
 	now     standing.Standing
-	told    bool // now is known
+	told    bool     // now is known
+	notices []string // ids of those that the desktop shows
 }
 
 func identity(version string) program.Identity {
@@ -63,6 +64,7 @@ func Run(o Options) error {
 			a.App.Quit()
 		}
 	})
+	a.App.ConnectShutdown(a.takeBack)
 	a.addActions()
 	go standing.Follow(a.Scope.Context(), a.queue, standing.DefaultPaces(), a.deliver)
 	code := a.App.Run([]string{os.Args[0]})

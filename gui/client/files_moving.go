@@ -117,15 +117,17 @@ func (m *moving) end(r transfer.Result, err error) {
 	m.bar.SetVisible(false)
 	m.cancel.SetVisible(false)
 	m.files.report()
-	m.show(ending(r, err))
+	m.show(ending(m.way.fetches, r, err))
 	m.files.tidy(m.files.scope)
 }
 
 // ending is how a transfer is shown that has ended.
-func ending(r transfer.Result, err error) (icon, tone, text string) {
+func ending(fetches bool, r transfer.Result, err error) (icon, tone, text string) {
 	switch {
 	case err == nil:
 		return "qr-done-symbolic", "good", fmt.Sprintf("Arrived whole: %s, SHA-256 %s", say.Size(uint64(r.Size)), r.SHA256)
+	case errors.Is(err, transfer.ErrUnderWay) && fetches: // what comes late is not put together any more
+		return "qr-cancelled-symbolic", "warn", "Cancelled here. dom0 may still send the last piece, of which nothing is made."
 	case errors.Is(err, transfer.ErrUnderWay): // before what gave it up, which is in it too
 		return "qr-cancelled-symbolic", "warn", "Cancelled here. The last piece may still be under way in dom0, and may put the file in its place."
 	case errors.Is(err, context.Canceled):

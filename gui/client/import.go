@@ -106,5 +106,5 @@ func unmoved(c *client.Client, named standing.Standing) error {
 	case err != nil && named.KeyProblem != nil, err == nil && now.Fingerprint() == named.Fingerprint:
 		return nil
 	}
-	return errors.New("this qube's key has become another one meanwhile; close this dialog, and import again to replace that one")
+	return errors.New("this qube's key has become another one meanwhile, and was left; to replace that one, begin again")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/client"
+	"qvmremote/client/standing"
 	"qvmremote/gui/say"
 	"qvmremote/queue"
 	"qvmremote/ui"
@@ -44,7 +45,8 @@ type keyPage struct {
 	fingerprint, file ui.Row
 	secret            *secret
 	test              *gtk.Button
-	tested            string // fingerprint of the key that dom0 answered to
+	shown             string // fingerprint of the key that was there last
+	tested            string // of the key that dom0 answered to
 	doubt             bool   // dom0 may not know the key, though it looks
 }
 
@@ -134,6 +136,9 @@ func (k *keyPage) showSteps() {
 	has := s.HasKey()
 	looks := s.Connected || s.Legacy && k.answered()
 	paired := looks && k.answered()
+	// Another program may have made or imported a key, too.
+	k.doubt = k.doubt || has && k.shown != "" && k.shown != s.Fingerprint
+	k.shown = s.Fingerprint
 	k.doubt = k.doubt && !paired || k.told && !has
 	guides := !looks || k.doubt
 	k.Guide.SetVisible(k.told && s.Trouble == nil)
@@ -186,10 +191,10 @@ func (k *keyPage) showKey() {
 // generate makes a key; one that is there is replaced only after a question.
 func (k *keyPage) generate() {
 	if !k.now.HasKey() && k.now.KeyProblem == nil {
-		k.makeKey(false)
+		k.makeKey(false, k.now)
 		return
 	}
-	with := ""
+	with, named := "", k.now
 	if k.now.Fingerprint != "" { // there is none of a damaged key
 		with = " with the fingerprint " + k.now.Fingerprint
 	}
@@ -197,12 +202,16 @@ func (k *keyPage) generate() {
 		Heading: "Replace the key?",
 		Body:    "dom0 knows this qube by the key" + with + ", and takes nothing with another one until it is authorised again. The old key is kept beside the new one.",
 		Action:  "Replace", Harmful: true,
-	}, func() { k.makeKey(true) })
+	}, func() { k.makeKey(true, named) })
 }
 
-func (k *keyPage) makeKey(replace bool) {
+// makeKey makes one; where it replaces, only the one that was named.
+func (k *keyPage) makeKey(replace bool, named standing.Standing) {
 	k.do(k.scope, k.Generate, func(context.Context) error {
 		err := k.queue.Prepare()
+		if err == nil && replace {
+			err = unmoved(k.queue, named)
+		}
 		if err == nil {
 			_, err = k.queue.GenerateKey(replace)
 		}

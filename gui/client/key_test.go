@@ -10,6 +10,7 @@ import (
 	"qvmremote/client"
 	"qvmremote/client/standing"
 	"qvmremote/queue"
+	"qvmremote/test/stage"
 )
 
 // TestOnlyTheKeySpokenOfIsReplaced: not one that was made meanwhile.
@@ -81,5 +82,52 @@ func TestAnUnsignedAnswerIsNotDom0s(t *testing.T) {
 				t.Errorf("signed %t: %q", signed, text)
 			}
 		}
+	}
+}
+
+// TestAKeyThatBecameAnotherIsDoubted: dom0 may not know one that the command line
+// put in its place, as little as one that was made here.
+func TestAKeyThatBecameAnotherIsDoubted(t *testing.T) {
+	s := open(t)
+	k := s.page("key").(*keyPage)
+	if k.steps[1].row.Visible() {
+		t.Fatal("it guides through pairing before")
+	}
+	now := s.now
+	now.Fingerprint = queue.GenerateKey().Fingerprint()
+	s.report(now)
+	if !k.steps[1].row.Visible() || !k.LineBox.Visible() {
+		t.Error("nothing says that dom0 has to know the new key")
+	}
+	k.tested = now.Fingerprint
+	s.report(now)
+	if k.steps[1].row.Visible() {
+		t.Error("it is doubted after dom0 answered to it")
+	}
+}
+
+// TestAKeyMadeMeanwhileIsNotReplaced: the question named another one.
+func TestAKeyMadeMeanwhileIsNotReplaced(t *testing.T) {
+	s := open(t)
+	k := s.page("key").(*keyPage)
+	named, meanwhile := s.now, queue.GenerateKey()
+	if err := s.queue.ImportKey(meanwhile); err != nil {
+		t.Fatal(err)
+	}
+	made := func() queue.Key {
+		k.makeKey(true, named)
+		stage.Until(t, "it was tried", func() bool { return k.Generate.Sensitive() })
+		now, err := s.queue.Key()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now
+	}
+	if !made().Equal(meanwhile) {
+		t.Error("a key that nobody asked about was replaced")
+	}
+	named.Fingerprint = meanwhile.Fingerprint()
+	if made().Equal(meanwhile) {
+		t.Error("the one that was asked about was not replaced")
 	}
 }

@@ -132,14 +132,18 @@ func TestWhatHasNotEndedIsSaid(t *testing.T) {
 }
 
 func TestATransferThatMayGoOnIsNotCancelled(t *testing.T) {
-	_, tone, text := ending(transfer.Result{}, fmt.Errorf("%w; %w", context.Canceled, transfer.ErrUnderWay))
+	_, tone, text := ending(false, transfer.Result{}, fmt.Errorf("%w; %w", context.Canceled, transfer.ErrUnderWay))
 	if tone != "warn" || !strings.Contains(text, "may still be under way") {
 		t.Errorf("it says %q", text)
 	}
-	if _, _, text := ending(transfer.Result{}, context.Canceled); !strings.HasPrefix(text, "Cancelled.") {
+	// One that fetches puts nothing in its place any more.
+	if _, _, text := ending(true, transfer.Result{}, fmt.Errorf("%w; %w", context.Canceled, transfer.ErrUnderWay)); strings.Contains(text, "in its place") {
 		t.Errorf("it says %q", text)
 	}
-	if _, tone, text := ending(transfer.Result{}, errors.New("no")); tone != "bad" || text != "No." {
+	if _, _, text := ending(false, transfer.Result{}, context.Canceled); !strings.HasPrefix(text, "Cancelled.") {
+		t.Errorf("it says %q", text)
+	}
+	if _, tone, text := ending(false, transfer.Result{}, errors.New("no")); tone != "bad" || text != "No." {
 		t.Errorf("it says %q", text)
 	}
 }

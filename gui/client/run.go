@@ -28,6 +28,7 @@ type runPage struct {
 	window *window
 	scope  *ui.Scope
 	tasks  map[uintptr]*task // by what is in the tab
+	made   uint64            // how many tabs there were
 	add    *gtk.Button       // in the window's bar
 	saves  int               // outputs that are being written to files
 	small  bool
@@ -102,6 +103,7 @@ func key(w gtk.Widgetter) uintptr { return coreglib.BaseObject(w).Native() }
 
 // newTask makes a tab and shows it.
 func (r *runPage) newTask() (*task, error) {
+	r.made++
 	t, err := newTask(r)
 	if err != nil {
 		return nil, err
@@ -124,6 +126,15 @@ func (r *runPage) anotherTab() *task {
 		r.toast(err.Error())
 	}
 	return t
+}
+
+// choose shows the tab of a number, if it is still there.
+func (r *runPage) choose(number uint64) {
+	for _, t := range r.tasks {
+		if t.number == number {
+			r.Tabs.SetSelectedPage(t.tab)
+		}
+	}
 }
 
 // load puts a script into a tab, an unused one where there is one, without

@@ -54,6 +54,7 @@ type task struct {
 	taskView
 	*desk
 	page   *runPage
+	number uint64 // no other tab has it, nor had it
 	scope  *ui.Scope
 	tab    *adw.TabPage
 	stream *ui.Stream
@@ -73,7 +74,7 @@ type task struct {
 }
 
 func newTask(r *runPage) (*task, error) {
-	t := &task{desk: r.desk, page: r, scope: ui.NewScope(r.scope), trust: ui.NewPill(), stopClock: func() {}}
+	t := &task{desk: r.desk, page: r, number: r.made, scope: ui.NewScope(r.scope), trust: ui.NewPill(), stopClock: func() {}}
 	if err := ui.Fill(&t.taskView, "/org/qvmremote/Client/ui/run.ui"); err != nil {
 		return nil, err
 	}

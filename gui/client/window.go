@@ -78,6 +78,11 @@ func newWindow(a *App) (*window, error) {
 	w.addActions()
 	w.Size(a.Prefs.Width, a.Prefs.Height, a.Prefs.Maximized)
 	w.Window.ConnectCloseRequest(w.closed)
+	w.scope.Bind(w.Window, w.Window.NotifyProperty("is-active", func() {
+		if w.Window.IsActive() {
+			a.takeBack()
+		}
+	}))
 	w.logFrames()
 	w.ShowContent()
 	return w, w.Place(w.offered(), w.first())

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // File makes the file at path of what write writes, which has to end with ctx, and
@@ -21,15 +22,26 @@ func File(ctx context.Context, path string, write func(context.Context, io.Write
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".qvm-remote-")
 	if err != nil {
-		return 0, fmt.Errorf("cannot write there: %w", err)
+		return 0, explain(path, fmt.Errorf("cannot write there: %w", err))
 	}
 	defer os.Remove(f.Name())
 	n, err := write(ctx, f)
 	if err = errors.Join(err, f.Sync(), f.Close(), ctx.Err()); err != nil {
-		return n, err
+		return n, explain(path, err)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
 		return n, fmt.Errorf("cannot put it in its place: %w", err)
 	}
 	return n, nil
+}
+
+// explain says of a full disk what can be done, and of which file it is: the one
+// that is being written has a name that nobody knows.
+func explain(path string, err error) error {
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		if errors.Is(err, full) {
+			return fmt.Errorf("cannot write %s: its disk is full; make room there, or save it elsewhere (%w)", filepath.Base(path), full)
+		}
+	}
+	return err
 }

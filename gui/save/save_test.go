@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -44,5 +47,25 @@ func TestAFileIsWholeOrNotThere(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 1 {
 		t.Errorf("there are %d files", len(left))
+	}
+}
+
+// TestAFullDiskIsSaidOfTheFile: of the one that was asked for, not of the one
+// beside it, and with what can be done.
+func TestAFullDiskIsSaidOfTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.txt")
+	_, err := File(t.Context(), path, func(_ context.Context, w io.Writer) (int64, error) {
+		return 0, &fs.PathError{Op: "write", Path: w.(*os.File).Name(), Err: syscall.ENOSPC}
+	})
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"out.txt", "disk is full", "make room"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+	if strings.Contains(err.Error(), ".qvm-remote-") {
+		t.Errorf("%q is about a file that nobody knows", err)
 	}
 }

@@ -14,20 +14,20 @@ import (
 )
 
 // background starts the program without a window.
-func background(t *testing.T) (*scene, board, func(action string)) {
+func background(t *testing.T) (*scene, *desktop.Notices) {
 	t.Helper()
 	s := prepare(t, 0, asking)
-	told, press := s.noticesOf(t)
+	told := s.Notices(t)
 	s.connect(t)
 	s.run = s.Launch(t, []string{"QVM_REMOTE_BUS=" + s.BusAddress}, admin, "--background")
-	return s, told, press
+	return s, told
 }
 
 // offers takes the next notification's actions, of which one opens the request,
 // one denies it, and none approves it.
-func (b board) offers(t *testing.T) []string {
+func offers(t *testing.T, told *desktop.Notices) []string {
 	t.Helper()
-	actions := <-b.offered
+	actions := <-told.Offered
 	for _, a := range actions {
 		if strings.Contains(strings.ToLower(a), "approve") {
 			t.Errorf("a notification offers %q", actions)
@@ -40,11 +40,11 @@ func (b board) offers(t *testing.T) []string {
 // none again once that is closed, and goes on.
 func TestARequestIsOpenedFromItsNotice(t *testing.T) {
 	t.Parallel()
-	s, told, press := background(t)
+	s, told := background(t)
 	answer := s.asks(t, "work", "echo noticed")
-	told.await(t, "work asks to run something in dom0")
-	told.offers(t)
-	press("default")
+	told.Await(t, "work asks to run something in dom0")
+	offers(t, told)
+	told.Press(t, "default")
 	s.app = s.App(t, "qvm-remote-admin")
 	s.app.Find(t, "label", "echo noticed")
 	approve := s.app.Find(t, "button", "Approve once*")
@@ -56,16 +56,16 @@ func TestARequestIsOpenedFromItsNotice(t *testing.T) {
 	s.CloseWindow(t)
 	s.app.Gone(t, "window", "")
 	again := s.asks(t, "dev", "echo again")
-	told.await(t, "dev asks to run something in dom0")
+	told.Await(t, "dev asks to run something in dom0")
 	if code, said := s.again(t, "--background"); code != 0 || said != "" {
 		t.Errorf("another start ended with %d and said %q", code, said)
 	}
-	actions := told.offers(t)
+	actions := offers(t, told)
 	i := slices.Index(actions, "Deny")
 	if i < 1 {
 		t.Fatalf("the notification offers %q", actions)
 	}
-	press(actions[i-1])
+	told.Press(t, actions[i-1])
 	if a := <-again; a.Code != queue.ExitDenied {
 		t.Errorf("the qube got %+v", a)
 	}
