@@ -70,7 +70,10 @@ demo-gui: setup-gui build build-gui ## show both desktop programs on a simulated
 screenshots: setup-test build build-gui ## render every page and dialog into build/screenshots, as root with GTK 4.18 too
 	$(GO) run ./test/gui/screenshots build/screenshots
 
-test: setup-test test-core test-transports test-gui ## set up and run every test
+# Two at a time, for much of each is waiting, for a screen, for a deadline; and all
+# of them, whatever fails. The programs come first, that no two build them.
+test: setup-test build gotk4 resources ## set up and run every test
+	@$(MAKE) --no-print-directory -k -j2 test-gui test-core test-transports
 
 # The packages are tested with the oldest Go that must do, and their coverage with
 # them: once for all three. The suites below test/ start whole programs, which are
