@@ -73,7 +73,7 @@ screenshots: setup-test build build-gui ## render every page and dialog into bui
 # Two at a time, for much of each is waiting, for a screen, for a deadline; and all
 # of them, whatever fails. The programs come first, that no two build them.
 test: setup-test build gotk4 resources ## set up and run every test
-	@$(MAKE) --no-print-directory -k -j2 test-gui test-core test-transports
+	@$(MAKE) --no-print-directory -k -j2 test-core test-gui test-transports AFTER=test-core
 
 # The packages are tested with the oldest Go that must do, and their coverage with
 # them: once for all three. The suites below test/ start whole programs, which are
@@ -86,7 +86,7 @@ test-core: ## run every test that needs no GTK, then the crash tests
 # The end-to-end tests of test-core go by one long qvm-run. SHORT= runs all of them
 # by the other two as well, those too of what lies behind every transport.
 SHORT ?= -short
-test-transports: ## run the end-to-end tests by qrexec-client and by polling
+test-transports: $(AFTER) ## run the end-to-end tests by qrexec-client and by polling
 	E2E_TRANSPORT=qrexec $(TEST) $(SHORT) ./test/e2e
 	E2E_TRANSPORT=poll GOTOOLCHAIN=$(FLOOR) $(TEST) $(SHORT) ./test/e2e
 

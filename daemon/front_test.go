@@ -70,7 +70,7 @@ func (w *world) observed() (x *Executor, f *watcher, stop func() error) {
 	stop = w.start()
 	select {
 	case x = <-f.x:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		w.t.Fatal("the daemon does not get ready")
 	}
 	return x, f, stop

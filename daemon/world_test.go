@@ -102,7 +102,7 @@ func (w *world) start() (stop func() error) {
 		select {
 		case err := <-ended:
 			return err
-		case <-time.After(30 * time.Second):
+		case <-time.After(time.Minute):
 			return errors.New("the daemon does not stop")
 		}
 	})
@@ -136,7 +136,7 @@ func (w *world) count(e audit.Event, id string) (n int) {
 // eventually waits until what is recorded, or lies about, is as it should be.
 func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	for until := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(until) {
 			w.t.Fatalf("it never came to this: %s", what)
 		}

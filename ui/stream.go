@@ -70,7 +70,7 @@ func NewStream(s *Scope, name string, grown func()) *Stream {
 	}))
 	s.Bind(factory, factory.ConnectTeardown(func(item *gtk.ListItem) { delete(t.bound, item.Native()) }))
 	t.list = gtk.NewListView(gtk.NewNoSelection(t.rows.Model()), &factory.ListItemFactory)
-	t.late = NewLate(t.list, func() bool { return t.fillLate(streamLateRows) })
+	t.late = NewLate(t.list, func() bool { return t.first == 0 && t.fillLate(streamLateRows) })
 	t.list.AddCSSClass("stream")
 	Name(t.list, name)
 	t.SetChild(t.list)
@@ -110,7 +110,9 @@ func (t *Stream) show(row *streamRow) {
 	row.late = true
 	row.mark.SetText("")
 	row.text.SetText("")
-	t.late.Due()
+	if t.first == 0 { // or else it is another one before anybody looks at it
+		t.late.Due()
+	}
 }
 
 // fillLate fills at most so many of the rows that were put off, the last first,
@@ -250,6 +252,7 @@ func (t *Stream) listAll() {
 	above, follows := t.first, t.follows
 	t.first = 0
 	t.rows.Splice(0, 0, above)
+	t.late.Due()
 	if follows {
 		t.scrollTo(t.rows.Len() - 1)
 		t.follows = true

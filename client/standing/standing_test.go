@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a test waits for what should be told soon.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // followed is a queue, and what was told of it last.
 type followed struct {

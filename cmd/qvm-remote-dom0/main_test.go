@@ -130,7 +130,7 @@ func unit(ts *testscript.TestScript, _ bool, args []string) {
 		return
 	}
 	var got []string
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if got = []string{f.Enabled(admin.Service), f.Active(admin.Service)}; slices.Equal(got, args) {
 			return
 		}
@@ -186,7 +186,7 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 // REGEXP COMMAND…, for 30 s at most.
 func until(ts *testscript.TestScript, _ bool, args []string) {
 	want := regexp.MustCompile(args[0])
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		_ = ts.Exec(args[1], args[2:]...)
 		if want.MatchString(ts.ReadFile("stdout")) {
 			return

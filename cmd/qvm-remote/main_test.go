@@ -127,7 +127,7 @@ func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
 
 // cmdAwait waits until a file is there that matches a pattern.
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		found, err := filepath.Glob(ts.MkAbs(args[0]))
 		ts.Check(err)
 		if (len(found) > 0) != neg {

@@ -130,7 +130,7 @@ func TestStopEverythingSaysWhoStillRuns(t *testing.T) {
 		_, err := l.StopEverything(ctx)
 		ended <- err
 	}()
-	for until := time.Now().Add(20 * time.Second); l.Paused() != PausedStopped || l.braked()[audit.StoppedEverything] != 1; time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); l.Paused() != PausedStopped || l.braked()[audit.StoppedEverything] != 1; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatal("no file, or no record of it")
 		}

@@ -153,7 +153,7 @@ func TestKilledProcessLeavesAGoodLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		// It is killed once it has appended some, wherever it is then.
-		for deadline := time.Now().Add(30 * time.Second); ; {
+		for deadline := time.Now().Add(time.Minute); ; {
 			if _, err := l.Update(context.Background(), func(*Tx) error { return nil }); err != nil {
 				t.Fatal(err)
 			}

@@ -15,7 +15,7 @@ import (
 // told reads from the watch until it has told want.
 func told(t *testing.T, names <-chan string, want string) {
 	t.Helper()
-	late := time.After(10 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		select {
 		case vm, ok := <-names:

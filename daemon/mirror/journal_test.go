@@ -59,7 +59,7 @@ func TestAStuckJournalHoldsNothing(t *testing.T) {
 	}
 	close(release)
 	m.wait = time.Minute
-	for end := time.Now().Add(10 * time.Second); m.Write(audit.Record{Time: at, Event: audit.Started}) != nil; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); m.Write(audit.Record{Time: at, Event: audit.Started}) != nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the journal is never used again")
 		}

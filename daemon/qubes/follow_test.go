@@ -25,7 +25,7 @@ type qubesd struct {
 	heard chan string
 }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // follow begins to follow a qubesd that listens, in a dom0 with a qvm-ls whose
 // calls are counted.

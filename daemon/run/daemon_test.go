@@ -85,8 +85,8 @@ func (d *daemon) startAndKill() {
 	}
 	select {
 	case <-said.some:
-	case <-time.After(20 * time.Second):
-		d.t.Error("the command has not begun in 20 s")
+	case <-time.After(time.Minute):
+		d.t.Error("the command has not begun")
 	}
 	if len(processesOf(d.id)) == 0 {
 		d.t.Error("no process of the command is found")

@@ -14,7 +14,7 @@ import (
 // until reads updates until one is as wanted.
 func until(t *testing.T, updates <-chan Update, what string, ok func(Update) bool) Update {
 	t.Helper()
-	late := time.After(10 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		select {
 		case u, open := <-updates:

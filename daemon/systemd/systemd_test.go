@@ -21,7 +21,7 @@ import (
 const thing = "thing-1.service"
 
 // patience bounds what must happen at all.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // world is a bus with a systemd that has the unit thing.
 type world struct {

@@ -100,7 +100,7 @@ func over(t *testing.T, c *conversation, want error) {
 	t.Helper()
 	select {
 	case <-c.Done():
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the conversation goes on")
 	}
 	if err := c.Err(); !errors.Is(err, want) {

@@ -13,7 +13,7 @@ import (
 // until reads changes until one is want.
 func until(t *testing.T, changes <-chan Change, want Change) {
 	t.Helper()
-	late := time.After(10 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		select {
 		case c, ok := <-changes:

@@ -272,7 +272,7 @@ func TestQuestionsLeaveNothing(t *testing.T) {
 	if n := len(s.gate.asking) + s.gate.askingAll; n != 0 {
 		t.Errorf("%d questions are still counted", n)
 	}
-	for late := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+	for late := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; runtime.Gosched() {
 		if time.Now().After(late) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		}

@@ -58,7 +58,7 @@ func next(t *testing.T, calls chan heard) heard {
 	select {
 	case h := <-calls:
 		return h
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no call came")
 		return heard{}
 	}

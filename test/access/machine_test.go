@@ -26,7 +26,7 @@ import (
 
 // patience bounds every wait for something that comes at once on an idle
 // machine.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // await polls until done reports true.
 func await(t *testing.T, what string, done func() bool) {

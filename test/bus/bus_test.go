@@ -82,7 +82,7 @@ func TestCallsAndSignalsPass(t *testing.T) {
 	if err := server.Emit(path, iface+".Changed", "x"); err != nil {
 		t.Fatal(err)
 	}
-	for late := time.After(10 * time.Second); ; {
+	for late := time.After(time.Minute); ; {
 		select {
 		case s := <-signals:
 			if s.Name == iface+".Changed" {
@@ -193,7 +193,7 @@ func TestStopBreaksConnections(t *testing.T) {
 	b.Stop()
 	select {
 	case <-conn.Context().Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the connection outlives its bus")
 	}
 	b.Stop()

@@ -13,7 +13,7 @@ import (
 	"qvmremote/test/child"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // TestMain has this program be a parent, too, that starts a child, prints its
 // number and waits to be killed.

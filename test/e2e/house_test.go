@@ -23,7 +23,7 @@ import (
 
 // patience bounds every wait for something that comes at once on an idle
 // machine.
-var patience = 20 * time.Second
+var patience = time.Minute
 
 // await polls until done reports true.
 func await(t *testing.T, what string, done func() bool) {

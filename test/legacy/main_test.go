@@ -23,7 +23,7 @@ var (
 )
 
 // patience bounds every wait.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "qvm-remote-legacy-")

@@ -15,7 +15,7 @@ import (
 )
 
 // patience is the deadline of everything that should happen at once.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 type result struct {
 	out, err string
