@@ -39,6 +39,9 @@ func Plain(s string, max int) string {
 }
 
 func escape(s string, max int, quoted, ascii bool) string {
+	if max == 0 && unchanged(s, quoted) {
+		return s
+	}
 	var b strings.Builder
 	width := 0 // characters in b
 	fits := 0  // bytes of b that leave room for "…"
@@ -58,6 +61,17 @@ func escape(s string, max int, quoted, ascii bool) string {
 		}
 	}
 	return b.String()
+}
+
+// unchanged reports whether s is ASCII that stands for itself, as most output is:
+// megabytes of it come in a second.
+func unchanged(s string, quoted bool) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '\\' || c == '"' && quoted {
+			return false
+		}
+	}
+	return true
 }
 
 // piece returns what the first character of s is shown as, and its bytes in s.

@@ -119,6 +119,20 @@ func unquote(t *testing.T, s string) (string, string) {
 	}
 }
 
+// TestWhatStandsForItself: that most output is let through as it is changes none.
+func TestWhatStandsForItself(t *testing.T) {
+	t.Parallel()
+	for c := range 256 {
+		for _, s := range []string{string([]byte{byte(c)}), "a" + string([]byte{byte(c)}), string([]byte{byte(c)}) + "x0a"} {
+			for name, escape := range map[string]func(string, int) string{"Escape": Escape, "EscapeASCII": EscapeASCII, "Quote": Quote} {
+				if short, long := escape(s, 0), escape(s, 1000); short != long {
+					t.Errorf("%s of %q is %s, cut after 1000 characters it is %s", name, s, short, long)
+				}
+			}
+		}
+	}
+}
+
 func FuzzEscape(f *testing.F) {
 	f.Add("ls -l", 5)
 	f.Add("\\\\x41\"\u202e\xff\n", 0)

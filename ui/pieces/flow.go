@@ -1,7 +1,6 @@
 package pieces
 
 import (
-	"bytes"
 	"io"
 	"strings"
 	"sync"
@@ -18,6 +17,9 @@ const (
 	// longestOpen is how much of a line without an end is kept to be cut later, in
 	// bytes.
 	longestOpen = 4 * Length
+	// block is how many pieces lie together. One list of all would be copied now and
+	// then as it grows, and whoever shows it waits for that.
+	block = 4096
 )
 
 // Piece is one row of a Flow: a line, or a part of a long one, fit to be shown.
@@ -28,14 +30,15 @@ type Piece struct {
 
 // Flow takes what a program writes, as fast as it comes, and keeps it as pieces.
 // Its writers are used by one goroutine, whatever is shown by another; neither
-// waits for the other longer than it takes to append to a list.
+// waits for the other longer than it takes to append to a short list.
 type Flow struct {
 	wake func() // there is something new, told once until Take
 
-	open [2][]byte // of each stream, the line that has not ended; of the writers
+	open [2]string // of each stream, the line that has not ended; of the writers
 
 	mu      sync.Mutex
-	pieces  []Piece
+	blocks  [][]Piece // all of block pieces but the last
+	pieces  int
 	at      [2]int // where the line that has not ended is shown, -1 for nowhere
 	size    int
 	left    int64 // bytes that were left out
@@ -68,32 +71,35 @@ func (f *Flow) write(stream int, b []byte) {
 		f.leave(len(b))
 		return
 	}
-	raw := append(f.open[stream], b...)
+	raw := f.open[stream] + string(b)
 	var cut []string
 	for {
-		end := bytes.IndexByte(raw, '\n')
-		if end < 0 {
+		line, rest, ended := strings.Cut(raw, "\n")
+		if !ended {
 			break
 		}
-		cut = appendCut(cut, shown(raw[:end]), true)
-		raw = raw[end+1:]
-	}
-	for len(raw) > longestOpen {
-		whole := wholeRunes(raw[:longestOpen])
-		cut = appendCut(cut, shown(raw[:whole]), false)
-		raw = raw[whole:]
+		cut = appendCut(cut, shown(line), true)
+		raw = rest
 	}
 	open := ""
-	if n := wholeRunes(raw); n > 0 {
-		open = shown(raw[:n])
+	if len(raw) <= longestOpen {
+		open = shown(raw[:wholeRunes(raw)])
 	}
-	f.open[stream] = append(f.open[stream][:0:0], raw...)
+	for len(raw) > longestOpen || utf8.RuneCountInString(open) > Length {
+		head := characters(raw[:wholeRunes(raw)], Length)
+		cut = appendCut(cut, shown(head), false)
+		raw = raw[len(head):]
+		if len(raw) <= longestOpen {
+			open = shown(raw[:wholeRunes(raw)])
+		}
+	}
+	f.open[stream] = raw
 	f.add(stream, cut, open, len(raw) > 0)
 }
 
 // shown is a line fit to be shown.
-func shown(line []byte) string {
-	return queue.Escape(strings.ReplaceAll(string(line), "\t", "    "), 0)
+func shown(line string) string {
+	return queue.Escape(strings.ReplaceAll(line, "\t", "    "), 0)
 }
 
 // appendCut appends a line in pieces; an empty one is a piece where it is whole.
@@ -106,11 +112,22 @@ func appendCut(to []string, line string, whole bool) []string {
 	return to
 }
 
+// characters is the beginning of s, at most n of them.
+func characters(s string, n int) string {
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}
+
 // wholeRunes is how much of b does not end within a character.
-func wholeRunes(b []byte) int {
+func wholeRunes(b string) int {
 	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
 		if c := b[len(b)-n]; utf8.RuneStart(c) {
-			if !utf8.FullRune(b[len(b)-n:]) {
+			if !utf8.FullRuneInString(b[len(b)-n:]) {
 				return len(b) - n
 			}
 			break
@@ -126,14 +143,20 @@ func (f *Flow) add(stream int, cut []string, open string, opened bool) {
 	defer f.mu.Unlock()
 	put := func(text string) {
 		if i := f.at[stream]; i >= 0 {
-			f.size += len(text) - len(f.pieces[i].Text)
-			f.pieces[i].Text = text
+			p := f.piece(i)
+			f.size += len(text) - len(p.Text)
+			p.Text = text
 			f.changed = append(f.changed, i)
 			f.at[stream] = -1
 			return
 		}
 		f.size += len(text)
-		f.pieces = append(f.pieces, Piece{text, stream == 1})
+		if f.pieces%block == 0 {
+			f.blocks = append(f.blocks, nil)
+		}
+		last := &f.blocks[len(f.blocks)-1]
+		*last = append(*last, Piece{text, stream == 1})
+		f.pieces++
 	}
 	for _, text := range cut {
 		put(text)
@@ -142,7 +165,7 @@ func (f *Flow) add(stream int, cut []string, open string, opened bool) {
 		i := f.at[stream]
 		put(open)
 		if i < 0 {
-			i = len(f.pieces) - 1
+			i = f.pieces - 1
 		}
 		f.at[stream] = i
 	}
@@ -160,7 +183,7 @@ func (f *Flow) tell() {
 func (f *Flow) full() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.size >= flowSize || len(f.pieces) >= flowPieces
+	return f.size >= flowSize || f.pieces >= flowPieces
 }
 
 func (f *Flow) leave(n int) {
@@ -176,25 +199,29 @@ func (f *Flow) Take() (pieces int, changed []int, left int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	changed, f.changed, f.woken = f.changed, nil, false
-	return len(f.pieces), changed, f.left
+	return f.pieces, changed, f.left
 }
 
 // Piece is one of them; the zero Piece where there is none.
 func (f *Flow) Piece(i int) Piece {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if i < 0 || i >= len(f.pieces) {
+	if i < 0 || i >= f.pieces {
 		return Piece{}
 	}
-	return f.pieces[i]
+	return *f.piece(i)
 }
+
+// piece is one that there is; the lock is held.
+func (f *Flow) piece(i int) *Piece { return &f.blocks[i/block][i%block] }
 
 // Text is all of it, at most so many bytes; whole is false where there is more.
 func (f *Flow) Text(max int) (text string, whole bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var b strings.Builder
-	for _, p := range f.pieces {
+	for i := range f.pieces {
+		p := f.piece(i)
 		if b.Len()+len(p.Text)+1 > max {
 			return b.String(), false
 		}
@@ -208,10 +235,12 @@ func (f *Flow) Text(max int) (text string, whole bool) {
 // whether there are no more. It takes its time; stop ends it.
 func (f *Flow) Search(words string, max int, stop func() bool) (found []int, whole bool) {
 	words = strings.ToLower(words)
-	const batch = 2000
 	for next := 0; ; {
 		f.mu.Lock()
-		pieces := append([]Piece(nil), f.pieces[min(next, len(f.pieces)):min(next+batch, len(f.pieces))]...)
+		var pieces []Piece
+		if next < f.pieces { // what is left of a block
+			pieces = append(pieces, f.blocks[next/block][next%block:]...)
+		}
 		f.mu.Unlock()
 		if len(pieces) == 0 || stop() {
 			return found, true

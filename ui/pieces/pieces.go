@@ -20,6 +20,9 @@ var anEscape = regexp.MustCompile(`^\\(\\|x[0-9a-f]{2}|u\{[0-9a-f]{1,6}\})`)
 
 // Cut is the beginning of s, at most [Length] characters and whole escapes.
 func Cut(s string) string {
+	if len(s) <= Length { // no character is shorter than a byte, no escape than it is wide
+		return s
+	}
 	characters := Length
 	n := 0
 	for n < len(s) {
