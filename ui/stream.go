@@ -24,6 +24,8 @@ type Stream struct {
 	rows    *Rows
 	bound   map[uintptr]*streamRow // by list item
 	late    *Late
+	more    *Late // rows to be made
+	short   bool  // there are such
 	scope   *Scope
 	flow    *pieces.Flow
 	follows bool
@@ -71,6 +73,7 @@ func NewStream(s *Scope, name string, grown func()) *Stream {
 	s.Bind(factory, factory.ConnectTeardown(func(item *gtk.ListItem) { delete(t.bound, item.Native()) }))
 	t.list = gtk.NewListView(gtk.NewNoSelection(t.rows.Model()), &factory.ListItemFactory)
 	t.late = NewLate(t.list, func() bool { return t.first == 0 && t.fillLate(streamLateRows) })
+	t.more = NewLate(t.list, func() bool { t.Refresh(); return t.short })
 	t.list.AddCSSClass("stream")
 	Name(t.list, name)
 	t.SetChild(t.list)
@@ -157,13 +160,13 @@ func (t *Stream) Begin() *pieces.Flow {
 	ctx := t.scope.Context()
 	flow = pieces.NewFlow(func() {
 		coreglib.TimeoutAdd(streamPause, func() bool {
-			if ctx.Err() == nil && t.flow == flow {
+			if ctx.Err() == nil && t.flow == flow && !t.short { // or else the next frame shows it
 				t.Refresh()
 			}
 			return false
 		})
 	})
-	t.flow, t.marked, t.follows, t.first = flow, -1, true, 0
+	t.flow, t.marked, t.follows, t.first, t.short = flow, -1, true, 0, false
 	t.rows.Splice(0, t.rows.Len(), 0)
 	return flow
 }
@@ -174,31 +177,27 @@ func (t *Stream) Flow() *pieces.Flow { return t.flow }
 // Len is how many pieces are shown.
 func (t *Stream) Len() int { return t.first + t.rows.Len() }
 
-// Rows that are not made yet come some at a time: GTK makes two hundred as soon
-// as there is something for them, and keys would wait for it.
+// Rows that are not made yet come some with each frame: GTK makes two hundred as
+// soon as there is something for them, and keys would wait for it.
 const (
 	rowsMade    = 200
-	rowsAtATime = 10
+	rowsAtATime = 6
 )
 
 // Refresh shows what is new: now, but for what needs many rows to be made.
 func (t *Stream) Refresh() {
 	n, changed, _ := t.flow.Take()
 	before := t.Len()
+	t.short = t.rows.Len() < rowsMade && n > before+rowsAtATime
 	if t.follows && t.rows.Len() >= rowsMade && n-before >= manyRows {
 		t.listEnd(n)
 		t.grown()
 		return
 	}
 	t.listAll()
-	if before < rowsMade && n > before+rowsAtATime {
+	if t.short {
 		n = before + rowsAtATime
-		flow := t.flow
-		Soon(t.scope, func() {
-			if t.flow == flow {
-				t.Refresh()
-			}
-		})
+		t.more.Due()
 	}
 	follows := t.follows
 	slices.Sort(changed)
