@@ -70,10 +70,7 @@ demo-gui: setup-gui build build-gui ## show both desktop programs on a simulated
 screenshots: setup-test build build-gui ## render every page and dialog into build/screenshots, as root with GTK 4.18 too
 	$(GO) run ./test/gui/screenshots build/screenshots
 
-# Two at a time, for much of each is waiting, for a screen, for a deadline; and all
-# of them, whatever fails. The programs come first, that no two build them.
-test: setup-test build gotk4 resources ## set up and run every test
-	@$(MAKE) --no-print-directory -k -j2 test-core test-gui test-transports AFTER=test-core
+test: setup-test test-core test-transports test-gui ## set up and run every test
 
 # The packages are tested with the oldest Go that must do, and their coverage with
 # them: once for all three. The suites below test/ start whole programs, which are
@@ -86,7 +83,7 @@ test-core: ## run every test that needs no GTK, then the crash tests
 # The end-to-end tests of test-core go by one long qvm-run. SHORT= runs all of them
 # by the other two as well, those too of what lies behind every transport.
 SHORT ?= -short
-test-transports: $(AFTER) ## run the end-to-end tests by qrexec-client and by polling
+test-transports: ## run the end-to-end tests by qrexec-client and by polling
 	E2E_TRANSPORT=qrexec $(TEST) $(SHORT) ./test/e2e
 	E2E_TRANSPORT=poll GOTOOLCHAIN=$(FLOOR) $(TEST) $(SHORT) ./test/e2e
 

@@ -96,7 +96,7 @@ func (q *testQube) change(fn func()) {
 // until waits for a condition on what the qube has.
 func (q *testQube) until(what string, ok func() bool) {
 	q.t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	for {
 		q.mu.Lock()
