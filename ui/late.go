@@ -11,15 +11,16 @@ import (
 // binds two hundred rows of a list at a time, and to lay out all of them takes
 // longer than a frame may.
 type Late struct {
+	scope  *Scope
 	widget *gtk.Widget
 	some   func() (more bool)
 	due    bool
 }
 
 // NewLate has some do a part of the work, in each frame from [Late.Due] on until
-// it reports that there is no more.
-func NewLate(widget gtk.Widgetter, some func() (more bool)) *Late {
-	return &Late{widget: gtk.BaseWidget(widget), some: some}
+// it reports that there is no more, or the scope is closed.
+func NewLate(s *Scope, widget gtk.Widgetter, some func() (more bool)) *Late {
+	return &Late{scope: s, widget: gtk.BaseWidget(widget), some: some}
 }
 
 // Due says that there is work.
@@ -29,7 +30,7 @@ func (l *Late) Due() {
 	}
 	l.due = true
 	l.widget.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool {
-		l.due = l.some()
+		l.due = !l.scope.Closed() && l.some()
 		return l.due
 	})
 }

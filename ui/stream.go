@@ -30,7 +30,7 @@ type Stream struct {
 	flow    *pieces.Flow
 	follows bool
 	first   int    // the piece in the first row; not 0 while only the end is listed
-	calm    int    // counts what may end that
+	calm    func() // gives up the timer that ends that
 	marked  int    // the piece that was found, -1 for none
 	grown   func() // there is more
 }
@@ -47,7 +47,7 @@ type streamRow struct {
 // more of it is shown.
 func NewStream(s *Scope, name string, grown func()) *Stream {
 	t := &Stream{ScrolledWindow: gtk.NewScrolledWindow(), rows: NewRows(), scope: s, flow: pieces.NewFlow(nil), follows: true, marked: -1, grown: grown,
-		bound: map[uintptr]*streamRow{}}
+		calm: func() {}, bound: map[uintptr]*streamRow{}}
 	factory := gtk.NewSignalListItemFactory()
 	s.Bind(factory, factory.ConnectSetup(func(item *gtk.ListItem) {
 		row := &streamRow{gtk.NewBox(gtk.OrientationHorizontal, 8), item, NewLabel("", "caption", "output-error"), newOutputLabel(), false}
@@ -72,8 +72,8 @@ func NewStream(s *Scope, name string, grown func()) *Stream {
 	}))
 	s.Bind(factory, factory.ConnectTeardown(func(item *gtk.ListItem) { delete(t.bound, item.Native()) }))
 	t.list = gtk.NewListView(gtk.NewNoSelection(t.rows.Model()), &factory.ListItemFactory)
-	t.late = NewLate(t.list, func() bool { return t.first == 0 && t.fillLate(streamLateRows) })
-	t.more = NewLate(t.list, func() bool { t.Refresh(); return t.short })
+	t.late = NewLate(s, t.list, func() bool { return t.first == 0 && t.fillLate(streamLateRows) })
+	t.more = NewLate(s, t.list, func() bool { t.Refresh(); return t.short })
 	t.list.AddCSSClass("stream")
 	Name(t.list, name)
 	t.SetChild(t.list)
@@ -233,14 +233,8 @@ func (t *Stream) listEnd(n int) {
 	}
 	t.scrollTo(t.rows.Len() - 1)
 	t.follows = true
-	t.calm++
-	calm, ctx := t.calm, t.scope.Context()
-	coreglib.TimeoutAdd(endPause, func() bool {
-		if ctx.Err() == nil && t.calm == calm {
-			t.listAll()
-		}
-		return false
-	})
+	t.calm()
+	t.calm = After(t.scope, endPause, t.listAll)
 }
 
 // listAll lists what [Stream.listEnd] left out; what is in sight stays there.

@@ -86,7 +86,7 @@ func newActivity(w *window) (page, error) {
 	a.filters = newFilters(a)
 	a.detail = newDetailPane(a)
 	a.export = newExport(a)
-	a.late = ui.NewLate(a.List, a.showLate)
+	a.late = ui.NewLate(a.scope, a.List, a.showLate)
 	a.List.SetFactory(&a.factory().ListItemFactory)
 	a.List.SetModel(gtk.NewNoSelection(a.rows.Model()))
 	a.scope.Bind(a.List, a.List.ConnectActivate(func(position uint) { a.openRow(int(position)) }))

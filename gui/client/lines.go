@@ -34,7 +34,7 @@ type lineRow struct {
 
 func newLines(s *ui.Scope, list *gtk.ListView, scroll *gtk.ScrolledWindow, create func() gtk.Widgetter, fill func(gtk.Widgetter, int) string) *lines {
 	l := &lines{list: list, scroll: scroll, rows: ui.NewRows(), bound: map[uintptr]*lineRow{}, create: create, fill: fill}
-	l.late = ui.NewLate(list, l.showLate)
+	l.late = ui.NewLate(s, list, l.showLate)
 	f := gtk.NewSignalListItemFactory()
 	s.Bind(f, f.ConnectSetup(func(item *gtk.ListItem) {
 		b := &lineRow{item: item, row: l.create()}

@@ -81,17 +81,17 @@ func (f *Flow) write(stream int, b []byte) {
 		cut = appendCut(cut, shown(line), true)
 		raw = rest
 	}
-	open := ""
-	if len(raw) <= longestOpen {
-		open = shown(raw[:wholeRunes(raw)])
-	}
-	for len(raw) > longestOpen || utf8.RuneCountInString(open) > Length {
-		head := characters(raw[:wholeRunes(raw)], Length)
+	var open string
+	for {
+		whole := raw[:wholeRunes(raw)]
+		if len(raw) <= longestOpen {
+			if open = shown(whole); utf8.RuneCountInString(open) <= Length {
+				break
+			}
+		}
+		head := characters(whole, Length)
 		cut = appendCut(cut, shown(head), false)
 		raw = raw[len(head):]
-		if len(raw) <= longestOpen {
-			open = shown(raw[:wholeRunes(raw)])
-		}
 	}
 	f.open[stream] = raw
 	f.add(stream, cut, open, len(raw) > 0)
