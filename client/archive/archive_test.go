@@ -212,6 +212,40 @@ func (w *watched) read(c *client.Client) {
 	w.rows.Take(want, lines, 0, 100)
 }
 
+// TestALongHistoryBeginsWithOneScreen and the rest of it follows: widgets made
+// for what nobody sees yet would keep the first rows waiting.
+func TestALongHistoryBeginsWithOneScreen(t *testing.T) {
+	t.Parallel()
+	c := newQube(t)
+	const perDay = 90
+	var want []client.Entry
+	for n := range 2 * perDay {
+		want = append(want, file(t, c, dom0test.Past{At: noon.AddDate(0, 0, -n/perDay), Number: n, Script: "true"}))
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	rows, first := archive.NewRows(), 0
+	err := archive.Follow(ctx, c, archive.Filter{}, func(change archive.Change) {
+		rows.Apply(change)
+		if first == 0 {
+			first = rows.Len()
+		}
+		if change.Done() && rows.Len() >= len(want) {
+			stop()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	slices.SortFunc(want, client.Entry.Compare)
+	if first == 0 || first >= perDay {
+		t.Errorf("it began with %d rows of %d, want about a screen", first, len(want))
+	}
+	if got := rows.All(); !slices.Equal(got, want) {
+		t.Errorf("it lists %v, want %v", got, want)
+	}
+}
+
 func TestFilters(t *testing.T) {
 	t.Parallel()
 	c := newQube(t)

@@ -203,9 +203,8 @@ func (f *follower) list(ctx context.Context, w *watch.Watcher) error {
 		}
 		f.all = append(f.all, list...)
 		if before == nil && f.filter.None() {
-			f.insert(list)
+			f.insert(f.lead(ctx, list))
 			f.flush(false)
-			f.lead(ctx)
 		}
 	}
 	if before == nil {
@@ -223,16 +222,22 @@ func (f *follower) list(ctx context.Context, w *watch.Watcher) error {
 	return nil
 }
 
-// lead waits once there are rows enough to look at.
-func (f *follower) lead(ctx context.Context) {
-	if f.led || len(f.rows) < screenful {
-		return
+// lead tells of the first rows alone, once there are enough of them, and waits.
+// It returns what is left of the list: a list on the screen makes widgets for far
+// more rows than one sees, if they are there.
+func (f *follower) lead(ctx context.Context, list []client.Entry) (rest []client.Entry) {
+	missing := screenful - len(f.rows)
+	if f.led || len(list) < missing {
+		return list
 	}
 	f.led = true
+	f.insert(list[:missing:missing])
+	f.flush(true)
 	select {
 	case <-ctx.Done():
 	case <-time.After(headStart):
 	}
+	return list[missing:]
 }
 
 // come takes new entries: into the list, or to be held against the filter.
