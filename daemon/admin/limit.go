@@ -9,6 +9,7 @@ import (
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/boot"
 	"qvmremote/daemon/keys"
+	"qvmremote/queue"
 )
 
 // Limit is how long, and for how many commands, an authorisation counts. The
@@ -117,6 +118,27 @@ func (a *Admin) Readmit(ctx context.Context, vm string) (Change, error) {
 	})
 }
 
+// adopt gives a key that was placed by hand its floor, unless it has one: the
+// service takes a key with a meta file but no floor for one of another log.
+func (l *ledger) adopt(ctx context.Context, vm string, held keys.Held) error {
+	return l.write(ctx, func() ([]audit.Record, error) {
+		var records []audit.Record
+		for _, k := range []queue.Key{held.Current, held.Next} {
+			if k.IsZero() {
+				continue
+			}
+			if holder, taken := l.book.Holder(k.Fingerprint(), vm); taken {
+				return nil, refused("this was the key of %s; authorise %s with a key of its own", holder, vm)
+			}
+			if _, known := l.book.Floor(vm, k.Fingerprint()); !known {
+				records = append(records, audit.Record{Event: audit.Floor, Qube: vm, Key: k.Fingerprint(),
+					Floor: l.floor(vm, k, false), Detail: "key placed by hand, first seen"})
+			}
+		}
+		return records, nil
+	})
+}
+
 // remeta records and then stores a change of what is known of a qube beside its
 // key. No records are no change.
 func (a *Admin) remeta(ctx context.Context, vm string, change func(*keys.Meta) []audit.Record) (c Change, err error) {
@@ -138,6 +160,13 @@ func (a *Admin) remeta(ctx context.Context, vm string, change func(*keys.Meta) [
 	if len(records) == 0 {
 		return c, nil
 	}
+	if !held.HasMeta {
+		found, err := a.find(ctx, vm)
+		if err != nil {
+			return c, fmt.Errorf("nothing was changed: %w", err)
+		}
+		held.Meta.Authorised, held.Meta.UUID = a.Now().Unix(), found.UUID
+	}
 	l, err := a.ledger(ctx, s)
 	if err != nil {
 		return c, fmt.Errorf("nothing was changed: %w", err)
@@ -145,7 +174,13 @@ func (a *Admin) remeta(ctx context.Context, vm string, change func(*keys.Meta) [
 	for i := range records {
 		records[i].Qube, records[i].Key = vm, c.Fingerprint
 	}
-	if err = l.add(ctx, records...); err == nil {
+	if !held.HasMeta {
+		err = l.adopt(ctx, vm, held)
+	}
+	if err == nil {
+		err = l.add(ctx, records...)
+	}
+	if err == nil {
 		err = s.PutMeta(vm, held.Meta)
 		c.Changed = err == nil
 	}

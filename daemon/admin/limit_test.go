@@ -279,3 +279,39 @@ func TestASuspendedQubeIsReadmitted(t *testing.T) {
 		t.Errorf("events %v", events)
 	}
 }
+
+// TestALimitOfAKeyPlacedByHand is of the qube there is now, and counts at once:
+// what the service does when it first sees such a key.
+func TestALimitOfAKeyPlacedByHand(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	vm, key, ctx := l.qube("work", "Halted"), queue.GenerateKey(), context.Background()
+	l.must(os.MkdirAll(l.Root.Keys(), 0o700))
+	l.must(os.WriteFile(l.keyFile(vm), append(key.Reveal(), '\n'), 0o600))
+	began := time.Now().Unix()
+	_, err := l.Limit(ctx, vm, Limit{For: time.Hour})
+	l.must(err)
+	k := l.keyLine(vm)
+	if k.UUID != property(vm, "uuid") || k.ByHand || k.Until.IsZero() || k.Authorised.Unix() < began {
+		t.Errorf("limited: %+v", k)
+	}
+	var floors []int64
+	l.must(audit.Read(ctx, l.Root.Audit(), 0, func(r audit.Record, _ []byte) error {
+		if r.Event == audit.Floor && r.Qube == vm && r.Key == key.Fingerprint() {
+			floors = append(floors, r.Floor)
+		}
+		return nil
+	}))
+	if len(floors) != 1 || floors[0] > time.Now().Unix() {
+		t.Errorf("its floors: %d; it is %d", floors, time.Now().Unix())
+	}
+
+	l.must(os.RemoveAll(filepath.Join(os.Getenv(qubesEnv), vm))) // nobody knows which qube the next key is for
+	l.must(os.Remove(filepath.Join(l.Root.Keys(), vm+".meta")))
+	if _, err := l.Limit(ctx, vm, Limit{For: time.Hour}); !errors.Is(err, ErrNoQube) {
+		t.Errorf("limited the key of no qube: %v", err)
+	}
+	if k := l.keyLine(vm); !k.ByHand {
+		t.Errorf("it was limited: %+v", k)
+	}
+}

@@ -239,9 +239,13 @@ func TestAClockJumpMovesNoGrant(t *testing.T) {
 	h := newHouse(t, "long", "short")
 	h.off(-3 * time.Hour)
 	h.quick()
+	short, long := h.of("short"), h.of("long")
+	for _, q := range []*qube{short, long} { // who adopts a key that was placed by hand, says from when on it counts
+		meta := filepath.Join(h.root.Keys(), q.Name+".meta")
+		await(t, "the daemon to have taken up the key of "+q.Name, func() bool { return exists(meta) })
+	}
 	h.done("", "limit", "long", "--for", "1h")
 	h.done("", "limit", "short", "--for", "3s")
-	short, long := h.of("short"), h.of("long")
 	await(t, "three seconds to end", func() bool {
 		id := short.put(short.craft("true")).ID // its client, with the true clock, would not wait
 		denied := short.layout.Result(id, queue.Denied)
