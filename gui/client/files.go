@@ -24,13 +24,15 @@ type filesView struct {
 type files struct {
 	filesView
 	*desk
+	app   *App
 	scope *ui.Scope
 	forms [2]*form
 	under []*moving // those that are shown, the newest first
+	begun int
 }
 
 func newFiles(w *window) (page, error) {
-	f := &files{desk: w.desk, scope: ui.NewScope(w.scope)}
+	f := &files{desk: w.desk, app: w.app, scope: ui.NewScope(w.scope)}
 	if err := ui.Fill(&f.filesView, "/org/qvmremote/Client/ui/files.ui"); err != nil {
 		return nil, err
 	}
@@ -68,6 +70,8 @@ const mostShown = 20
 // begin moves a file, and shows how far it is.
 func (f *files) begin(d direction, here, there string, replace bool) {
 	m := newMoving(f, d, here, there)
+	f.begun++
+	m.number = f.begun
 	f.under = append([]*moving{m}, f.under...)
 	f.Transfers.Add(m.row)
 	f.Transfers.SetVisible(true)

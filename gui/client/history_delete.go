@@ -109,7 +109,7 @@ func (d *deleting) offer(text string) {
 	if d.offered != nil {
 		d.offered.Dismiss()
 	}
-	toast := ui.PlainToast(text)
+	toast := d.window.PlainToast(text)
 	toast.SetButtonLabel("Undo")
 	toast.SetActionName("win.put-back")
 	toast.SetTimeout(undoFor)

@@ -70,21 +70,20 @@ func (k *keyPage) importKey() {
 			return
 		}
 		storing = true
-		k.do(s, v.Store, func(context.Context) error {
-			if err := k.queue.Prepare(); err != nil {
-				return err
-			}
-			if err := unmoved(k.queue, named); err != nil {
-				return err
-			}
-			return k.queue.ImportKey(key)
-		}, func(err error) {
+		v.Store.SetSensitive(false)
+		look(s, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, k.storeKey(ctx, key, named)
+		}, func(_ struct{}, err error) {
 			storing = false
-			if err == nil {
-				s.Close()
-				k.distrust()
-				k.toast("The key is stored.")
+			if err != nil { // a toast would be behind the dialog
+				v.Store.SetSensitive(true)
+				ui.SetText(v.Verdict, sentence(err), 300)
+				ui.SetTone(v.Verdict, "bad")
+				return
 			}
+			s.Close()
+			k.distrust()
+			k.toast("The key is stored.")
 		})
 	}
 	ui.Transient(s, v.Dialog, k.over())
@@ -94,6 +93,21 @@ func (k *keyPage) importKey() {
 	s.Bind(v.Cancel, v.Cancel.ConnectClicked(s.Close))
 	v.Entry.GrabFocus() // else Return would press Cancel
 	v.Dialog.Present()
+}
+
+// storeKey stores the key in place of the one that was spoken of, unless the
+// dialog was left meanwhile.
+func (k *keyPage) storeKey(ctx context.Context, key queue.Key, named standing.Standing) error {
+	if err := k.queue.Prepare(); err != nil {
+		return err
+	}
+	if err := unmoved(k.queue, named); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return k.queue.ImportKey(key)
 }
 
 // unmoved is an error where the key is no longer the one that was spoken of: it

@@ -3,10 +3,14 @@
 package client
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
+
+	"qvmremote/client/transfer"
 )
 
 // notice is something for the desktop to say. Desktops take the body for markup:
@@ -26,7 +30,30 @@ func (a *App) tellEnd(t *task) {
 	l, _ := t.progress.state(true, t.progress.since)
 	n := notice(l.Word, "Open Qubes Remote to see what came of a command for dom0.")
 	n.SetDefaultActionAndTarget("app.ended", glib.NewVariantUint64(t.number))
-	id := fmt.Sprintf("ended-%d", t.number)
+	a.send(fmt.Sprintf("ended-%d", t.number), n)
+}
+
+// tellMoved tells the desktop how a transfer ended while nobody looked; the page
+// with all of them opens from there. Nobody is told of one that they cancelled.
+func (a *App) tellMoved(number int, fetches bool, err error) {
+	if !a.Prefs.Notify || a.InFront() || errors.Is(err, context.Canceled) || errors.Is(err, transfer.ErrUnderWay) {
+		return
+	}
+	title := "A file has arrived in dom0"
+	switch {
+	case err != nil && fetches:
+		title = "A file was not fetched from dom0"
+	case err != nil:
+		title = "A file was not sent to dom0"
+	case fetches:
+		title = "A file has arrived from dom0"
+	}
+	n := notice(title, "Open Qubes Remote to see which one.")
+	n.SetDefaultAction("app.moved")
+	a.send(fmt.Sprintf("moved-%d", number), n)
+}
+
+func (a *App) send(id string, n *gio.Notification) {
 	a.notices = append(a.notices, id)
 	a.App.SendNotification(id, n)
 }
@@ -40,8 +67,16 @@ func (a *App) takeBack() {
 	a.notices = nil
 }
 
-// addEnded is what such a notification does.
+// addEnded adds what such notifications do.
 func (a *App) addEnded() {
+	moved := gio.NewSimpleAction("moved", nil)
+	moved.ConnectActivate(func(*glib.Variant) {
+		a.App.Activate()
+		if a.window != nil {
+			a.window.Show("files")
+		}
+	})
+	a.App.AddAction(moved)
 	ended := gio.NewSimpleAction("ended", glib.NewVariantType("t"))
 	ended.ConnectActivate(func(number *glib.Variant) {
 		a.App.Activate()

@@ -126,6 +126,24 @@ func TestAKeyIsImported(t *testing.T) {
 	store.Press(t)
 	desktop.Await(t, "the key is stored", func() bool { return s.keyFile(t) == string(key.Reveal()) })
 	s.app.Find(t, "label", key.Fingerprint())
+
+	button = s.app.Find(t, "button", "Import…*")
+	button.AwaitState(t, desktop.Sensitive, true)
+	button.Press(t)
+	dialog = s.app.Find(t, "dialog", "Import a key")
+	dialog.Find(t, "", "Key")
+	s.Desktop.Type(t, string(queue.GenerateKey().Reveal()))
+	store = dialog.Find(t, "button", "Replace*")
+	store.AwaitState(t, desktop.Sensitive, true)
+	if _, err := s.theirs().GenerateKey(true); err != nil {
+		t.Fatal(err)
+	}
+	other := s.keyFile(t)
+	store.Press(t)
+	dialog.Find(t, "label", "*has become another one meanwhile*")
+	if got := s.keyFile(t); got != other {
+		t.Error("a key was replaced that nobody spoke of")
+	}
 }
 
 // TestAQueueThatCannotBeUsed is said in a sentence, and heals by itself.

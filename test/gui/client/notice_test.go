@@ -97,3 +97,37 @@ func TestEachEndIsTold(t *testing.T) {
 		t.Errorf("it ended: %v", err)
 	}
 }
+
+// TestTheEndOfATransferIsTold while nobody looks, and opens the page with it.
+func TestTheEndOfATransferIsTold(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, life.Options{})
+	told := s.Notices(t)
+	s.launch(t, "--page", "files")
+	dir := t.TempDir()
+	local, remote, let := filepath.Join(dir, "local"), filepath.Join(s.Dom0(), "root", "remote"), filepath.Join(dir, "let")
+	late := fmt.Sprintf("#!/bin/sh\nuntil [ -e %s ]; do sleep 0.05; done\nexec %s \"$@\"\n", let, programs.Dom0)
+	for path, text := range map[string]string{local: "a file", filepath.Join(s.Dom0Bin(), "qvm-remote-dom0"): late} {
+		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.chooses(t, "File: choose*", local)
+	s.app.Find(t, "text box", "Send: its path in dom0").SetText(t, remote)
+	send := s.app.Find(t, "button", "Send")
+	send.AwaitState(t, desktop.Sensitive, true)
+	send.Press(t)
+	s.app.Find(t, "button", "Cancel: local*")
+	s.turn(t, "Key")
+	s.behind(t)
+	if err := os.WriteFile(let, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	told.Await(t, "A file has arrived in dom0")
+	if got, err := os.ReadFile(remote); err != nil || string(got) != "a file" {
+		t.Errorf("dom0 has %q, %v", got, err)
+	}
+	told.Press(t, "default")
+	s.onPage(t, "Files")
+	s.app.Find(t, "label", "Arrived whole*")
+}
