@@ -78,17 +78,17 @@ var lively = []scene{
 	{name: "clean", minor: true, page: "qubes", act: func(s *stage) { openQube(s); s.press("button", "Clean…*"); s.find("dialog", "Clean the queue?") }},
 	{name: "shut-down", minor: true, page: "qubes", act: func(s *stage) {
 		openQube(s)
-		s.below(3)
+		s.below("Shut down")
 		s.find("dialog", "Shut down work?")
 	}},
 	{name: "revoke", minor: true, page: "qubes", act: func(s *stage) {
 		openQube(s)
-		s.below(5)
+		s.below("Revoke")
 		s.find("dialog", "Revoke work?")
 	}},
 	{name: "disconnect", minor: true, page: "qubes", act: func(s *stage) {
 		openQube(s)
-		s.below(6)
+		s.below("Disconnect")
 		s.find("dialog", "Disconnect work?")
 	}},
 
@@ -171,14 +171,21 @@ func openQube(s *stage) {
 	s.find("label", "*waiting · *")
 }
 
-// below presses what is so many steps behind the first button of a qube's queue.
-// GTK 4.8 tells assistive technology of what is out of sight when it likes.
-func (s *stage) below(steps int) {
+// below presses a button that stands somewhere below the first one of a qube's
+// queue, which the keyboard leads to. GTK 4.8 tells assistive technology of what
+// is out of sight when it likes.
+func (s *stage) below(name string) {
 	s.find("button", "Clean…*").Focus(s)
-	for range steps {
+	for range 10 {
+		at := s.app.Focused(s).Name
+		if strings.HasPrefix(at, name) {
+			s.key("Return")
+			return
+		}
 		s.key("Tab")
+		desktop.Await(s, "the focus moves on from "+at, func() bool { return s.app.Focused(s).Name != at })
 	}
-	s.key("Return")
+	s.Fatalf("Tab does not lead to %s", name)
 }
 
 // openMenu opens the main menu by its key, with its first item chosen.
