@@ -230,7 +230,7 @@ func newToast(text string, narrow bool) *adw.Toast {
 	label.SetWrapMode(pango.WrapWordChar)
 	label.SetMaxWidthChars(60)
 	if narrow { // libadwaita gives a toast the height for the width it would like
-		label.SetMaxWidthChars(26)
+		label.SetMaxWidthChars(30)
 	}
 	toast := adw.NewToast("")
 	toast.SetObjectProperty("custom-title", label) // since libadwaita 1.2; its own title is one line

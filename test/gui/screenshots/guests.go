@@ -1,6 +1,9 @@
 package main
 
 import (
+	"path/filepath"
+	"strings"
+
 	"qvmremote/test/desktop"
 )
 
@@ -11,9 +14,10 @@ func (s *stage) send(script string) {
 	s.press("button", "Run*")
 }
 
-// backup makes a backup with the key, and waits until it is there. It is listed
-// out of sight, of which assistive technology is told when GTK likes.
-func (s *stage) backup() {
+// backup makes a backup with the key, waits until it is there, and returns its
+// name. It is listed out of sight, of which assistive technology is told when GTK
+// likes.
+func (s *stage) backup() string {
 	s.find("switch", "With the key, encrypted").AwaitState(s, desktop.Sensitive, true)
 	s.press("switch", "With the key, encrypted")
 	for _, field := range []string{"Passphrase", "Passphrase, once more"} {
@@ -21,7 +25,8 @@ func (s *stage) backup() {
 	}
 	s.find("button", "Create backup").AwaitState(s, desktop.Sensitive, true)
 	s.press("button", "Create backup")
-	s.find("label", "Saved *")
+	said := s.find("label", "Saved *").Name
+	return strings.TrimSuffix(filepath.Base(said), ".")
 }
 
 // guests are scenes of the qube's program.
@@ -83,9 +88,11 @@ var guests = []scene{
 		s.find("label", "*Nothing here was changed.")
 	}},
 	{name: "qube-restore", guest: true, page: "backup", act: func(s *stage) {
-		s.backup()
+		name := s.backup()
 		s.down()
-		s.press("button", "Restore: qvm-remote-backup-*")
+		restore := s.find("button", "Restore: "+name) // the others are made anew with it
+		restore.AwaitState(s, desktop.Sensitive, true)
+		restore.Press(s)
 		s.find("dialog", "Restore a backup").Find(s, "switch", "Key").Press(s)
 		s.find("", "Passphrase of the backup")
 	}},
