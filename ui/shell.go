@@ -228,10 +228,11 @@ func newToast(text string, narrow bool) *adw.Toast {
 	label := NewLabel(text)
 	label.SetWrap(true)
 	label.SetWrapMode(pango.WrapWordChar)
-	label.SetMaxWidthChars(60)
+	columns := 60
 	if narrow { // libadwaita gives a toast the height for the width it would like
-		label.SetMaxWidthChars(30)
+		columns = 30
 	}
+	label.SetMaxWidthChars(columns)
 	toast := adw.NewToast("")
 	toast.SetObjectProperty("custom-title", label) // since libadwaita 1.2; its own title is one line
 	toast.SetTimeout(uint(6 + utf8.RuneCountInString(text)/30))

@@ -118,25 +118,24 @@ func (a *Admin) Readmit(ctx context.Context, vm string) (Change, error) {
 	})
 }
 
-// adopt gives a key that was placed by hand its floor, unless it has one: the
-// service takes a key with a meta file but no floor for one of another log.
-func (l *ledger) adopt(ctx context.Context, vm string, held keys.Held) error {
-	return l.write(ctx, func() ([]audit.Record, error) {
-		var records []audit.Record
-		for _, k := range []queue.Key{held.Current, held.Next} {
-			if k.IsZero() {
-				continue
-			}
-			if holder, taken := l.book.Holder(k.Fingerprint(), vm); taken {
-				return nil, refused("this was the key of %s; authorise %s with a key of its own", holder, vm)
-			}
-			if _, known := l.book.Floor(vm, k.Fingerprint()); !known {
-				records = append(records, audit.Record{Event: audit.Floor, Qube: vm, Key: k.Fingerprint(),
-					Floor: l.floor(vm, k, false), Detail: "key placed by hand, first seen"})
-			}
+// adopt is what is recorded of keys that were placed by hand: the floor of each
+// that has none. The service takes a key with a meta file but no floor for one of
+// another log.
+func (l *ledger) adopt(s *keys.Store, vm string, held keys.Held) ([]audit.Record, error) {
+	var records []audit.Record
+	for _, k := range []queue.Key{held.Current, held.Next} {
+		if k.IsZero() {
+			continue
 		}
-		return records, nil
-	})
+		if err := l.isFree(s, vm, k); err != nil {
+			return nil, err
+		}
+		if _, known := l.book.Floor(vm, k.Fingerprint()); !known {
+			records = append(records, audit.Record{Event: audit.Floor, Qube: vm, Key: k.Fingerprint(),
+				Floor: l.floor(vm, k, false), Detail: "key placed by hand, first seen"})
+		}
+	}
+	return records, nil
 }
 
 // remeta records and then stores a change of what is known of a qube beside its
@@ -174,12 +173,13 @@ func (a *Admin) remeta(ctx context.Context, vm string, change func(*keys.Meta) [
 	for i := range records {
 		records[i].Qube, records[i].Key = vm, c.Fingerprint
 	}
-	if !held.HasMeta {
-		err = l.adopt(ctx, vm, held)
-	}
-	if err == nil {
-		err = l.add(ctx, records...)
-	}
+	err = l.write(ctx, func() ([]audit.Record, error) {
+		if held.HasMeta {
+			return records, nil
+		}
+		first, err := l.adopt(s, vm, held)
+		return append(first, records...), err
+	})
 	if err == nil {
 		err = s.PutMeta(vm, held.Meta)
 		c.Changed = err == nil

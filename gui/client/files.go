@@ -28,7 +28,6 @@ type files struct {
 	scope *ui.Scope
 	forms [2]*form
 	under []*moving // those that are shown, the newest first
-	begun int
 }
 
 func newFiles(w *window) (page, error) {
@@ -70,8 +69,6 @@ const mostShown = 20
 // begin moves a file, and shows how far it is.
 func (f *files) begin(d direction, here, there string, replace bool) {
 	m := newMoving(f, d, here, there)
-	f.begun++
-	m.number = f.begun
 	f.under = append([]*moving{m}, f.under...)
 	f.Transfers.Add(m.row)
 	f.Transfers.SetVisible(true)

@@ -23,7 +23,6 @@ type moving struct {
 	way         direction
 	here, there string
 	title       string
-	number      int // of all that this window began
 	scope       *ui.Scope
 	run         *ui.Scope // while it is under way
 
@@ -119,7 +118,7 @@ func (m *moving) end(r transfer.Result, err error) {
 	m.cancel.SetVisible(false)
 	m.files.report()
 	m.show(ending(m.way.fetches, r, err))
-	m.files.app.tellMoved(m.number, m.way.fetches, err)
+	m.files.app.tellMoved(m.way.fetches, err)
 	m.files.tidy(m.files.scope)
 }
 

@@ -24,19 +24,16 @@ func notice(title, body string) *gio.Notification {
 // tellEnd tells the desktop how a command ended while nobody looked, each one by
 // itself: the tab it was run in opens from there.
 func (a *App) tellEnd(t *task) {
-	if !a.Prefs.Notify || a.InFront() {
-		return
-	}
 	l, _ := t.progress.state(true, t.progress.since)
 	n := notice(l.Word, "Open Qubes Remote to see what came of a command for dom0.")
 	n.SetDefaultActionAndTarget("app.ended", glib.NewVariantUint64(t.number))
-	a.send(fmt.Sprintf("ended-%d", t.number), n)
+	a.tell(n)
 }
 
 // tellMoved tells the desktop how a transfer ended while nobody looked; the page
 // with all of them opens from there. Nobody is told of one that they cancelled.
-func (a *App) tellMoved(number int, fetches bool, err error) {
-	if !a.Prefs.Notify || a.InFront() || errors.Is(err, context.Canceled) || errors.Is(err, transfer.ErrUnderWay) {
+func (a *App) tellMoved(fetches bool, err error) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, transfer.ErrUnderWay) {
 		return
 	}
 	title := "A file has arrived in dom0"
@@ -50,10 +47,16 @@ func (a *App) tellMoved(number int, fetches bool, err error) {
 	}
 	n := notice(title, "Open Qubes Remote to see which one.")
 	n.SetDefaultAction("app.moved")
-	a.send(fmt.Sprintf("moved-%d", number), n)
+	a.tell(n)
 }
 
-func (a *App) send(id string, n *gio.Notification) {
+// tell shows a notification, beside those that are there, unless the person is
+// here or wants none.
+func (a *App) tell(n *gio.Notification) {
+	if !a.Prefs.Notify || a.InFront() {
+		return
+	}
+	id := fmt.Sprintf("ended-%d", len(a.notices))
 	a.notices = append(a.notices, id)
 	a.App.SendNotification(id, n)
 }

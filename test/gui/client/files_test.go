@@ -27,6 +27,17 @@ func (s *scene) chooses(t *testing.T, button, path string) {
 	s.app.Gone(t, "button", "Choose")
 }
 
+// sends begins to send a file, and returns the button that did.
+func (s *scene) sends(t *testing.T, local, remote string) *desktop.Node {
+	t.Helper()
+	s.chooses(t, "File: choose*", local)
+	s.app.Find(t, "text box", "Send: its path in dom0").SetText(t, remote)
+	send := s.app.Find(t, "button", "Send")
+	send.AwaitState(t, desktop.Sensitive, true)
+	send.Press(t)
+	return send
+}
+
 // TestTwentyMegabytesThereAndBack, with the checksum of what was sent.
 func TestTwentyMegabytesThereAndBack(t *testing.T) {
 	t.Parallel()
@@ -41,11 +52,7 @@ func TestTwentyMegabytesThereAndBack(t *testing.T) {
 	if err := os.WriteFile(local, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.chooses(t, "File: choose*", local)
-	s.app.Find(t, "text box", "Send: its path in dom0").SetText(t, remote)
-	send := s.app.Find(t, "button", "Send")
-	send.AwaitState(t, desktop.Sensitive, true)
-	send.Press(t)
+	send := s.sends(t, local, remote)
 	s.app.Find(t, "label", fmt.Sprintf("*%x", sha256.Sum256(data)))
 	if got, err := os.ReadFile(remote); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("dom0 has %d other bytes, %v", len(got), err)

@@ -112,11 +112,7 @@ func TestTheEndOfATransferIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.chooses(t, "File: choose*", local)
-	s.app.Find(t, "text box", "Send: its path in dom0").SetText(t, remote)
-	send := s.app.Find(t, "button", "Send")
-	send.AwaitState(t, desktop.Sensitive, true)
-	send.Press(t)
+	s.sends(t, local, remote)
 	s.app.Find(t, "button", "Cancel: local*")
 	s.turn(t, "Key")
 	s.behind(t)
