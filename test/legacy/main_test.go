@@ -14,6 +14,7 @@ import (
 
 	"qvmremote/test/legacy"
 	"qvmremote/test/sim"
+	"qvmremote/test/sim/proctree"
 )
 
 // The programs: the stand-ins, and ours.
@@ -288,6 +289,9 @@ func (m *machine) serve(env ...string) {
 	m.t.Cleanup(func() {
 		_ = s.cmd.Process.Signal(os.Interrupt)
 		s.end()
+		if m.World == nil { // which sees to that
+			await(m.t, "what it ran in the qube to end", func() bool { return len(proctree.Mentioning(filepath.Dir(m.home))) == 0 })
+		}
 		if m.t.Failed() {
 			m.t.Logf("dom0's log:\n%s", m.log())
 		}
