@@ -3,17 +3,12 @@
 package ui
 
 import (
-	"unicode/utf8"
-
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
-	"github.com/diamondburned/gotk4/pkg/pango"
-
-	"qvmremote/queue"
 )
 
 // Page is one page of a program's window.
@@ -164,6 +159,7 @@ func (w *Shell) Page(name string) Page {
 			return nil
 		}
 		w.made[name] = made
+		visible(made, false)
 		w.Views.AddNamed(made.Widget(), name)
 		made.Narrow(w.narrow())
 		return made
@@ -212,31 +208,6 @@ func (w *Shell) Conceal() {
 	}
 	w.concealed = true
 	w.Window.SetVisible(false)
-}
-
-// Say says what happened, or what went wrong, for a while. The text may hold
-// names from anywhere; it is text, and what cannot be seen is an escape.
-func (w *Shell) Say(text string) { w.Toasts.AddToast(w.PlainToast(text)) }
-
-// PlainToast is a toast that says a text, as [Shell.Say] does.
-func (w *Shell) PlainToast(text string) *adw.Toast { return newToast(text, w.narrow()) }
-
-// newToast makes one that says all of the text, in as many lines as it takes, and
-// for as long as one reads.
-func newToast(text string, narrow bool) *adw.Toast {
-	text = queue.Plain(text, 1000)
-	label := NewLabel(text)
-	label.SetWrap(true)
-	label.SetWrapMode(pango.WrapWordChar)
-	columns := 60
-	if narrow { // libadwaita gives a toast the height for the width it would like
-		columns = 30
-	}
-	label.SetMaxWidthChars(columns)
-	toast := adw.NewToast("")
-	toast.SetObjectProperty("custom-title", label) // since libadwaita 1.2; its own title is one line
-	toast.SetTimeout(uint(6 + utf8.RuneCountInString(text)/30))
-	return toast
 }
 
 // Do makes an action of the window.
@@ -294,11 +265,16 @@ func (w *Shell) Show(name string) {
 		return // said already
 	}
 	if w.current != name {
-		if before := w.Front(); before != nil {
+		before := w.Front()
+		if before != nil {
 			before.Hidden()
 		}
 		w.current = name
+		visible(next, true)
 		w.Views.SetVisibleChildName(name)
+		if before != nil {
+			visible(before, false)
+		}
 		w.Pages.SelectRow(w.rows[name].Row)
 		next.Shown()
 	}
@@ -306,6 +282,11 @@ func (w *Shell) Show(name string) {
 	w.moved()
 	w.Refresh()
 }
+
+// visible has a page be there, or not: what is not in front is not only behind.
+// GTK styles all of a window anew with each step of the focus, with all the rows
+// of all the pages.
+func visible(p Page, there bool) { gtk.BaseWidget(p.Widget()).SetVisible(there) }
 
 // Refresh shows where one is, and whether one can go back.
 func (w *Shell) Refresh() {
