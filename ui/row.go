@@ -73,6 +73,7 @@ type TimelineRow struct {
 	pill  Pill
 	small bool
 	alone bool // all rows are of one qube
+	far   bool
 	shown Moment
 }
 
@@ -101,9 +102,7 @@ func NewTimelineRow() *TimelineRow {
 	for column, w := range []gtk.Widgetter{r.time, r.icon, r.chip, r.text, r.pill} {
 		r.Attach(w, column, 1, 1, 1)
 	}
-	r.icon.SetVisible(false)
-	r.chip.SetVisible(false)
-	r.pill.SetVisible(false)
+	r.arrange()
 	return r
 }
 
@@ -131,6 +130,10 @@ func (r *TimelineRow) Narrow(narrow bool) {
 	if narrow == r.small {
 		return
 	}
+	if r.far { // in other room
+		r.Far(false)
+		defer r.Far(true)
+	}
 	r.small = narrow
 	r.pill.SetHExpand(narrow)
 	r.Remove(r.text)
@@ -153,12 +156,38 @@ func (r *TimelineRow) headline(text string) {
 		r.Attach(r.head, 0, 0, all, 1)
 	}
 	r.head.SetText(text)
-	r.head.SetVisible(text != "")
 }
 
 // Blank shows nothing, in the room that it has: no other line moves, and what it
 // showed costs nothing where it is shown again.
 func (r *TimelineRow) Blank() { r.SetOpacity(0) }
+
+// Far has the row take no more than its room, as one that cannot be seen does in
+// a long list: GTK styles all that is in it anew with each step of the focus.
+func (r *TimelineRow) Far(far bool) {
+	if far == r.far {
+		return
+	}
+	room := -1
+	if far {
+		_, room, _, _ = r.Measure(gtk.OrientationVertical, -1)
+	}
+	r.far = far
+	r.SetSizeRequest(-1, room)
+	r.arrange()
+}
+
+// arrange shows what says something.
+func (r *TimelineRow) arrange() {
+	if r.head != nil {
+		r.head.SetVisible(!r.far && r.shown.Day != "")
+	}
+	r.time.SetVisible(!r.far)
+	r.text.SetVisible(!r.far)
+	r.icon.SetVisible(!r.far && r.shown.Icon != "")
+	r.chip.SetVisible(!r.far && r.shown.Qube != "")
+	r.pill.SetVisible(!r.far && r.shown.Word != "")
+}
 
 // Set shows m. What it shows already is left alone: in a long list most of it
 // is.
@@ -174,14 +203,12 @@ func (r *TimelineRow) Set(m Moment) {
 	}
 	if m.Icon != was.Icon {
 		r.icon.SetFromIconName(m.Icon)
-		r.icon.SetVisible(m.Icon != "")
 	}
 	if m.Tone != was.Tone {
 		SetTone(r.icon, m.Tone)
 	}
 	if m.Qube != was.Qube || m.Label != was.Label {
 		r.chip.Set(m.Qube, m.Label)
-		r.chip.SetVisible(m.Qube != "")
 	}
 	if m.Text != was.Text {
 		SetText(r.text, m.Text, 300)
@@ -196,6 +223,7 @@ func (r *TimelineRow) Set(m Moment) {
 	if m.Word != was.Word || m.Tone != was.Tone {
 		r.pill.Set(m.Word, m.Tone)
 	}
+	r.arrange()
 }
 
 // Sentence is m for a screen reader.

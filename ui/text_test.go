@@ -348,3 +348,47 @@ func TestExactHidesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestFarRows: a row that cannot be seen keeps its room and its name, and shows
+// what it was told meanwhile once it is near.
+func TestFarRows(t *testing.T) {
+	stage.Enter(t)
+	moments := map[string]Moment{
+		"a command": {Time: "12:00", Icon: "qr-done-symbolic", Tone: "good", Word: "done", Qube: "work", Label: "blue", Text: "uptime", Command: true},
+		"of dom0":   {Time: "12:00", Icon: "qr-done-symbolic", Word: "started", Text: "the service began"},
+		"of a day":  {Day: "Today", Time: "12:00", Icon: "qr-done-symbolic", Tone: "bad", Word: "failed", Qube: "work", Label: "red", Text: "false", Command: true},
+	}
+	for name, m := range moments {
+		for _, narrow := range []bool{false, true} {
+			line := NewTimelineRow()
+			line.Narrow(narrow)
+			show(t, newBoxOf(line))
+			line.Set(m)
+			near := said(line)
+			_, height, _, _ := line.Measure(gtk.OrientationVertical, -1)
+			line.Far(true)
+			if _, far, _, _ := line.Measure(gtk.OrientationVertical, -1); far != height {
+				t.Errorf("%s, narrow %v: far it is %d px high, near %d", name, narrow, far, height)
+			}
+			line.Set(Moment{})
+			line.Set(m)
+			if shown := said(line); slices.Contains(shown, m.Word) {
+				t.Errorf("%s, narrow %v: far it shows %q", name, narrow, shown)
+			}
+			line.Far(false)
+			if shown := said(line); !slices.Equal(shown, near) {
+				t.Errorf("%s, narrow %v: near again it shows %q, not %q", name, narrow, shown, near)
+			}
+		}
+	}
+}
+
+// said is what the labels say that are there.
+func said(w gtk.Widgetter) (all []string) {
+	for _, l := range each[*gtk.Label](w) {
+		if l.Visible() && l.Text() != "" {
+			all = append(all, l.Text())
+		}
+	}
+	return all
+}

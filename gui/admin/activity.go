@@ -283,6 +283,7 @@ func (a *activity) toTop() {
 
 func (a *activity) scrolled() {
 	a.Newest.SetVisible(a.Scroll.VAdjustment().Value() > 2000)
+	a.scrollRows()
 	a.fetch()
 }
 

@@ -56,7 +56,9 @@ const nearby = 2
 // until [activity.showLate] comes to them.
 func (a *activity) showRow(b *boundRow, seen span) {
 	position := int(b.item.Position())
-	if (span{seen.first - nearby, seen.last + nearby}).has(position) {
+	near := seen.near(position)
+	b.row.Far(!near)
+	if near {
 		a.fillRow(b, position)
 		return
 	}
@@ -68,8 +70,23 @@ func (a *activity) showRow(b *boundRow, seen span) {
 	a.late.Due()
 }
 
+// near reports whether a row is in sight, or soon.
+func (s span) near(position int) bool {
+	return span{s.first - nearby, s.last + nearby}.has(position)
+}
+
 // lateAtOnce is how many rows are filled in one frame.
 const lateAtOnce = 6
+
+// scrollRows has rows come that are near now, and others go.
+func (a *activity) scrollRows() {
+	seen := a.inSight()
+	for _, b := range a.bound {
+		if b.live {
+			b.row.Far(!seen.near(int(b.item.Position())))
+		}
+	}
+}
 
 // showLate fills some of the rows that were put off, those in sight in any case,
 // and reports whether there are more.

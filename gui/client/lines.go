@@ -53,6 +53,8 @@ func newLines(s *ui.Scope, list *gtk.ListView, scroll *gtk.ScrolledWindow, creat
 		}
 	}))
 	s.Bind(f, f.ConnectTeardown(func(item *gtk.ListItem) { delete(l.bound, item.Native()) }))
+	v := scroll.VAdjustment()
+	s.Bind(v, v.ConnectValueChanged(l.scrollRows))
 	list.SetFactory(&f.ListItemFactory)
 	list.SetModel(gtk.NewNoSelection(l.rows.Model()))
 	s.OnClose(func() { list.SetModel(nil) })
@@ -113,13 +115,34 @@ const (
 	lateAtOnce = 6 // rows filled in one frame
 )
 
+// near reports whether a row is in sight, or soon.
+func (l *lines) near(b *lineRow) bool {
+	first, last := l.inSight()
+	position := int(b.item.Position())
+	return position >= first-nearRows && position <= last+nearRows
+}
+
+// far is a row that takes no more than its room where it cannot be seen.
+type far interface{ Far(far bool) }
+
+// scrollRows has rows come that are near now, and others go.
+func (l *lines) scrollRows() {
+	for _, b := range l.bound {
+		if row, ok := b.row.(far); ok && b.live {
+			row.Far(!l.near(b))
+		}
+	}
+}
+
 // show fills a row that can be seen, or soon, at once. GTK binds two hundred, and
 // laying all of them out takes longer than a frame may: others are blank until
 // [lines.showLate] comes to them.
 func (l *lines) show(b *lineRow) {
-	first, last := l.inSight()
-	position := int(b.item.Position())
-	if position >= first-nearRows && position <= last+nearRows {
+	near := l.near(b)
+	if row, ok := b.row.(far); ok {
+		row.Far(!near)
+	}
+	if near {
 		l.fillRow(b)
 		return
 	}
