@@ -84,12 +84,22 @@ func Async(s *Scope, work func(context.Context) func()) {
 // is closed before.
 func Soon(s *Scope, f func()) {
 	ctx := s.ctx
-	glib.IdleAdd(func() {
+	Turn(func() {
 		if ctx.Err() == nil {
 			f()
 		}
 	})
 }
+
+// drawing is the priority with which GTK draws, after that of what comes from
+// the desktop (GDK_PRIORITY_REDRAW).
+const drawing = glib.PriorityHighIdle + 20
+
+// Turn does f on the main loop once what it does now is over, in turn with
+// drawing: neither keeps the other from running, however long a frame takes. What
+// is merely idle never runs where one frame takes until the next is due, as
+// without a graphics card.
+func Turn(f func()) { glib.IdleAddPriority(drawing, f) }
 
 // After does f on the main loop once that many milliseconds have passed, unless
 // the scope is closed before. Call what it returns to give it up.

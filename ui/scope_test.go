@@ -6,7 +6,9 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/test/stage"
@@ -141,5 +143,33 @@ func TestAButtonDoesNothingOnceItsPageIsGone(t *testing.T) {
 	b.Emit("clicked")
 	if pressed != 1 {
 		t.Errorf("it was pressed %d times", pressed)
+	}
+}
+
+// TestDrawingLetsOthersRun: where each frame takes longer than until the next is
+// due, as without a graphics card, what came meanwhile is shown all the same.
+func TestDrawingLetsOthersRun(t *testing.T) {
+	stage.Enter(t)
+	s := NewScope(nil)
+	defer s.Close()
+	area := gtk.NewDrawingArea()
+	show(t, area)
+	const most = 40
+	frames, asked, answered := 0, 0, 0
+	area.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool {
+		frames++
+		if frames == 3 {
+			Async(s, func(context.Context) func() {
+				return func() { answered = frames }
+			})
+			asked = frames
+		}
+		time.Sleep(30 * time.Millisecond) // it draws
+		area.QueueDraw()
+		return answered == 0 && frames < most
+	})
+	stage.Until(t, "it was drawn for a while, or there is an answer", func() bool { return answered > 0 || frames == most })
+	if answered == 0 || answered-asked > 3 {
+		t.Errorf("asked in frame %d, it is answered in frame %d of %d", asked, answered, frames)
 	}
 }

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"os"
 
-	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
-
 	"qvmremote/gui/link"
 	"qvmremote/gui/program"
+	"qvmremote/ui"
 )
 
 // ID is the application's id: of its name on the session bus, its desktop file
@@ -111,7 +110,7 @@ func (a *App) activate() error {
 
 // deliver is the one place where what the bus says comes to the main loop.
 func (a *App) deliver(r link.Report, taken func()) {
-	coreglib.IdleAdd(func() {
+	ui.Turn(func() {
 		defer taken()
 		a.lastSeen = r
 		a.tellRequests(r.Snapshot)

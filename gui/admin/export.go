@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
@@ -127,7 +126,7 @@ func (c *counter) Write(b []byte) (int, error) {
 	c.n += int64(n)
 	if c.busy.CompareAndSwap(false, true) {
 		total := c.n
-		coreglib.IdleAdd(func() {
+		ui.Turn(func() {
 			c.tell(total)
 			c.busy.Store(false)
 		})

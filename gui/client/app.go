@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"os"
 
-	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
-
 	"qvmremote/client"
 	"qvmremote/client/standing"
 	"qvmremote/gui/program"
+	"qvmremote/ui"
 )
 
 // ID is the application's id: of its name on the session bus, its desktop file
@@ -107,7 +106,7 @@ func (a *App) activate() error {
 
 // deliver is the one place where what the folder says comes to the main loop.
 func (a *App) deliver(s standing.Standing) {
-	coreglib.IdleAdd(func() {
+	ui.Turn(func() {
 		a.now, a.told = s, true
 		if a.window != nil {
 			a.window.report(s)
