@@ -196,3 +196,36 @@ func wrong(d *desk, ch chan int) {
 }`,
 	})))
 }
+
+// idles lists what the main loop does only once nothing is to be drawn. Without a
+// graphics card a spinner alone keeps that from ever coming: ui.Turn is in turn
+// with drawing.
+func idles(t *Tree) (faults []string) {
+	for _, f := range t.Files {
+		if !underGTK(f) {
+			continue
+		}
+		ast.Inspect(f.AST, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && (s.Sel.Name == "IdleAdd" || s.Sel.Name == "IdleAddOnce") {
+				faults = append(faults, t.At(f, s)+" calls "+s.Sel.Name+", which waits until nothing is drawn: use ui.Turn")
+			}
+			return true
+		})
+	}
+	return faults
+}
+
+func TestNothingWaitsForDrawingToEnd(t *testing.T) {
+	t.Parallel()
+	report(t, idles(load(t)))
+}
+
+func TestIdlesAreFound(t *testing.T) {
+	t.Parallel()
+	finds(t, 2, idles(sample(t, map[string]string{
+		"ui/a.go": `package ui
+import "github.com/diamondburned/gotk4/pkg/core/glib"
+func wrong() { glib.IdleAdd(func() {}); coreglib.IdleAddOnce(f) }
+func fine() { glib.IdleAddPriority(drawing, f) }`,
+	})))
+}
