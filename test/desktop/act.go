@@ -195,11 +195,15 @@ func (n *Node) reachable(t T) {
 func (n *Node) Focus(t T) {
 	t.Helper()
 	n.reachable(t)
+	app := n
+	for app.Parent != nil {
+		app = app.Parent
+	}
 	for range tabLimit {
 		if n.Is(Focused) {
 			return
 		}
-		n.d.Key(t, "Tab")
+		app.step(t, "Tab", func(at *Node) bool { return at.ref == n.ref })
 	}
 	t.Fatalf("%v does not get the focus by Tab, pressed %d times", n, tabLimit)
 }

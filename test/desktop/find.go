@@ -203,23 +203,36 @@ func (n *Node) Walk(t T, key, role, name string) *Node {
 	t.Helper()
 	var passed []string
 	for range tabLimit {
-		at, err := n.inFront(t).focused()
-		if err != nil {
-			t.Fatalf("look for what has the focus: %v", err)
-		}
+		at := n.step(t, key, func(at *Node) bool { return at.is(role, name) })
 		if at != nil && at.is(role, name) {
 			return at
 		}
-		n.d.Key(t, key)
-		if at == nil { // nothing has had it yet
-			n.inFront(t).Focused(t)
-			continue
+		if at != nil {
+			passed = append(passed, at.String())
 		}
-		passed = append(passed, at.String())
-		Await(t, fmt.Sprintf("%s leads away from %v", key, at), func() bool { return !at.Is(Focused) })
 	}
 	t.Fatalf("%s leads to no %s, but to %q", key, described(role, name), passed)
 	return nil
+}
+
+// step returns what has the focus, if that is there already, or presses a key and
+// waits until it led away: the next press is for where that leads.
+func (n *Node) step(t T, key string, there func(*Node) bool) *Node {
+	t.Helper()
+	at, err := n.inFront(t).focused()
+	if err != nil {
+		t.Fatalf("look for what has the focus: %v", err)
+	}
+	if at != nil && there(at) {
+		return at
+	}
+	n.d.Key(t, key)
+	if at == nil { // nothing has had it yet
+		n.inFront(t).Focused(t)
+		return nil
+	}
+	Await(t, fmt.Sprintf("%s leads away from %v", key, at), func() bool { return !at.Is(Focused) })
+	return at
 }
 
 // inFront is the application's window that keys go to: a dialog, where there is
