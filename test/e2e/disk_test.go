@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,41 +11,14 @@ import (
 	"qvmremote/daemon/audit"
 	"qvmremote/queue"
 	"qvmremote/test/sim"
+	"qvmremote/test/smalldisk"
 )
-
-// smallDisk mounts a disk of the given size at dir.
-func smallDisk(t *testing.T, dir string, mib int) {
-	t.Helper()
-	if !canMount {
-		t.Skip("mounting a small disk takes root")
-	}
-	must(t, os.MkdirAll(dir, 0o700))
-	must(t, unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=700", mib)))
-	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
-}
-
-// fill writes to a file in dir until the disk is full.
-func fill(t *testing.T, dir string) (ballast string) {
-	t.Helper()
-	ballast = filepath.Join(dir, "ballast")
-	f, err := os.Create(ballast)
-	must(t, err)
-	defer f.Close()
-	for _, size := range []int{1 << 20, 4 << 10} {
-		for {
-			if _, err := f.Write(make([]byte, size)); err != nil {
-				break
-			}
-		}
-	}
-	return ballast
-}
 
 // diskHouse has dom0's state on a small disk.
 func diskHouse(t *testing.T) (*house, *qube) {
 	t.Helper()
 	h := newDom0(t)
-	smallDisk(t, h.root.State(), 16)
+	smalldisk.Mount(t, h.root.State(), 16)
 	h.configure("QVM_REMOTE_VMS=work", "QVM_REMOTE_SPOOL_FREE=0", "QVM_REMOTE_AUDIT_RESERVE=1M")
 	return h, h.qube("work", sim.Running)
 }
@@ -58,7 +30,7 @@ func TestDom0DiskIsFull(t *testing.T) {
 	q.works()
 	running := q.begin(hold("release"))
 	h.held("release")
-	ballast := fill(t, h.root.State())
+	ballast := smalldisk.Fill(t, h.root.State())
 	// nothing new runs, and everyone learns why
 	r := q.run("touch", "full-mark")
 	if r.code != queue.ExitDenied || !strings.Contains(r.err, "denied(not-ready)") || !strings.Contains(r.err, "disk") && !strings.Contains(r.err, "spool") {
@@ -90,7 +62,7 @@ func TestDom0DiskIsFullAtStart(t *testing.T) {
 	d := h.quick()
 	q.works()
 	d.stop()
-	ballast := fill(t, h.root.State())
+	ballast := smalldisk.Fill(t, h.root.State())
 	s := q.put(q.craft("touch full-mark\n"))
 	d = h.quick()
 	await(t, "an answer, or the daemon's end", func() bool {
@@ -188,14 +160,14 @@ func TestQubeDiskIsFull(t *testing.T) {
 	h := newDom0(t)
 	h.configure("QVM_REMOTE_VMS=work other")
 	must(t, h.Add("work", "red", "AppVM"))
-	smallDisk(t, h.QubePath("work", "home"), 4)
+	smalldisk.Mount(t, h.QubePath("work", "home"), 4)
 	q := h.equip("work", sim.Running)
 	other := h.qube("other", sim.Running)
 	h.quick()
 	q.works()
 	s := q.put(q.craft("until [ -e release ]; do sleep 0.02; done; head -c 200000 /dev/zero | tr '\\0' y\n"))
 	await(t, "it to run", func() bool { return exists(q.layout.Running(s.ID)) })
-	ballast := fill(t, q.Home())
+	ballast := smalldisk.Fill(t, q.Home())
 	if r := q.run("touch", "qube-full-mark"); r.code != queue.ExitInternal || !strings.Contains(r.err, "the qube's disk is full") {
 		t.Errorf("with a full disk in the qube: %+v", r)
 	}
@@ -218,14 +190,14 @@ func TestQubeDiskIsFull(t *testing.T) {
 func TestDiskOfUsedIDsIsFull(t *testing.T) {
 	t.Parallel()
 	h := newDom0(t)
-	smallDisk(t, h.root.Legacy(), 1)
+	smalldisk.Mount(t, h.root.Legacy(), 1)
 	h.configure("QVM_REMOTE_VMS=work")
 	must(t, h.Add("work", "red", "AppVM"))
 	q := h.equip("work", sim.Running)
 	h.done(string(q.key.Reveal())+"\n", "authorize", "--replace", "--legacy", "work")
 	d := h.quick()
 	q.works()
-	ballast := fill(t, h.root.Legacy())
+	ballast := smalldisk.Fill(t, h.root.Legacy())
 	const id = "full-1"
 	token := []byte(queue.LegacyToken(q.key, id))
 	body := "echo ran >> " + h.marker("used-mark") + "\n"

@@ -14,6 +14,7 @@ import (
 	"qvmremote/daemon/audit"
 	"qvmremote/queue"
 	"qvmremote/queue/piece"
+	"qvmremote/test/smalldisk"
 )
 
 // noise makes a file of n bytes that no compression and no zero page helps with.
@@ -358,7 +359,7 @@ func TestAFileThatDoesNotFitIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "work")
 	q, share := h.of("work"), h.serveFiles()
-	smallDisk(t, share, 16)
+	smalldisk.Mount(t, share, 16)
 	h.quick()
 	local := filepath.Join(q.Home(), "disk.img")
 	noise(t, local, twenty)

@@ -9,37 +9,30 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"qvmremote/daemon"
 	"qvmremote/daemon/paths"
 	"qvmremote/daemon/run"
+	"qvmremote/test/smalldisk"
 )
 
 // The programs under test, and this one: it also plays a daemon with short
 // waits and a clock that tests set, and agents that lie.
 var programs struct{ client, dom0, self string }
 
-// canMount says that this process has a mount namespace of its own, in which
-// tests may mount small disks.
-var canMount bool
-
 const (
-	roleVar  = "E2E_ROLE"  // daemon, the name of a lying agent, or mounted
+	roleVar  = "E2E_ROLE"  // daemon, or the name of a lying agent
 	clockVar = "E2E_CLOCK" // file with the seconds by which the daemon's clock is off
 	powerVar = "E2E_POWER" // the pause of the daemon between looks at power states
 )
@@ -50,12 +43,9 @@ func TestMain(m *testing.M) {
 	case "daemon":
 		os.Exit(quickDaemon())
 	case "":
-		if code, was := inOwnNamespace(); was {
+		if code, was := smalldisk.Enter(); was {
 			os.Exit(code)
 		}
-	case "mounted":
-		canMount = true
-		os.Unsetenv(roleVar)
 	default:
 		os.Exit(lie(role))
 	}
@@ -71,38 +61,6 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
-}
-
-// inOwnNamespace runs the tests once more, in a mount namespace: whatever they
-// mount is gone with them. Only root can; others go on without.
-func inOwnNamespace() (code int, was bool) {
-	if os.Geteuid() != 0 {
-		return 0, false
-	}
-	runtime.LockOSThread() // Pdeathsig is the thread's
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), roleVar+"=mounted")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	signal.Ignore(os.Interrupt) // the terminal sends it to both
-	if err := cmd.Start(); err != nil {
-		return 0, false
-	}
-	quit := make(chan os.Signal, 1)
-	signal.Notify(quit, syscall.SIGQUIT, syscall.SIGTERM) // how go test ends a test that hangs
-	go func() {
-		for s := range quit {
-			cmd.Process.Signal(s)
-		}
-	}()
-	err := cmd.Wait()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		fmt.Fprintln(os.Stderr, "end-to-end tests:", err)
-		return 1, true
-	}
-	return max(cmd.ProcessState.ExitCode(), 0), true
 }
 
 func build(dir string) error {

@@ -17,6 +17,7 @@ import (
 	"qvmremote/queue"
 	"qvmremote/test/desktop"
 	"qvmremote/test/life"
+	"qvmremote/test/smalldisk"
 )
 
 // The programs under test, built once.
@@ -29,6 +30,9 @@ var (
 const buildLimit = 15 * time.Minute
 
 func TestMain(m *testing.M) {
+	if code, was := smalldisk.Enter(); was {
+		os.Exit(code)
+	}
 	dir, err := os.MkdirTemp("", "qvm-remote-client-")
 	if err == nil {
 		err = build(dir)
