@@ -103,6 +103,7 @@ func NewTimelineRow() *TimelineRow {
 		r.Attach(w, column, 1, 1, 1)
 	}
 	r.arrange()
+	r.ConnectMap(func() { r.Far(false) })
 	return r
 }
 
@@ -163,9 +164,11 @@ func (r *TimelineRow) headline(text string) {
 func (r *TimelineRow) Blank() { r.SetOpacity(0) }
 
 // Far has the row take no more than its room, as one that cannot be seen does in
-// a long list: GTK styles all that is in it anew with each step of the focus.
+// a long list: GTK styles all that is in it anew with each step of the focus. What
+// a list has on the screen is never far, whoever says so: who asks goes by the
+// scroll bar, which knows nothing of rows of other heights.
 func (r *TimelineRow) Far(far bool) {
-	if far == r.far {
+	if far == r.far || far && r.Mapped() {
 		return
 	}
 	room := -1

@@ -367,6 +367,11 @@ func TestFarRows(t *testing.T) {
 			near := said(line)
 			_, height, _, _ := line.Measure(gtk.OrientationVertical, -1)
 			line.Far(true)
+			if shown := said(line); !slices.Equal(shown, near) {
+				t.Errorf("%s, narrow %v: on the screen it shows %q when it is called far, not %q", name, narrow, shown, near)
+			}
+			line.SetChildVisible(false) // as a list does with what is out of sight
+			line.Far(true)
 			if _, far, _, _ := line.Measure(gtk.OrientationVertical, -1); far != height {
 				t.Errorf("%s, narrow %v: far it is %d px high, near %d", name, narrow, far, height)
 			}
@@ -375,7 +380,7 @@ func TestFarRows(t *testing.T) {
 			if shown := said(line); slices.Contains(shown, m.Word) {
 				t.Errorf("%s, narrow %v: far it shows %q", name, narrow, shown)
 			}
-			line.Far(false)
+			line.SetChildVisible(true)
 			if shown := said(line); !slices.Equal(shown, near) {
 				t.Errorf("%s, narrow %v: near again it shows %q, not %q", name, narrow, shown, near)
 			}

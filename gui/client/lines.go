@@ -116,8 +116,7 @@ const (
 )
 
 // near reports whether a row is in sight, or soon.
-func (l *lines) near(b *lineRow) bool {
-	first, last := l.inSight()
+func near(b *lineRow, first, last int) bool {
 	position := int(b.item.Position())
 	return position >= first-nearRows && position <= last+nearRows
 }
@@ -127,9 +126,10 @@ type far interface{ Far(far bool) }
 
 // scrollRows has rows come that are near now, and others go.
 func (l *lines) scrollRows() {
+	first, last := l.inSight()
 	for _, b := range l.bound {
 		if row, ok := b.row.(far); ok && b.live {
-			row.Far(!l.near(b))
+			row.Far(!near(b, first, last))
 		}
 	}
 }
@@ -138,11 +138,12 @@ func (l *lines) scrollRows() {
 // laying all of them out takes longer than a frame may: others are blank until
 // [lines.showLate] comes to them.
 func (l *lines) show(b *lineRow) {
-	near := l.near(b)
+	first, last := l.inSight()
+	shown := near(b, first, last)
 	if row, ok := b.row.(far); ok {
-		row.Far(!near)
+		row.Far(!shown)
 	}
-	if near {
+	if shown {
 		l.fillRow(b)
 		return
 	}
