@@ -3,6 +3,8 @@
 package ui
 
 import (
+	"strings"
+
 	"github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 	"github.com/diamondburned/gotk4/pkg/pango"
@@ -88,7 +90,23 @@ type Chip struct {
 func NewChip() *Chip {
 	c := &Chip{Label: NewLabel("", "chip")}
 	c.SetEllipsize(pango.EllipsizeEnd)
+	// Told when it is asked for: to give a widget another tooltip, GTK asks the
+	// display where the pointer is, and waits for that twice.
+	c.SetHasTooltip(true)
+	c.ConnectQueryTooltip(func(_, _ int, _ bool, tooltip *gtk.Tooltip) bool {
+		text := c.told()
+		tooltip.SetText(text)
+		return text != ""
+	})
 	return c
+}
+
+// told is what the chip says of its colour, to all who do not see it.
+func (c *Chip) told() string {
+	if c.colour == "" {
+		return ""
+	}
+	return "Label: " + strings.TrimPrefix(c.colour, colourClass)
 }
 
 // labels are the colours that Qubes OS has.
@@ -107,7 +125,6 @@ func (c *Chip) Set(name, label string) {
 // SetName shows a name alone, for dom0, which has no label.
 func (c *Chip) SetName(name string) {
 	c.take("")
-	c.SetTooltipText("")
 	SetText(c.Label, name, 64)
 }
 
@@ -122,16 +139,16 @@ func (c *Chip) paint(label string) {
 	if !labels[label] {
 		label = "unknown"
 	}
-	if c.take("label-" + label) {
-		c.SetTooltipText("Label: " + label)
-	}
+	c.take(colourClass + label)
 }
 
-// take leaves the chip with this colour's class alone, "" for none, and reports
-// whether that is another one.
-func (c *Chip) take(colour string) bool {
+// colourClass begins the CSS class of each colour.
+const colourClass = "label-"
+
+// take leaves the chip with this colour's class alone, "" for none.
+func (c *Chip) take(colour string) {
 	if colour == c.colour {
-		return false
+		return
 	}
 	if c.colour != "" {
 		c.RemoveCSSClass(c.colour)
@@ -140,5 +157,5 @@ func (c *Chip) take(colour string) bool {
 		c.AddCSSClass(colour)
 	}
 	c.colour = colour
-	return true
+	Describe(c, c.told())
 }
