@@ -3,6 +3,9 @@
 package ui
 
 import (
+	"cmp"
+	"strings"
+
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 	"github.com/diamondburned/gotk4/pkg/pango"
@@ -159,10 +162,6 @@ func (r *TimelineRow) headline(text string) {
 	r.head.SetText(text)
 }
 
-// Blank shows nothing, in the room that it has: no other line moves, and what it
-// showed costs nothing where it is shown again.
-func (r *TimelineRow) Blank() { r.SetOpacity(0) }
-
 // Far has the row take no more than its room, as one that cannot be seen does in
 // a long list: GTK styles all that is in it anew with each step of the focus. What
 // a list has on the screen is never far, whoever says so: who asks goes by the
@@ -192,12 +191,11 @@ func (r *TimelineRow) arrange() {
 	r.pill.SetVisible(!r.far && r.shown.Word != "")
 }
 
-// Set shows m. What it shows already is left alone: in a long list most of it
-// is.
-func (r *TimelineRow) Set(m Moment) {
+// Set shows m, and returns what a screen reader says of it. What it shows already
+// is left alone: in a long list most of it is.
+func (r *TimelineRow) Set(m Moment) (said string) {
 	was := r.shown
 	r.shown = m
-	r.SetOpacity(1)
 	if m.Day != was.Day {
 		r.headline(m.Day)
 	}
@@ -227,13 +225,19 @@ func (r *TimelineRow) Set(m Moment) {
 		r.pill.Set(m.Word, m.Tone)
 	}
 	r.arrange()
+	return r.sentence()
 }
 
-// Sentence is m for a screen reader.
-func (m Moment) Sentence() string {
-	who := m.Qube
-	if who == "" {
-		who = "dom0"
+// sentence is what the row shows for a screen reader.
+func (r *TimelineRow) sentence() string {
+	m := r.shown
+	var parts []string
+	if m.Time != "" {
+		parts = append(parts, m.Time)
 	}
-	return queue.Plain(m.Time+", "+who+", "+m.Word+": "+m.Text, 300)
+	if !r.alone {
+		parts = append(parts, cmp.Or(m.Qube, "dom0"))
+	}
+	parts = append(parts, m.Word+": "+m.Text)
+	return queue.Plain(strings.Join(parts, ", "), 300)
 }

@@ -47,10 +47,10 @@ func guint(n int) C.guint { return C.guint(min(max(n, 0), math.MaxUint32)) }
 
 func (r *Rows) native() C.guintptr { return C.guintptr(r.object.Native()) }
 
-// Home has the key of that name show the first row also where the focus was left
+// home has the key of that name show the first row also where the focus was left
 // there and the list was scrolled by other means: GTK scrolls to a row that gets
 // the focus, not to one that has it.
-func Home(s *Scope, list *gtk.ListView, scroll *gtk.ScrolledWindow) {
+func home(s *Scope, list *gtk.ListView, scroll *gtk.ScrolledWindow) {
 	keys := gtk.NewEventControllerKey()
 	keys.SetPropagationPhase(gtk.PhaseCapture)
 	s.Bind(keys, keys.ConnectKeyPressed(func(key, _ uint, state gdk.ModifierType) bool {

@@ -57,9 +57,7 @@ type activity struct {
 
 	look    *ui.Scope // of what is fetched for this filter
 	model   *timeline.Model
-	rows    *ui.Rows
-	bound   map[uintptr]*boundRow // by list item
-	late    *ui.Late
+	lines   *ui.Lines[ui.Moment, *ui.TimelineRow]
 	small   bool
 	asks    bool   // a fetch is under way
 	problem string // why nothing can be shown
@@ -68,32 +66,16 @@ type activity struct {
 	export  *export
 }
 
-// boundRow is a row that is on the screen, or near.
-type boundRow struct {
-	item  *gtk.ListItem
-	row   *ui.TimelineRow
-	live  bool // between bind and unbind
-	late  bool // it is filled in one of the next frames
-	shown ui.Moment
-	named string
-}
-
 func newActivity(w *window) (page, error) {
-	a := &activity{desk: w.desk, window: w, scope: ui.NewScope(w.scope), rows: ui.NewRows(), bound: map[uintptr]*boundRow{}}
+	a := &activity{desk: w.desk, window: w, scope: ui.NewScope(w.scope)}
 	if err := ui.Fill(&a.activityView, "/org/qvmremote/Admin/ui/activity.ui"); err != nil {
 		return nil, err
 	}
 	a.filters = newFilters(a)
 	a.detail = newDetailPane(a)
 	a.export = newExport(a)
-	a.late = ui.NewLate(a.scope, a.List, a.showLate)
-	a.List.SetFactory(&a.factory().ListItemFactory)
-	a.List.SetModel(gtk.NewNoSelection(a.rows.Model()))
+	a.lines = ui.NewLines(a.scope, ui.LinesView{List: a.List, Scroll: a.Scroll, Newest: a.Newest}, ui.NewTimelineRow, a.momentAt, a.fetch)
 	a.scope.Bind(a.List, a.List.ConnectActivate(func(position uint) { a.openRow(int(position)) }))
-	ui.Home(a.scope, a.List, a.Scroll)
-	a.scope.Bind(a.Newest, a.Newest.ConnectClicked(a.toTop))
-	adjustment := a.Scroll.VAdjustment()
-	a.scope.Bind(adjustment, adjustment.ConnectValueChanged(a.scrolled))
 	a.scope.Bind(a.Again, a.Again.ConnectClicked(a.again))
 	a.scope.Bind(a.Choose, a.Choose.ConnectToggled(a.showFilters))
 	a.addActions()
@@ -119,9 +101,7 @@ func (a *activity) Shown() {
 
 func (a *activity) Narrow(narrow bool) {
 	a.small = narrow
-	for _, b := range a.bound {
-		b.row.Narrow(narrow)
-	}
+	a.lines.Narrow(narrow)
 	a.Choose.SetVisible(narrow)
 	a.showFilters()
 }
@@ -164,7 +144,7 @@ func (a *activity) begin() {
 	}
 	a.look, a.asks, a.problem = ui.NewScope(a.scope), false, ""
 	a.model = timeline.New(a.filters.now, a.now.Manager.AuditHead)
-	a.rows.Splice(0, a.rows.Len(), a.model.Len())
+	a.lines.Apply(ui.Splice{Removed: a.lines.Len(), Added: a.model.Len()})
 	a.showState()
 	a.fetch()
 }
@@ -193,11 +173,11 @@ func (a *activity) fetch() {
 		return
 	}
 	// What can be seen comes first, then what GTK has rows for besides.
-	seen := a.inSight()
-	want, ok := a.model.Next(seen.first, seen.last)
+	seen := a.lines.InSight()
+	want, ok := a.model.Next(seen.First, seen.Last)
 	if !ok {
-		bound := a.range_()
-		want, ok = a.model.Next(bound.first, bound.last)
+		bound := a.lines.Bound()
+		want, ok = a.model.Next(bound.First, bound.Last)
 	}
 	a.showState()
 	if !ok {
@@ -218,73 +198,17 @@ func (a *activity) fetch() {
 	})
 }
 
-// span is some rows, from the first to the last.
-type span struct{ first, last int }
-
-func (s span) has(position int) bool { return position >= s.first && position <= s.last }
-
-// inSight is about from which to which row one sees, by the scroll bar: it is
-// right before GTK has given the rows their places, and rows are of one height
-// but for the first of each day.
-func (a *activity) inSight() span {
-	v := a.Scroll.VAdjustment()
-	row := max(v.Upper(), 1) / float64(max(a.model.Len(), 1))
-	return span{int(v.Value() / row), int((v.Value() + v.PageSize()) / row)}
-}
-
-// range_ is from which to which row something is bound; the first rows while
-// that is none.
-func (a *activity) range_() span {
-	s := span{first: -1}
-	for _, b := range a.bound {
-		if !b.live {
-			continue
-		}
-		p := int(b.item.Position())
-		if s.first < 0 || p < s.first {
-			s.first = p
-		}
-		s.last = max(s.last, p)
-	}
-	s.first = max(s.first, 0)
-	return s
-}
-
 // apply has the list follow the model.
 func (a *activity) apply(changes []timeline.Splice) {
 	if len(changes) == 0 {
 		return
 	}
-	top := a.atTop()
-	same := true
+	all := make([]ui.Splice, 0, len(changes))
 	for _, c := range changes {
-		if c.Removed == c.Added {
-			continue // other contents in the same rows
-		}
-		same = false
-		// Rows that stay only change what they show: GTK makes anew what comes
-		// and goes, and two hundred of that take longer than a frame may.
-		stay := min(c.Removed, c.Added)
-		a.rows.Splice(c.At+stay, c.Removed-stay, c.Added-stay)
+		all = append(all, ui.Splice(c))
 	}
-	a.refreshRows()
-	if top && !same {
-		a.toTop()
-	}
+	a.lines.Apply(all...)
 	a.showState()
-}
-
-func (a *activity) atTop() bool { return a.Scroll.VAdjustment().Value() < 1 }
-
-func (a *activity) toTop() {
-	a.Scroll.VAdjustment().SetValue(0)
-	a.Newest.SetVisible(false)
-}
-
-func (a *activity) scrolled() {
-	a.Newest.SetVisible(a.Scroll.VAdjustment().Value() > 2000)
-	a.scrollRows()
-	a.fetch()
 }
 
 // showState shows the list, or what stands in its place.

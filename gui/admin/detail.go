@@ -83,14 +83,13 @@ func newFactRow(d *desk, around *ui.Scope) shownRow[words.Fact] {
 
 func newStepRow() shownRow[dbus.Record] {
 	line := ui.NewTimelineRow()
+	line.WithoutQube()
 	row := adw.NewPreferencesRow()
 	row.SetChild(line)
 	row.SetActivatable(false)
 	return shownRow[dbus.Record]{widget: row, set: func(r dbus.Record) {
 		m := moment(r, "", r.Time.Local().Format("15:04:05.000"))
-		m.Qube = ""
-		line.Set(m)
-		ui.Name(row, m.Sentence())
+		ui.Name(row, line.Set(m))
 	}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/gui/frames"
+	"qvmremote/ui"
 )
 
 // logFrames writes down what is drawn, of the timeline too.
@@ -20,17 +21,15 @@ func (w *window) sight() frames.Sight {
 		return s
 	}
 	s.Rows, s.Held = a.model.Len(), a.model.Held()
-	for _, b := range a.bound {
-		if !b.live || !frames.InView(b.row, a.Scroll) {
-			continue
+	a.lines.Each(func(row *ui.TimelineRow, position int, filled bool) {
+		if !frames.InView(row, a.Scroll) {
+			return
 		}
-		position := int(b.item.Position())
-		r, known := a.model.Row(position)
-		s.See(position, !known)
-		if known && position == 0 {
+		s.See(position, !filled)
+		if r, known := a.model.Row(position); known && position == 0 {
 			s.Top = r.Seq
 		}
-	}
+	})
 	return s
 }
 
@@ -45,20 +44,19 @@ func (w *window) timeline() *activity {
 
 // rowWithFocus names a row of the timeline by its record, or where that is not
 // known by its place from the end.
-func (w *window) rowWithFocus(focus *gtk.Widget) string {
+func (w *window) rowWithFocus(focus *gtk.Widget) (name string) {
 	a := w.timeline()
 	if a == nil {
 		return ""
 	}
-	for _, b := range a.bound {
-		if !b.live || !frames.Around(b.row, focus) {
-			continue
+	a.lines.Each(func(row *ui.TimelineRow, position int, _ bool) {
+		if !frames.Around(row, focus) {
+			return
 		}
-		position := int(b.item.Position())
+		name = fmt.Sprint("row", position-a.model.Len())
 		if r, known := a.model.Row(position); known {
-			return fmt.Sprint("record", r.Seq)
+			name = fmt.Sprint("record", r.Seq)
 		}
-		return fmt.Sprint("row", position-a.model.Len())
-	}
-	return ""
+	})
+	return name
 }

@@ -47,9 +47,7 @@ func (r *recent) newRow() shownRow[dbus.Record] {
 	row.SetChild(line)
 	row.SetActivatable(true)
 	return shownRow[dbus.Record]{widget: row, set: func(rec dbus.Record) {
-		m := moment(rec, r.labels[rec.Qube], say.Clock(rec.Time))
-		line.Set(m)
-		ui.Name(row, m.Sentence())
+		ui.Name(row, line.Set(moment(rec, r.labels[rec.Qube], say.Clock(rec.Time))))
 	}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/gui/frames"
+	"qvmremote/ui"
 )
 
 // logFrames writes down what is drawn, of the history too.
@@ -18,14 +19,11 @@ func (w *window) sight() frames.Sight {
 	switch p := w.front().(type) {
 	case *history:
 		s.Rows = p.rows.Len()
-		for _, b := range p.lines.bound {
-			if !b.live || !frames.InView(b.row, p.Scroll) {
-				continue
+		p.lines.Each(func(row *ui.TimelineRow, position int, filled bool) {
+			if frames.InView(row, p.Scroll) {
+				s.See(position, !filled)
 			}
-			position := int(b.item.Position())
-			_, known := p.rows.Line(position)
-			s.See(position, !known || b.late)
-		}
+		})
 	case *runPage:
 		if t := p.task(); t != nil {
 			s.Rows = t.stream.Len()
@@ -35,15 +33,15 @@ func (w *window) sight() frames.Sight {
 }
 
 // rowWithFocus names a row of the history by its place.
-func (w *window) rowWithFocus(focus *gtk.Widget) string {
+func (w *window) rowWithFocus(focus *gtk.Widget) (name string) {
 	h, ok := w.front().(*history)
 	if !ok {
 		return ""
 	}
-	for _, b := range h.lines.bound {
-		if b.live && frames.Around(b.row, focus) {
-			return fmt.Sprint("row", b.item.Position())
+	h.lines.Each(func(row *ui.TimelineRow, position int, _ bool) {
+		if frames.Around(row, focus) {
+			name = fmt.Sprint("row", position)
 		}
-	}
-	return ""
+	})
+	return name
 }

@@ -62,12 +62,11 @@ type history struct {
 	filter  archive.Filter
 	look    *ui.Scope // of what is listed under this filter; nil before the first
 	rows    *archive.Rows
-	lines   *lines
+	lines   *ui.Lines[ui.Moment, *ui.TimelineRow]
 	done    bool // all was looked at
 	looked  string
-	asks    bool   // lines are being read
-	problem string // why there is no list
-	small   bool
+	asks    bool      // lines are being read
+	problem string    // why there is no list
 	collect *ui.Scope // of taking in answers; nil while the page is not in front
 	detail  *pastPane
 	deleted *deleting
@@ -87,12 +86,7 @@ func newHistory(w *window) (page, error) {
 	if err := ui.Fill(&h.historyView, "/org/qvmremote/Client/ui/history.ui"); err != nil {
 		return nil, err
 	}
-	h.lines = newLines(h.scope, h.List, h.Scroll, func() gtk.Widgetter {
-		row := ui.NewTimelineRow()
-		row.WithoutQube()
-		row.Narrow(h.small)
-		return row
-	}, h.fillRow)
+	h.lines = ui.NewLines(h.scope, ui.LinesView{List: h.List, Scroll: h.Scroll, Newest: h.Newest}, newPastRow, h.momentAt, h.fetch)
 	h.outcome = ui.NewChoice(h.scope, h.Outcome, "Outcome", h.changed)
 	var words []string
 	for _, o := range outcomes {
@@ -107,13 +101,7 @@ func newHistory(w *window) (page, error) {
 	s.Bind(h.Search, h.Search.ConnectSearchChanged(h.changed))
 	s.Bind(h.Search, h.Search.ConnectStopSearch(func() { h.Search.SetText("") }))
 	s.Bind(h.List, h.List.ConnectActivate(func(position uint) { h.openRow(int(position)) }))
-	s.Bind(h.Newest, h.Newest.ConnectClicked(func() { h.lines.toTop() }))
 	s.Bind(h.Again, h.Again.ConnectClicked(h.begin))
-	v := h.Scroll.VAdjustment()
-	s.Bind(v, v.ConnectValueChanged(func() {
-		h.Newest.SetVisible(v.Value() > 2000)
-		h.fetch()
-	}))
 	return h, nil
 }
 
@@ -121,6 +109,7 @@ func (h *history) Widget() gtk.Widgetter { return h.Root }
 func (h *history) Inner() string         { return h.detail.title }
 func (h *history) Leave()                { h.detail.end() }
 func (h *history) close()                { h.scope.Close() }
+func (h *history) Narrow(narrow bool)    { h.lines.Narrow(narrow) }
 
 // report begins again what could not be shown, once nothing is in its way.
 func (h *history) report() {
@@ -139,15 +128,6 @@ func (h *history) Shown() {
 	if h.detail.title == "" {
 		h.List.GrabFocus() // not the search, whose cursor would blink for ever
 	}
-}
-
-func (h *history) Narrow(narrow bool) {
-	h.small = narrow
-	h.lines.each(func(w gtk.Widgetter) {
-		if row, ok := w.(*ui.TimelineRow); ok {
-			row.Narrow(narrow)
-		}
-	})
 }
 
 func (h *history) find() {
@@ -186,8 +166,8 @@ func (h *history) begin() {
 	}
 	scope := ui.NewScope(h.scope)
 	h.look, h.asks, h.problem, h.done, h.looked = scope, false, "", false, ""
-	h.lines.splice(0, h.rows.Len(), 0)
 	h.rows = archive.NewRows()
+	h.lines.Apply(ui.Splice{Removed: h.lines.Len()})
 	h.showState()
 	filter := h.filter
 	look(scope, func(ctx context.Context) (struct{}, error) {
@@ -223,11 +203,12 @@ func (h *history) Hidden() {
 
 // apply has the list follow what changed.
 func (h *history) apply(c archive.Change) {
-	top := h.lines.atTop()
 	h.rows.Apply(c)
+	changes := make([]ui.Splice, 0, len(c.Splices))
 	for _, s := range c.Splices {
-		h.lines.splice(s.At, s.Removed, len(s.Added))
+		changes = append(changes, ui.Splice{At: s.At, Removed: s.Removed, Added: len(s.Added)})
 	}
+	h.lines.Apply(changes...)
 	h.done = c.Done()
 	h.looked = ""
 	if c.Of > 0 {
@@ -235,10 +216,6 @@ func (h *history) apply(c archive.Change) {
 	}
 	ui.SetText(h.Problem, sentence(c.Problem), 300)
 	h.Problem.SetVisible(c.Problem != nil)
-	h.lines.refresh()
-	if top && len(c.Splices) > 0 {
-		h.lines.toTop()
-	}
 	h.showState()
 	h.fetch()
 	h.detail.follow(c)
@@ -249,11 +226,11 @@ func (h *history) fetch() {
 	if h.asks || h.look == nil {
 		return
 	}
-	first, last := h.lines.inSight()
-	want := h.rows.Next(first, last)
+	seen := h.lines.InSight()
+	want := h.rows.Next(seen.First, seen.Last)
 	if len(want) == 0 {
-		first, last = h.lines.made()
-		want = h.rows.Next(first, last)
+		bound := h.lines.Bound()
+		want = h.rows.Next(bound.First, bound.Last)
 	}
 	if len(want) == 0 {
 		return
@@ -269,27 +246,31 @@ func (h *history) fetch() {
 			h.toast(sentence(err))
 			return
 		}
-		first, last := h.lines.made()
-		h.rows.Take(want, lines, first, last)
-		h.lines.refresh()
+		bound := h.lines.Bound()
+		h.rows.Take(want, lines, bound.First, bound.Last)
+		h.lines.Refresh()
 		h.fetch()
 	})
 }
 
-// fillRow shows what is known of the entry at a position.
-func (h *history) fillRow(w gtk.Widgetter, position int) string {
-	row, ok := w.(*ui.TimelineRow)
+// newPastRow has no place for a qube: all are of this one.
+func newPastRow() *ui.TimelineRow {
+	row := ui.NewTimelineRow()
+	row.WithoutQube()
+	return row
+}
+
+// momentAt is what the row at a position shows, if its entry was read.
+func (h *history) momentAt(position int) (m ui.Moment, known bool) {
 	p, known := h.rows.Line(position)
-	if !ok || !known {
-		gtk.BaseWidget(w).SetOpacity(0)
-		return "…"
+	if !known {
+		return ui.Moment{}, false
 	}
-	m := pastMoment(p)
+	m = pastMoment(p)
 	if e, _ := h.rows.Entry(position); position == 0 || h.dayBefore(position) != e.Day {
 		m.Day = dayOf(e)
 	}
-	row.Set(m)
-	return m.Time + ", " + m.Word + ": " + m.Text
+	return m, true
 }
 
 // dayBefore is the day of the entry above.

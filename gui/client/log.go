@@ -52,8 +52,7 @@ type logPane struct {
 	asking  bool           // for newer ones
 	again   bool           // there may be still newer ones
 	problem string
-	lines   *lines
-	small   bool
+	lines   *ui.Lines[logLine, *logRow]
 }
 
 func newLog(w *window) (page, error) {
@@ -61,7 +60,7 @@ func newLog(w *window) (page, error) {
 	if err := ui.Fill(&l.logView, "/org/qvmremote/Client/ui/log.ui"); err != nil {
 		return nil, err
 	}
-	l.lines = newLines(l.scope, l.List, l.Scroll, func() gtk.Widgetter { return newLogRow(l.small) }, l.fillRow)
+	l.lines = ui.NewLines(l.scope, ui.LinesView{List: l.List, Scroll: l.Scroll, Newest: l.Newest}, newLogRow, l.lineAt, l.older)
 	s := l.scope
 	s.Bind(l.Search, l.Search.ConnectSearchChanged(func() {
 		if text := l.Search.Text(); text != l.text {
@@ -71,13 +70,7 @@ func newLog(w *window) (page, error) {
 	}))
 	s.Bind(l.Search, l.Search.ConnectStopSearch(func() { l.Search.SetText("") }))
 	s.Bind(l.List, l.List.ConnectActivate(func(position uint) { l.copyLine(int(position)) }))
-	s.Bind(l.Newest, l.Newest.ConnectClicked(func() { l.lines.toTop() }))
 	s.Bind(l.Again, l.Again.ConnectClicked(l.begin))
-	v := l.Scroll.VAdjustment()
-	s.Bind(v, v.ConnectValueChanged(func() {
-		l.Newest.SetVisible(v.Value() > 2000)
-		l.older()
-	}))
 	return l, nil
 }
 
@@ -88,6 +81,7 @@ func (l *logPane) Leave()                {}
 func (l *logPane) find()                 { l.Search.GrabFocus() }
 func (l *logPane) open(string)           {}
 func (l *logPane) close()                { l.scope.Close() }
+func (l *logPane) Narrow(narrow bool)    { l.lines.Narrow(narrow) }
 
 // report begins again what could not be shown, once nothing is in its way.
 func (l *logPane) report() {
@@ -103,15 +97,6 @@ func (l *logPane) Shown() {
 	l.List.GrabFocus()
 }
 
-func (l *logPane) Narrow(narrow bool) {
-	l.small = narrow
-	l.lines.each(func(w gtk.Widgetter) {
-		if r, ok := w.(*logRow); ok {
-			r.narrow(narrow)
-		}
-	})
-}
-
 // begin reads the log from its end under the search that is set.
 func (l *logPane) begin() {
 	if l.look != nil {
@@ -120,8 +105,8 @@ func (l *logPane) begin() {
 	scope := ui.NewScope(l.scope)
 	l.look, l.reader, l.problem = scope, nil, ""
 	l.reading, l.asking, l.again, l.more = false, false, false, true
-	l.lines.splice(0, len(l.have), 0)
 	l.have = nil
+	l.lines.Apply(ui.Splice{Removed: l.lines.Len()})
 	l.showState()
 	text := l.text
 	look(scope, func(ctx context.Context) (*logbook.Reader, error) {
@@ -162,8 +147,7 @@ type logLines struct {
 
 // older reads more lines where the end of those there are is near.
 func (l *logPane) older() {
-	_, last := l.lines.inSight()
-	if l.reading || !l.more || l.reader == nil || len(l.have) > last+logPage {
+	if l.reading || !l.more || l.reader == nil || len(l.have) > l.lines.InSight().Last+logPage {
 		return
 	}
 	if len(l.have) >= logMost {
@@ -182,7 +166,7 @@ func (l *logPane) older() {
 		}
 		l.more = got.more
 		l.have = append(l.have, got.lines...)
-		l.lines.splice(len(l.have)-len(got.lines), 0, len(got.lines))
+		l.lines.Apply(ui.Splice{At: len(l.have) - len(got.lines), Added: len(got.lines)})
 		l.showState()
 		l.older()
 	})
@@ -223,17 +207,13 @@ func (l *logPane) prepend(lines []logbook.Line) {
 	if len(lines) == 0 {
 		return
 	}
-	top := l.lines.atTop()
 	l.have = slices.Concat(lines, l.have)
-	l.lines.splice(0, 0, len(lines))
+	changes := []ui.Splice{{Added: len(lines)}}
 	if over := len(l.have) - logMost; over > 0 {
-		l.lines.splice(logMost, over, 0)
+		changes = append(changes, ui.Splice{At: logMost, Removed: over})
 		l.have, l.more = l.have[:logMost], false
 	}
-	l.lines.refresh()
-	if top {
-		l.lines.toTop()
-	}
+	l.lines.Apply(changes...)
 	l.showState()
 }
 
@@ -278,7 +258,7 @@ type logRow struct {
 	small      bool
 }
 
-func newLogRow(narrow bool) *logRow {
+func newLogRow() *logRow {
 	r := &logRow{Grid: gtk.NewGrid(), time: ui.NewLabel("", "dim-label", "numeric"), text: ui.NewLabel("", "monospace")}
 	r.AddCSSClass("timeline-row")
 	r.SetColumnSpacing(12)
@@ -291,12 +271,11 @@ func newLogRow(narrow bool) *logRow {
 	r.Attach(r.time, 0, 0, 1, 1)
 	r.time.SetWidthChars(clockWidth)
 	r.Attach(r.text, 1, 0, 1, 1)
-	r.narrow(narrow)
 	return r
 }
 
-// narrow puts the text below the time, or back.
-func (r *logRow) narrow(narrow bool) {
+// Narrow puts the text below the time, or back.
+func (r *logRow) Narrow(narrow bool) {
 	if narrow == r.small {
 		return
 	}
@@ -311,23 +290,31 @@ func (r *logRow) narrow(narrow bool) {
 	}
 }
 
-func (l *logPane) fillRow(w gtk.Widgetter, position int) string {
-	r, ok := w.(*logRow)
-	if !ok || position >= len(l.have) {
-		return ""
+// Set shows a line.
+func (r *logRow) Set(l logLine) (said string) {
+	r.time.SetText(l.clock)
+	r.time.SetVisible(l.clock != "")
+	ui.SetText(r.text, l.text, 300)
+	return queue.Plain(strings.TrimPrefix(l.clock+", "+l.text, ", "), 300)
+}
+
+// logLine is what a row says: a line of the log, and when that was, if it says so.
+type logLine struct{ clock, text string }
+
+// lineAt is what the row at a position says.
+func (l *logPane) lineAt(position int) (line logLine, known bool) {
+	if position >= len(l.have) {
+		return logLine{}, false
 	}
 	at, text := splitLine(l.have[position].Text)
 	if l.have[position].Cut {
 		text += " …"
 	}
-	clock := ""
 	if !at.IsZero() {
-		clock = say.Clock(at)
+		line.clock = say.Clock(at)
 	}
-	r.time.SetText(clock)
-	r.time.SetVisible(clock != "")
-	ui.SetText(r.text, text, 300)
-	return queue.Plain(strings.TrimPrefix(clock+", "+text, ", "), 300)
+	line.text = text
+	return line, true
 }
 
 // splitLine takes apart a line as the log has them: [time] text.

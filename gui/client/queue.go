@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
-	"github.com/diamondburned/gotk4/pkg/pango"
 
 	"qvmremote/client"
 	"qvmremote/client/backlog"
@@ -45,8 +43,7 @@ type queuePage struct {
 	look    *ui.Scope // of what is followed; nil while the page is not in front
 	list    backlog.List
 	told    bool
-	lines   *lines
-	small   bool
+	lines   *ui.Lines[queueLine, *queueRow]
 	problem string
 	ending  map[string]bool // ids that are being cancelled
 }
@@ -56,7 +53,7 @@ func newQueue(w *window) (page, error) {
 	if err := ui.Fill(&q.queueView, "/org/qvmremote/Client/ui/queue.ui"); err != nil {
 		return nil, err
 	}
-	q.lines = newLines(q.scope, q.List, q.Scroll, func() gtk.Widgetter { return newQueueRow(q.small) }, q.fillRow)
+	q.lines = ui.NewLines(q.scope, ui.LinesView{List: q.List, Scroll: q.Scroll}, newQueueRow, q.lineAt, func() {})
 	group := gio.NewSimpleActionGroup()
 	cancel := gio.NewSimpleAction("cancel", glib.NewVariantType("s"))
 	cancel.ConnectActivate(func(id *glib.Variant) { q.cancel(id.String()) })
@@ -77,6 +74,7 @@ func (q *queuePage) Leave()                {}
 func (q *queuePage) find()                 { q.List.GrabFocus() }
 func (q *queuePage) open(string)           {}
 func (q *queuePage) close()                { q.scope.Close() }
+func (q *queuePage) Narrow(narrow bool)    { q.lines.Narrow(narrow) }
 
 // report begins again what could not be shown, once nothing is in its way.
 func (q *queuePage) report() {
@@ -99,15 +97,6 @@ func (q *queuePage) Hidden() {
 	}
 }
 
-func (q *queuePage) Narrow(narrow bool) {
-	q.small = narrow
-	q.lines.each(func(w gtk.Widgetter) {
-		if r, ok := w.(*queueRow); ok {
-			r.narrow(narrow)
-		}
-	})
-}
-
 // begin follows the queue.
 func (q *queuePage) begin() {
 	q.Hidden()
@@ -124,9 +113,8 @@ func (q *queuePage) begin() {
 }
 
 func (q *queuePage) take(l backlog.List) {
-	q.lines.splice(0, len(q.list.Requests), len(l.Requests))
 	q.list, q.told = l, true
-	q.lines.refresh()
+	q.lines.Apply(ui.Splice{Removed: q.lines.Len(), Added: len(l.Requests)})
 	q.showState()
 }
 
@@ -187,7 +175,7 @@ func (q *queuePage) cancel(id string) {
 		return
 	}
 	q.ending[id] = true
-	q.lines.refresh()
+	q.lines.Refresh()
 	look(q.scope, func(ctx context.Context) (client.Outcome, error) {
 		ctx, stop := context.WithTimeout(ctx, readLimit)
 		defer stop()
@@ -198,7 +186,7 @@ func (q *queuePage) cancel(id string) {
 		return q.queue.Cancel(ctx, t)
 	}, func(o client.Outcome, err error) {
 		delete(q.ending, id)
-		q.lines.refresh()
+		q.lines.Refresh()
 		switch {
 		case errors.Is(err, client.ErrNotConfirmed):
 			q.toast("The cancel was sent. dom0 has not confirmed it yet.")
@@ -238,112 +226,4 @@ func (q *queuePage) clean() {
 			q.toast(say.Count(files, "file") + " removed.")
 		})
 	})
-}
-
-// queueRow shows one request of the queue.
-type queueRow struct {
-	*gtk.Grid
-	icon   *gtk.Image
-	text   *gtk.Label
-	since  *gtk.Label
-	pill   ui.Pill
-	cancel *gtk.Button
-	small  bool
-}
-
-func newQueueRow(narrow bool) *queueRow {
-	r := &queueRow{Grid: gtk.NewGrid(), icon: gtk.NewImage(), text: ui.NewLabel("", "timeline-text"), since: ui.NewLabel("", "dim-label", "caption"),
-		pill: ui.NewPill(), cancel: gtk.NewButtonWithLabel("Cancel")}
-	r.AddCSSClass("timeline-row")
-	r.SetColumnSpacing(12)
-	r.SetRowSpacing(3)
-	r.text.SetEllipsize(pango.EllipsizeEnd)
-	r.text.SetHExpand(true)
-	r.text.SetSingleLineMode(true)
-	r.since.SetEllipsize(pango.EllipsizeEnd)
-	r.cancel.SetVAlign(gtk.AlignCenter)
-	r.pill.SetHAlign(gtk.AlignEnd)
-	r.Attach(r.icon, 0, 0, 1, 2)
-	r.Attach(r.text, 1, 0, 1, 1)
-	r.Attach(r.since, 1, 1, 1, 1)
-	r.Attach(r.pill, 2, 0, 1, 2)
-	r.Attach(r.cancel, 3, 0, 1, 2)
-	r.narrow(narrow)
-	return r
-}
-
-// narrow puts the pill below the text, or back.
-func (r *queueRow) narrow(narrow bool) {
-	if narrow == r.small {
-		return
-	}
-	r.small = narrow
-	r.Remove(r.pill)
-	if narrow {
-		r.pill.SetHAlign(gtk.AlignStart)
-		r.Attach(r.pill, 1, 2, 1, 1)
-	} else {
-		r.pill.SetHAlign(gtk.AlignEnd)
-		r.Attach(r.pill, 2, 0, 1, 2)
-	}
-}
-
-// fillRow shows the request at a position.
-func (q *queuePage) fillRow(w gtk.Widgetter, position int) string {
-	r, ok := w.(*queueRow)
-	if !ok || position >= len(q.list.Requests) {
-		return ""
-	}
-	x := q.list.Requests[position]
-	l := queuedLook(x)
-	r.icon.SetFromIconName(l.Icon)
-	ui.SetTone(r.icon, string(l.Tone))
-	r.pill.Set(l.Word, string(l.Tone))
-	text := x.Command
-	r.text.SetCSSClasses([]string{"timeline-text", "monospace"})
-	if text == "" {
-		text = x.Name
-		r.text.SetCSSClasses([]string{"timeline-text"})
-	}
-	ui.SetText(r.text, text, 300)
-	age := "since " + say.Clock(x.Since) + howLong(x.Age)
-	ui.SetText(r.since, age, 100)
-	may := x.Own && (x.Stage == client.StagePending || x.Stage == client.StageRunning)
-	r.cancel.SetVisible(may)
-	if may {
-		r.cancel.SetActionTargetValue(glib.NewVariantString(x.ID))
-		r.cancel.SetActionName("queue.cancel")
-		r.cancel.SetSensitive(!q.ending[x.ID])
-		ui.Name(r.cancel, "Cancel: "+queue.Plain(text, 100))
-	}
-	return queue.Plain(l.Word+", "+age+": "+text, 300)
-}
-
-// queuedLook is how far a request is.
-func queuedLook(x client.Queued) say.Look {
-	switch {
-	case x.Stale:
-		return say.As("qr-stopped-symbolic", "left over", say.Quiet)
-	case x.Cancelled:
-		return say.As("qr-cancelled-symbolic", "being cancelled", say.Warn)
-	case x.Stage == client.StageAnswered:
-		return say.As("qr-done-symbolic", "answered", say.Good)
-	case x.Stage == client.StageRunning && x.Word == queue.WordApproval:
-		return say.As("qr-requests-symbolic", "waits for approval", say.Warn)
-	case x.Stage == client.StageRunning && x.Word == queue.WordQueued:
-		return say.As("qr-waiting-symbolic", "queued in dom0", say.Accent)
-	case x.Stage == client.StageRunning:
-		return say.As("qr-running-symbolic", "running", say.Accent)
-	case x.Stage == client.StagePending:
-		return say.As("qr-waiting-symbolic", "waits for dom0", say.Quiet)
-	}
-	return say.As("qr-info-symbolic", "not whole", say.Quiet)
-}
-
-// howLong is an age in words that stay right until they are told again.
-func howLong(d time.Duration) string {
-	if d < time.Minute {
-		return ""
-	}
-	return " · " + say.Duration(d.Truncate(time.Minute))
 }
