@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"qvmremote/test/smalldisk"
 )
 
 func kept(t testing.TB) string { return filepath.Join(t.TempDir(), "qvm-remote", "admin.conf") }
@@ -256,5 +258,42 @@ func TestEachProgramHasItsOwnFile(t *testing.T) {
 	t.Setenv("HOME", "")
 	if p, err := Path("admin"); err == nil {
 		t.Errorf("without a home it is kept in %s", p)
+	}
+}
+
+func TestMain(m *testing.M) {
+	if code, was := smalldisk.Enter(); was {
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// TestAFullDiskKeepsHowTheWindowWasLeftBefore, says so, and has nothing half
+// written lie about.
+func TestAFullDiskKeepsHowTheWindowWasLeftBefore(t *testing.T) {
+	dir := t.TempDir()
+	smalldisk.Mount(t, dir, 1)
+	path := filepath.Join(dir, "admin.conf")
+	before := Default()
+	before.Page = "qubes"
+	save(t, before, path)
+	ballast := smalldisk.Fill(t, dir)
+	after := before
+	after.Page = "activity"
+	if err := after.Save(path); err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("on a full disk it says %v", err)
+	}
+	if d := cmp.Diff(before, load(t, path)); d != "" {
+		t.Errorf("on a full disk the settings change:\n%s", d)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("there are %v, %v", left, err)
+	}
+	save(t, after, path)
+	if d := cmp.Diff(after, load(t, path)); d != "" {
+		t.Errorf("once there is room the settings are not kept:\n%s", d)
 	}
 }

@@ -41,6 +41,23 @@ func TestTimelineIsLive(t *testing.T) {
 	s.app.Find(t, "label", "Activity")
 }
 
+// TestTimelineStaysAtItsTop: who looks at the newest event sees the next one, with
+// whatever number of events below.
+func TestTimelineStaysAtItsTop(t *testing.T) {
+	t.Parallel()
+	s := open(t, life.Options{Records: 400}, "activity")
+	above := s.app.Find(t, "", "Outcome")
+	for _, script := range []string{"echo first", "echo second", "echo third"} {
+		if _, err := s.Run(t.Context(), "work", script); err != nil {
+			t.Fatal(err)
+		}
+		newest := s.app.Find(t, "list item", "*work, exit 0: "+script+"*")
+		desktop.Await(t, script+" is in sight", func() bool {
+			return newest.Bounds(t).Min.Y >= above.Bounds(t).Max.Y
+		})
+	}
+}
+
 func TestTimelineFilters(t *testing.T) {
 	t.Parallel()
 	s := open(t, life.Options{}, "activity")
