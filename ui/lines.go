@@ -2,10 +2,7 @@
 
 package ui
 
-import (
-	"github.com/diamondburned/gotk4/pkg/glib/v2"
-	"github.com/diamondburned/gotk4/pkg/gtk/v4"
-)
+import "github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 // Line is a row of a [Lines]. It is made once, and then only changes what it
 // shows.
@@ -180,21 +177,20 @@ func (l *Lines[V, R]) Refresh() {
 
 // toTop shows the first row. The scroll bar alone would not do: where a row came
 // above the first, GTK keeps that one where it is, and the bar is at its end until
-// the new one has a place. A list that has no place itself is at its top, and to be
-// told so early would leave it there.
+// the new one has a place. A list that has had no place itself is at its top.
 func (l *Lines[V, R]) toTop() {
 	l.Scroll.VAdjustment().SetValue(0)
 	if l.List.Height() > 0 {
-		l.List.ActivateAction("list.scroll-to-item", glib.NewVariantUint32(0))
+		scrollTo(l.List, 0)
 	}
 	l.showNewest()
 }
 
-// far is how far down, in pixels, there is a way back to the top.
-const far = 2000
+// wayBack is how far down, in pixels, there is a way back to the top.
+const wayBack = 2000
 
 func (l *Lines[V, R]) showNewest() {
 	if l.Newest != nil {
-		l.Newest.SetVisible(l.Scroll.VAdjustment().Value() > far)
+		l.Newest.SetVisible(l.Scroll.VAdjustment().Value() > wayBack)
 	}
 }

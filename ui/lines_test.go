@@ -123,6 +123,10 @@ func TestAListStaysAtItsTop(t *testing.T) {
 	if n.Newest.Visible() {
 		t.Error("at the top there is a way to the top")
 	}
+	n.Scroll.SetVisible(false) // another page is in front
+	more()
+	n.Scroll.SetVisible(true)
+	n.sees(t, "the one that came meanwhile is shown", true, n.said)
 	n.Scroll.VAdjustment().SetValue(5000)
 	n.sees(t, "rows from the midst are shown", false, n.said)
 	before := n.inSight()

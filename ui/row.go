@@ -62,6 +62,37 @@ func NewIconButton(icon, name string) *gtk.Button {
 	return b
 }
 
+// NewLineGrid is what the parts of a row of a list lie in.
+func NewLineGrid() *gtk.Grid {
+	g := gtk.NewGrid()
+	g.AddCSSClass("timeline-row")
+	g.SetColumnSpacing(12)
+	g.SetRowSpacing(3)
+	return g
+}
+
+// LineText is what a row of a list is about, on one line that is cut at its end.
+type LineText struct{ *gtk.Label }
+
+// NewLineText makes an empty one.
+func NewLineText() LineText {
+	t := LineText{NewLabel("", "timeline-text")}
+	t.SetEllipsize(pango.EllipsizeEnd)
+	t.SetHExpand(true)
+	t.SetSingleLineMode(true)
+	return t
+}
+
+// Set shows a text, or a command in its own type.
+func (t LineText) Set(text string, command bool) {
+	SetText(t.Label, text, 300)
+	if command {
+		t.AddCSSClass("monospace")
+	} else {
+		t.RemoveCSSClass("monospace")
+	}
+}
+
 // TimelineRow is one line of what happened: when, how it ended as icon, colour
 // and word, which qube, what. It has no more widgets than it shows: GTK binds two
 // hundred rows of a long list, and styles all of them anew when the pointer comes
@@ -72,7 +103,7 @@ type TimelineRow struct {
 	time  *gtk.Label
 	icon  *gtk.Image
 	chip  *Chip
-	text  *gtk.Label
+	text  LineText
 	pill  Pill
 	small bool
 	alone bool // all rows are of one qube
@@ -92,15 +123,9 @@ type Moment struct {
 // NewTimelineRow makes an empty one.
 func NewTimelineRow() *TimelineRow {
 	r := &TimelineRow{
-		Grid: gtk.NewGrid(), time: NewLabel("", "dim-label", "numeric"), icon: gtk.NewImage(),
-		chip: NewChip(), text: NewLabel("", "timeline-text"), pill: NewPill(),
+		Grid: NewLineGrid(), time: NewLabel("", "dim-label", "numeric"), icon: gtk.NewImage(),
+		chip: NewChip(), text: NewLineText(), pill: NewPill(),
 	}
-	r.AddCSSClass("timeline-row")
-	r.SetColumnSpacing(12)
-	r.SetRowSpacing(3)
-	r.text.SetEllipsize(pango.EllipsizeEnd)
-	r.text.SetHExpand(true)
-	r.text.SetSingleLineMode(true)
 	r.pill.SetHAlign(gtk.AlignEnd)
 	for column, w := range []gtk.Widgetter{r.time, r.icon, r.chip, r.text, r.pill} {
 		r.Attach(w, column, 1, 1, 1)
@@ -211,15 +236,8 @@ func (r *TimelineRow) Set(m Moment) (said string) {
 	if m.Qube != was.Qube || m.Label != was.Label {
 		r.chip.Set(m.Qube, m.Label)
 	}
-	if m.Text != was.Text {
-		SetText(r.text, m.Text, 300)
-	}
-	if m.Command != was.Command {
-		classes := []string{"timeline-text"}
-		if m.Command {
-			classes = append(classes, "monospace")
-		}
-		r.text.SetCSSClasses(classes)
+	if m.Text != was.Text || m.Command != was.Command {
+		r.text.Set(m.Text, m.Command)
 	}
 	if m.Word != was.Word || m.Tone != was.Tone {
 		r.pill.Set(m.Word, m.Tone)

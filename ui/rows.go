@@ -13,6 +13,7 @@ import (
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 )
 
@@ -46,6 +47,12 @@ func (r *Rows) Splice(position, removed, added int) {
 func guint(n int) C.guint { return C.guint(min(max(n, 0), math.MaxUint32)) }
 
 func (r *Rows) native() C.guintptr { return C.guintptr(r.object.Native()) }
+
+// scrollTo has a list show the row at a position. One that has no place on the
+// screen yet may never scroll again after that.
+func scrollTo(list *gtk.ListView, position int) {
+	list.ActivateAction("list.scroll-to-item", glib.NewVariantUint32(uint32(position)))
+}
 
 // home has the key of that name show the first row also where the focus was left
 // there and the list was scrolled by other means: GTK scrolls to a row that gets

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
-	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/ui/pieces"
@@ -208,7 +207,7 @@ func (t *Stream) Refresh() {
 	}
 	t.rows.Splice(before, 0, n-before)
 	if follows && n > 0 {
-		t.scrollTo(n - 1)
+		scrollTo(t.list, n-1)
 		t.follows = true
 	}
 	t.grown()
@@ -231,7 +230,7 @@ func (t *Stream) listEnd(n int) {
 			t.show(row)
 		}
 	}
-	t.scrollTo(t.rows.Len() - 1)
+	scrollTo(t.list, t.rows.Len()-1)
 	t.follows = true
 	t.calm()
 	t.calm = After(t.scope, endPause, t.listAll)
@@ -247,13 +246,9 @@ func (t *Stream) listAll() {
 	t.rows.Splice(0, 0, above)
 	t.late.Due()
 	if follows {
-		t.scrollTo(t.rows.Len() - 1)
+		scrollTo(t.list, t.rows.Len()-1)
 		t.follows = true
 	}
-}
-
-func (t *Stream) scrollTo(position int) {
-	t.list.ActivateAction("list.scroll-to-item", glib.NewVariantUint32(uint32(position)))
 }
 
 // Mark shows one piece as the one that was found; -1 shows none.
@@ -268,6 +263,6 @@ func (t *Stream) Mark(position int) {
 	}
 	if position >= 0 {
 		t.follows = false
-		t.scrollTo(position)
+		scrollTo(t.list, position)
 	}
 }

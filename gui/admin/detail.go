@@ -88,8 +88,7 @@ func newStepRow() shownRow[dbus.Record] {
 	row.SetChild(line)
 	row.SetActivatable(false)
 	return shownRow[dbus.Record]{widget: row, set: func(r dbus.Record) {
-		m := moment(r, "", r.Time.Local().Format("15:04:05.000"))
-		ui.Name(row, line.Set(m))
+		ui.Name(row, line.Set(moment(r, "", r.Time.Local().Format("15:04:05.000"))))
 	}}
 }
 

@@ -259,10 +259,7 @@ type logRow struct {
 }
 
 func newLogRow() *logRow {
-	r := &logRow{Grid: gtk.NewGrid(), time: ui.NewLabel("", "dim-label", "numeric"), text: ui.NewLabel("", "monospace")}
-	r.AddCSSClass("timeline-row")
-	r.SetColumnSpacing(12)
-	r.SetRowSpacing(3)
+	r := &logRow{Grid: ui.NewLineGrid(), time: ui.NewLabel("", "dim-label", "numeric"), text: ui.NewLabel("", "monospace")}
 	r.time.SetVAlign(gtk.AlignStart)
 	r.text.SetHExpand(true)
 	r.text.SetWrap(true)

@@ -48,7 +48,7 @@ func (q *queuePage) lineAt(position int) (l queueLine, known bool) {
 type queueRow struct {
 	*gtk.Grid
 	icon   *gtk.Image
-	text   *gtk.Label
+	text   ui.LineText
 	since  *gtk.Label
 	pill   ui.Pill
 	cancel *gtk.Button
@@ -56,14 +56,8 @@ type queueRow struct {
 }
 
 func newQueueRow() *queueRow {
-	r := &queueRow{Grid: gtk.NewGrid(), icon: gtk.NewImage(), text: ui.NewLabel("", "timeline-text"), since: ui.NewLabel("", "dim-label", "caption"),
+	r := &queueRow{Grid: ui.NewLineGrid(), icon: gtk.NewImage(), text: ui.NewLineText(), since: ui.NewLabel("", "dim-label", "caption"),
 		pill: ui.NewPill(), cancel: gtk.NewButtonWithLabel("Cancel")}
-	r.AddCSSClass("timeline-row")
-	r.SetColumnSpacing(12)
-	r.SetRowSpacing(3)
-	r.text.SetEllipsize(pango.EllipsizeEnd)
-	r.text.SetHExpand(true)
-	r.text.SetSingleLineMode(true)
 	r.since.SetEllipsize(pango.EllipsizeEnd)
 	r.cancel.SetVAlign(gtk.AlignCenter)
 	r.pill.SetHAlign(gtk.AlignEnd)
@@ -96,12 +90,7 @@ func (r *queueRow) Set(l queueLine) (said string) {
 	r.icon.SetFromIconName(l.look.Icon)
 	ui.SetTone(r.icon, string(l.look.Tone))
 	r.pill.Set(l.look.Word, string(l.look.Tone))
-	classes := []string{"timeline-text"}
-	if l.command {
-		classes = append(classes, "monospace")
-	}
-	r.text.SetCSSClasses(classes)
-	ui.SetText(r.text, l.text, 300)
+	r.text.Set(l.text, l.command)
 	ui.SetText(r.since, l.age, 100)
 	r.cancel.SetVisible(l.cancel != "")
 	if l.cancel != "" {
