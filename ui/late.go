@@ -3,6 +3,8 @@
 package ui
 
 import (
+	"sync"
+
 	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 )
@@ -33,4 +35,17 @@ func (l *Late) Due() {
 		l.due = !l.scope.Closed() && l.some()
 		return l.due
 	})
+}
+
+// AfterFrame has f called once: when the widget has drawn the frame that was the
+// next at the first call of what it returns.
+func AfterFrame(s *Scope, widget gtk.Widgetter, f func()) (due func()) {
+	frames := 0
+	l := NewLate(s, widget, func() (more bool) {
+		if frames++; frames == 2 {
+			f()
+		}
+		return frames < 2
+	})
+	return sync.OnceFunc(l.Due)
 }

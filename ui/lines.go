@@ -113,10 +113,17 @@ const nearby = 2
 // near reports whether a row is in sight, or soon.
 func (s Span) near(position int) bool { return Span{s.First - nearby, s.Last + nearby}.has(position) }
 
+// screenful is how many rows are taken to be in sight where the list has not had
+// a place yet.
+const screenful = 20
+
 // InSight is about from which to which row one sees, by the scroll bar: it is
 // right before GTK has given the rows their places, where they are of one height.
 func (l *Lines[V, R]) InSight() Span {
 	v := l.Scroll.VAdjustment()
+	if v.PageSize() == 0 {
+		return Span{0, screenful - 1}
+	}
 	row := max(v.Upper(), 1) / float64(max(l.rows.Len(), 1))
 	return Span{int(v.Value() / row), int((v.Value() + v.PageSize()) / row)}
 }

@@ -16,6 +16,7 @@ type numbered struct {
 	*Lines[Moment, *TimelineRow]
 	said  func(position int) string // what is there
 	known func(position int) bool
+	first Span // in sight before the list had a place
 }
 
 func newNumbered(t *testing.T, rows int) *numbered {
@@ -32,6 +33,7 @@ func newNumbered(t *testing.T, rows int) *numbered {
 		return Moment{Time: "12:00", Word: "done", Qube: "work", Text: n.said(position)}, n.known(position)
 	}, func() {})
 	n.Apply(Splice{Added: rows})
+	n.first = n.InSight()
 	show(t, newBoxOf(view.Newest, view.Scroll))
 	return n
 }
@@ -104,6 +106,24 @@ func TestALineIsShownOnceItIsKnown(t *testing.T) {
 	n.said = func(position int) string { return fmt.Sprint("another ", position) }
 	n.Scroll.VAdjustment().SetValue(5000)
 	n.sees(t, "rows from the midst are shown", false, n.said)
+}
+
+// TestAListWithoutAPlaceIsAScreenful: what is read first is what will be seen
+// first, before GTK says how much that is.
+func TestAListWithoutAPlaceIsAScreenful(t *testing.T) {
+	stage.Enter(t)
+	n := newNumbered(t, 10_000)
+	if n.first != (Span{0, screenful - 1}) {
+		t.Errorf("before it has a place rows %v are in sight", n.first)
+	}
+	drawn := false
+	due := AfterFrame(NewScope(nil), n.List, func() { drawn = true })
+	due()
+	due()
+	stage.Until(t, "a frame was drawn", func() bool { return drawn })
+	if seen := n.InSight(); seen.First != 0 || seen.Last < 3 || seen.Last > 60 {
+		t.Errorf("once it has its place rows %v are in sight", seen)
+	}
 }
 
 // TestAListStaysAtItsTop: where one looks at the newest line the next one comes

@@ -66,7 +66,7 @@ func follow(t *testing.T, c *client.Client, f archive.Filter) *watched {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- archive.Follow(ctx, c, f, func(change archive.Change) {
+		ended <- archive.Follow(ctx, c, f, nil, func(change archive.Change) {
 			w.mu.Lock()
 			w.rows.Apply(change)
 			w.last = change
@@ -225,10 +225,12 @@ func TestALongHistoryBeginsWithOneScreen(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	rows, first := archive.NewRows(), 0
-	err := archive.Follow(ctx, c, archive.Filter{}, func(change archive.Change) {
+	shown := make(chan struct{})
+	err := archive.Follow(ctx, c, archive.Filter{}, shown, func(change archive.Change) {
 		rows.Apply(change)
 		if first == 0 {
 			first = rows.Len()
+			close(shown)
 		}
 		if change.Done() && rows.Len() >= len(want) {
 			stop()
@@ -243,6 +245,28 @@ func TestALongHistoryBeginsWithOneScreen(t *testing.T) {
 	}
 	if got := rows.All(); !slices.Equal(got, want) {
 		t.Errorf("it lists %v, want %v", got, want)
+	}
+}
+
+// TestTheRestComesWhereNobodyLooks: a list whose first rows are never shown, as
+// of a page that one left, is whole nevertheless.
+func TestTheRestComesWhereNobodyLooks(t *testing.T) {
+	t.Parallel()
+	c := newQube(t)
+	const all = 90
+	for n := range all {
+		file(t, c, dom0test.Past{At: noon, Number: n, Script: "true"})
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	rows := archive.NewRows()
+	err := archive.Follow(ctx, c, archive.Filter{}, make(chan struct{}), func(change archive.Change) {
+		if rows.Apply(change); rows.Len() == all {
+			stop()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || rows.Len() != all {
+		t.Errorf("it lists %d of %d: %v", rows.Len(), all, err)
 	}
 }
 
@@ -331,7 +355,7 @@ func TestAFolderThatCannotBeReadIsSaid(t *testing.T) {
 	if err := os.WriteFile(c.Layout.History(), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := archive.Follow(t.Context(), c, archive.Filter{}, func(archive.Change) {})
+	err := archive.Follow(t.Context(), c, archive.Filter{}, nil, func(archive.Change) {})
 	if err == nil || !strings.Contains(err.Error(), "history") {
 		t.Errorf("a history that is a file: %v", err)
 	}

@@ -54,24 +54,26 @@ var paces = watch.Paces{Rest: 30 * time.Millisecond, Blind: 5 * time.Second}
 
 const tellEvery = 100 * time.Millisecond
 
-// The first rows have the processor to themselves for a moment: to list a long
-// history takes all of it, and what a person sees would wait for what they do not.
+// The first rows have the processor to themselves: to list a long history takes
+// all of it, and what a person sees would wait for what they do not.
 const (
-	screenful = 60 // rows
-	headStart = 150 * time.Millisecond
+	screenful = 60          // rows
+	headStart = time.Second // at most, where nobody says that they are shown
 )
 
 // Follow lists what fits the filter, and then what changes, until ctx ends. It
 // calls tell from its own goroutine: soon with the first rows, then at most ten
-// times a second while there is more to come. An error other than the context's
-// says why there can be no list.
-func Follow(ctx context.Context, c *client.Client, f Filter, tell func(Change)) error {
-	return watch.Follow(ctx, paces, &follower{c: c, filter: f, tell: tell})
+// times a second while there is more to come. The rest of a list without a filter
+// waits until shown is closed, a second at most; a nil shown lets it come at once.
+// An error other than the context's says why there can be no list.
+func Follow(ctx context.Context, c *client.Client, f Filter, shown <-chan struct{}, tell func(Change)) error {
+	return watch.Follow(ctx, paces, &follower{c: c, filter: f, shown: shown, tell: tell})
 }
 
 type follower struct {
 	c      *client.Client
 	filter Filter
+	shown  <-chan struct{}
 	tell   func(Change)
 	notes  notes
 
@@ -222,7 +224,8 @@ func (f *follower) list(ctx context.Context, w *watch.Watcher) error {
 	return nil
 }
 
-// lead tells of the first rows alone, once there are enough of them, and waits.
+// lead tells of the first rows alone, once there are enough of them, and waits
+// until they are shown.
 // It returns what is left of the list: a list on the screen makes widgets for far
 // more rows than one sees, if they are there.
 func (f *follower) lead(ctx context.Context, list []client.Entry) (rest []client.Entry) {
@@ -233,9 +236,15 @@ func (f *follower) lead(ctx context.Context, list []client.Entry) (rest []client
 	f.led = true
 	f.insert(list[:missing:missing])
 	f.flush(true)
+	if f.shown == nil {
+		return list[missing:]
+	}
+	late := time.NewTimer(headStart)
+	defer late.Stop()
 	select {
 	case <-ctx.Done():
-	case <-time.After(headStart):
+	case <-f.shown:
+	case <-late.C:
 	}
 	return list[missing:]
 }

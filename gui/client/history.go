@@ -66,6 +66,7 @@ type history struct {
 	done    bool // all was looked at
 	looked  string
 	asks    bool      // lines are being read
+	drawn   func()    // has the rest of a long list come, after the next frame
 	problem string    // why there is no list
 	collect *ui.Scope // of taking in answers; nil while the page is not in front
 	detail  *pastPane
@@ -169,9 +170,10 @@ func (h *history) begin() {
 	h.rows = archive.NewRows()
 	h.lines.Apply(ui.Splice{Removed: h.lines.Len()})
 	h.showState()
-	filter := h.filter
+	filter, shown := h.filter, make(chan struct{})
+	h.drawn = ui.AfterFrame(scope, h.List, func() { close(shown) })
 	look(scope, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, archive.Follow(ctx, h.queue, filter, func(c archive.Change) {
+		return struct{}{}, archive.Follow(ctx, h.queue, filter, shown, func(c archive.Change) {
 			ui.Soon(scope, func() { h.apply(c) })
 		})
 	}, func(_ struct{}, err error) {
@@ -229,6 +231,9 @@ func (h *history) fetch() {
 	seen := h.lines.InSight()
 	want := h.rows.Next(seen.First, seen.Last)
 	if len(want) == 0 {
+		if h.rows.Len() > 0 {
+			h.drawn()
+		}
 		bound := h.lines.Bound()
 		want = h.rows.Next(bound.First, bound.Last)
 	}

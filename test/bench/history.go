@@ -98,7 +98,7 @@ func followHistory(ctx context.Context, c *client.Client, f archive.Filter) (*hi
 	ctx, stop := context.WithCancel(ctx)
 	v := &historyView{rows: archive.NewRows(), news: make(chan archive.Change), end: make(chan error, 1), stop: stop}
 	go func() {
-		v.end <- archive.Follow(ctx, c, f, func(ch archive.Change) {
+		v.end <- archive.Follow(ctx, c, f, nil, func(ch archive.Change) {
 			select {
 			case v.news <- ch:
 			case <-ctx.Done():
