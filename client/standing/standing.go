@@ -44,6 +44,10 @@ type Paces struct {
 	Blind   time.Duration // between looks where the system has no inotify left
 	Trouble time.Duration // between looks while the queue cannot be used: nothing says when a disk has room again
 	Fresh   time.Duration // how old a look of dom0 may be, see [client.Client.Connected]
+
+	// Asked has it look now, as when something failed: no file tells of a disk
+	// that is full. Nil is never.
+	Asked <-chan struct{}
 }
 
 // DefaultPaces are the program's.
@@ -56,7 +60,7 @@ func DefaultPaces() Paces {
 func Follow(ctx context.Context, c *client.Client, p Paces, tell func(Standing)) {
 	f := &follower{client: c, paces: p, tell: tell}
 	for ctx.Err() == nil {
-		err := watch.Follow(ctx, watch.Paces{Rest: p.Rest, Blind: p.Blind}, f)
+		err := watch.Follow(ctx, watch.Paces{Rest: p.Rest, Blind: p.Blind, Asked: p.Asked}, f)
 		if ctx.Err() != nil {
 			return
 		}
@@ -69,6 +73,7 @@ func Follow(ctx context.Context, c *client.Client, p Paces, tell func(Standing))
 		f.say(s)
 		select {
 		case <-ctx.Done():
+		case <-p.Asked:
 		case <-time.After(p.Trouble):
 		}
 	}

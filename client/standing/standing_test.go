@@ -22,19 +22,25 @@ const patience = time.Minute
 // followed is a queue, and what was told of it last.
 type followed struct {
 	*client.Client
-	t    *testing.T
-	mu   sync.Mutex
-	now  Standing
-	told int
-	news chan struct{}
+	t     *testing.T
+	asked chan<- struct{}
+	mu    sync.Mutex
+	now   Standing
+	told  int
+	news  chan struct{}
 }
 
 func follow(t *testing.T) *followed {
 	t.Helper()
-	f := &followed{Client: client.New(filepath.Join(t.TempDir(), queue.FolderName)), t: t, news: make(chan struct{}, 1)}
+	return followIn(t, t.TempDir(), DefaultPaces())
+}
+
+func followIn(t *testing.T, home string, p Paces) *followed {
+	t.Helper()
+	asked := make(chan struct{}, 1)
+	f := &followed{Client: client.New(filepath.Join(home, queue.FolderName)), t: t, asked: asked, news: make(chan struct{}, 1)}
 	f.Database = func(context.Context, string) (string, error) { return "work", nil }
-	p := DefaultPaces()
-	p.Rest, p.Trouble = 10*time.Millisecond, 20*time.Millisecond
+	p.Rest, p.Trouble, p.Asked = 10*time.Millisecond, 20*time.Millisecond, asked
 	ctx, stop := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Add(1)

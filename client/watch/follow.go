@@ -60,6 +60,8 @@ const Never time.Duration = 1<<63 - 1
 type Paces struct {
 	Rest  time.Duration // after a look that a change made, before the next one
 	Blind time.Duration // between looks where the system has no inotify left
+
+	Asked <-chan struct{} // has one look come now; nil for never
 }
 
 // Follow has f look now and after each change, until ctx ends or f fails. Where a
@@ -95,6 +97,7 @@ func follow(ctx context.Context, p Paces, f Follower, w *Watcher) error {
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
+		case <-p.Asked:
 		case <-w.Changed():
 			if again > 0 {
 				err = pause(ctx, p.Rest) // more may come with it

@@ -29,7 +29,8 @@ type App struct {
 	queue   *client.Client
 	window  *window
 	now     standing.Standing
-	told    bool     // now is known
+	told    bool // now is known
+	asked   chan struct{}
 	notices []string // ids of those that the desktop shows
 }
 
@@ -46,7 +47,7 @@ func Run(o Options) error {
 	if err != nil {
 		return err
 	}
-	a := &App{Program: p, options: o}
+	a := &App{Program: p, options: o, asked: make(chan struct{}, 1)}
 	defer a.Scope.Close()
 	if a.App.IsRemote() {
 		return a.BringForward(o.Page)
@@ -65,7 +66,9 @@ func Run(o Options) error {
 	})
 	a.App.ConnectShutdown(a.takeBack)
 	a.addActions()
-	go standing.Follow(a.Scope.Context(), a.queue, standing.DefaultPaces(), a.deliver)
+	paces := standing.DefaultPaces()
+	paces.Asked = a.asked
+	go standing.Follow(a.Scope.Context(), a.queue, paces, a.deliver)
 	code := a.App.Run([]string{os.Args[0]})
 	if a.window != nil {
 		a.WritePrefs(a.Scope.Context())

@@ -119,6 +119,9 @@ func (m *moving) end(r transfer.Result, err error) {
 	m.files.report()
 	m.show(ending(m.way.fetches, r, err))
 	m.files.app.tellMoved(m.way.fetches, err)
+	if err != nil {
+		m.files.doubt()
+	}
 	m.files.tidy(m.files.scope)
 }
 

@@ -172,6 +172,7 @@ func (t *task) finish(run *ui.Scope, o client.Outcome, err error) {
 	p := progress{phase: ended, outcome: o}
 	if err != nil {
 		p = progress{phase: broken, err: err}
+		t.doubt()
 		if t.ticket != nil {
 			p.sent = t.ticket.ID
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -31,7 +33,7 @@ var places = []place{
 	{name: "restarting", open: goOn, alone: true, scenes: restarting},
 	{name: "stopped", open: stop, scenes: stopped},
 	{name: "strange", open: openStrange, scenes: strange},
-	{name: "guest", open: openGuest, alone: true, scenes: guests},
+	{name: "guest", open: openGuest, alone: true, scenes: slices.Concat(guests, kept)},
 	{name: "unpaired", open: openUnpaired, scenes: unpaired},
 	{name: "denied", open: openDenied, scenes: reason("denied", "You may not administer qvm-remote")},
 	{name: "incompatible", open: openOlder, scenes: reason("incompatible", "The service is of another version")},
@@ -201,7 +203,14 @@ func openStrange(ctx context.Context, s *studio) (string, error) {
 
 // openGuest is a qube that asks for things.
 func openGuest(ctx context.Context, s *studio) (string, error) {
-	return s.openGuest(ctx, life.Options{Qubes: 1, History: true})
+	address, err := s.openGuest(ctx, life.Options{Qubes: 1, History: true})
+	if err == nil {
+		err = s.guest.remember()
+	}
+	if err == nil { // dom0's side of a file's way is a program there
+		err = os.Symlink(filepath.Join(s.bin, "qvm-remote-dom0"), filepath.Join(s.guest.Dom0Bin(), "qvm-remote-dom0"))
+	}
+	return address, err
 }
 
 // openUnpaired is a qube that has no key yet.

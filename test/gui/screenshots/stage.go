@@ -106,6 +106,9 @@ func (s *studio) take(address string, one shot) (err error) {
 	}
 	defer d.Close()
 	st := &stage{desktop: d, house: s.house, look: one.look}
+	if one.guest {
+		st.house = s.guest
+	}
 	defer func() {
 		f, ok := recover().(failure)
 		if !ok {
