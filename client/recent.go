@@ -39,11 +39,10 @@ func (c *Client) Recent(n int) ([]Event, error) {
 	}
 	var events []Event
 	for _, l := range lines {
-		at, ok := LineTime(l)
+		at, text, ok := SplitLine(l)
 		if !ok {
 			continue
 		}
-		_, text, _ := cutLine(l)
 		if m := submitLine.FindStringSubmatch(text); m != nil && known[m[1]] {
 			continue
 		}
@@ -108,23 +107,20 @@ func (c *Client) issuedAt(day, id string) time.Time {
 
 const lineLayout = "2006-01-02T15:04:05-07:00"
 
-// LineTime reads when a line of the log was written. dom0 writes its lines
-// without a zone: they are taken for this qube's.
-func LineTime(line string) (time.Time, bool) {
-	stamp, _, ok := cutLine(line)
-	if !ok {
-		return time.Time{}, false
+// SplitLine parts a line of the log, "[time] text", and reports whether it is one.
+// dom0 writes its lines without a zone: they are taken for this qube's.
+func SplitLine(line string) (at time.Time, text string, ok bool) {
+	rest, bracket := strings.CutPrefix(line, "[")
+	stamp, text, found := strings.Cut(rest, "] ")
+	if !bracket || !found {
+		return time.Time{}, line, false
 	}
 	at, err := time.Parse(lineLayout, stamp)
 	if err != nil {
 		at, err = time.ParseInLocation(lineLayout[:len("2006-01-02T15:04:05")], stamp, time.Local)
 	}
-	return at, err == nil
-}
-
-// cutLine splits "[time] text".
-func cutLine(line string) (stamp, text string, ok bool) {
-	rest, ok := strings.CutPrefix(line, "[")
-	stamp, text, found := strings.Cut(rest, "] ")
-	return stamp, text, ok && found
+	if err != nil {
+		return time.Time{}, line, false
+	}
+	return at, text, true
 }

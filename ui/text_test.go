@@ -10,7 +10,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 	"pgregory.net/rapid"
 
@@ -96,34 +95,6 @@ func TestHostileTextInRows(t *testing.T) {
 		if said := stage.Warned(); said != "" {
 			t.Errorf("%s: GTK warns:\n%s", name, said)
 		}
-	}
-}
-
-// TestAToastSaysAllOfIt, in as many lines as it takes, however narrow the window.
-func TestAToastSaysAllOfIt(t *testing.T) {
-	stage.Enter(t)
-	overlay := adw.NewToastOverlay()
-	overlay.SetChild(gtk.NewBox(gtk.OrientationVertical, 0))
-	window := show(t, overlay)
-	window.SetDefaultSize(360, 500)
-	stage.Until(t, "the window is narrow", func() bool { return overlay.Width() == 360 })
-	long := "the result could not be kept: there is no room left on the disk of this qube; make room there, and the result comes by itself"
-	for name, text := range hostile {
-		toast := newToast(long+text, true)
-		overlay.AddToast(toast)
-		want := queue.Plain(long+text, 1000)
-		stage.Until(t, name+": the toast", func() bool { return slices.Contains(texts(overlay), want) })
-		for _, l := range each[*gtk.Label](overlay) {
-			if l.Text() != want {
-				continue
-			}
-			stage.Until(t, name+": it is drawn", func() bool { return l.Width() > 0 })
-			if l.UseMarkup() || l.Layout().IsEllipsized() || l.Layout().LineCount() < 4 || l.Width() > 280 {
-				t.Errorf("%s: not all of the toast is shown: markup %t, %d lines, %d wide", name, l.UseMarkup(), l.Layout().LineCount(), l.Width())
-			}
-		}
-		toast.Dismiss()
-		stage.Until(t, name+": it is gone", func() bool { return !slices.Contains(texts(overlay), want) })
 	}
 }
 

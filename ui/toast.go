@@ -18,6 +18,10 @@ func (w *Shell) Say(text string) { w.Toasts.AddToast(w.PlainToast(text)) }
 // PlainToast is a toast that says a text, as [Shell.Say] does.
 func (w *Shell) PlainToast(text string) *adw.Toast { return newToast(text, w.narrow()) }
 
+// oneLine is how long a text, in characters, stays in one line beside a button in
+// a window of 360 pixels: GTK would rather have two short lines.
+const oneLine = 22
+
 // newToast makes one that says all of the text, in as many lines as it takes, and
 // for as long as one reads.
 func newToast(text string, narrow bool) *adw.Toast {
@@ -30,6 +34,7 @@ func newToast(text string, narrow bool) *adw.Toast {
 		columns = 30
 	}
 	label.SetMaxWidthChars(columns)
+	label.SetWidthChars(min(utf8.RuneCountInString(text), oneLine))
 	toast := adw.NewToast("")
 	toast.SetObjectProperty("custom-title", label) // since libadwaita 1.2; its own title is one line
 	toast.SetTimeout(uint(6 + utf8.RuneCountInString(text)/30))

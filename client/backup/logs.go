@@ -99,7 +99,7 @@ func joinLogs(old, now []byte, texts [][]byte) (merged []byte, added int) {
 		var at time.Time
 		for text := range strings.Lines(string(b)) {
 			text = strings.TrimSuffix(text, "\n")
-			t, ok := client.LineTime(text)
+			t, _, ok := client.SplitLine(text)
 			if ok {
 				at = t
 			}

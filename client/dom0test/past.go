@@ -62,7 +62,8 @@ func (p Past) answer(r queue.Request, header []byte, k queue.Key) (files []struc
 		Started: p.At.Unix(), DurationMS: 1500, Out: queue.SumOf([]byte(p.Out)), Err: queue.SumOf([]byte(p.Err))}
 	if p.State == queue.StateDenied {
 		denied := (&queue.Denial{Reason: queue.PolicyDenied}).File()
-		result.Reason, result.Exit, result.Started, result.Out, result.Err = queue.PolicyDenied, queue.NoExit, 0, queue.Sum{}, queue.SumOf(denied)
+		result.Reason, result.Exit, result.Started, result.DurationMS = queue.PolicyDenied, queue.NoExit, 0, 0
+		result.Out, result.Err = queue.Sum{}, queue.SumOf(denied)
 		put("result", result.Sign(k.ResultKey()))
 		put("denied", denied)
 		return files

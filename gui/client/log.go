@@ -6,13 +6,13 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 	"github.com/diamondburned/gotk4/pkg/pango"
 
+	"qvmremote/client"
 	"qvmremote/client/logbook"
 	"qvmremote/gui/say"
 	"qvmremote/queue"
@@ -303,23 +303,13 @@ func (l *logPane) lineAt(position int) (line logLine, known bool) {
 	if position >= len(l.have) {
 		return logLine{}, false
 	}
-	at, text := splitLine(l.have[position].Text)
+	at, text, dated := client.SplitLine(l.have[position].Text)
 	if l.have[position].Cut {
 		text += " …"
 	}
-	if !at.IsZero() {
+	if dated {
 		line.clock = say.Clock(at)
 	}
 	line.text = text
 	return line, true
-}
-
-// splitLine takes apart a line as the log has them: [time] text.
-func splitLine(line string) (time.Time, string) {
-	stamp, rest, found := strings.Cut(strings.TrimPrefix(line, "["), "] ")
-	at, err := time.Parse(time.RFC3339, stamp)
-	if !found || err != nil {
-		return time.Time{}, line
-	}
-	return at, rest
 }

@@ -52,8 +52,15 @@ func (h *home) remember() error {
 	return os.WriteFile(filepath.Join(filepath.Dir(l.Root), "notes.txt"), []byte("to be kept\n"), 0o600)
 }
 
-// openLine opens the command of a list's line.
-func (s *stage) openLine(name string) { s.press("list item", name); s.find("button", "Load into Run*") }
+// openPast looks for a past command and opens it.
+func (s *stage) openPast(text string) {
+	first := s.find("list item", "*").Name
+	s.key("ctrl+f")
+	s.desktop.Type(s, text)
+	s.app.Gone(s, "list item", first)
+	s.press("list item", "*"+text+"*")
+	s.find("button", "Load into Run*")
+}
 
 // choosesFile picks a file in the dialog that a button opens.
 func (s *stage) choosesFile(button, path string) {
@@ -69,13 +76,13 @@ func (s *stage) choosesFile(button, path string) {
 // kept are scenes of what the qube's program keeps: the pages beside Run, Key and
 // Backup.
 var kept = []scene{
-	{name: "qube-history", guest: true, page: "history", act: func(s *stage) { s.find("list item", "*qvm-prefs work memory 4000*") }},
+	{name: "qube-history", guest: true, page: "history", act: func(s *stage) { s.find("list item", "*done: *") }},
 	{name: "qube-past", guest: true, page: "history", act: func(s *stage) {
-		s.openLine("*qubesctl*")
+		s.openPast("qubesctl")
 		s.find("label", "Verified*")
 	}},
-	{name: "qube-past-denied", guest: true, minor: true, page: "history", act: func(s *stage) { s.openLine("*rm -rf*") }},
-	{name: "qube-past-unverified", guest: true, minor: true, page: "history", act: func(s *stage) { s.openLine("*unverified: qvm-ls*") }},
+	{name: "qube-past-denied", guest: true, minor: true, page: "history", act: func(s *stage) { s.openPast("rm -rf") }},
+	{name: "qube-past-unverified", guest: true, minor: true, page: "history", act: func(s *stage) { s.openPast("qvm-ls --raw-list --running") }},
 	{name: "qube-history-none", guest: true, minor: true, page: "history", act: func(s *stage) {
 		s.find("list item", "*qvm-prefs*")
 		s.key("ctrl+f")
@@ -88,7 +95,7 @@ var kept = []scene{
 		s.find("menu item", "Delete what is shown…")
 	}},
 	{name: "qube-deleted", guest: true, minor: true, page: "history", act: func(s *stage) {
-		s.openLine("*journalctl*")
+		s.openPast("journalctl")
 		s.press("button", "Delete*")
 		s.find("button", "Undo")
 	}},
