@@ -28,7 +28,7 @@ func TestAFullDiskIsToldOfWhenAsked(t *testing.T) {
 	stop := f.serve() // it leaves before the disk does
 	f.becomes("an agent", func(s Standing) bool { return s.Connected })
 	ballast := smalldisk.Fill(t, home)
-	f.asked <- struct{}{}
+	f.asked.Ring()
 	f.becomes("a full disk", func(s Standing) bool { return errors.Is(s.Trouble, client.ErrDiskFull) })
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)

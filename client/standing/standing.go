@@ -45,9 +45,22 @@ type Paces struct {
 	Trouble time.Duration // between looks while the queue cannot be used: nothing says when a disk has room again
 	Fresh   time.Duration // how old a look of dom0 may be, see [client.Client.Connected]
 
-	// Asked has it look now, as when something failed: no file tells of a disk
-	// that is full. Nil is never.
-	Asked <-chan struct{}
+	Asked Bell // has it look now; nil for never
+}
+
+// Bell asks for a look, as when something failed: no file tells of a disk that is
+// full.
+type Bell chan struct{}
+
+// NewBell is one that was not rung.
+func NewBell() Bell { return make(Bell, 1) }
+
+// Ring asks, from any goroutine, and never waits.
+func (b Bell) Ring() {
+	select {
+	case b <- struct{}{}:
+	default: // somebody has asked already
+	}
 }
 
 // DefaultPaces are the program's.

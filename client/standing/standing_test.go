@@ -23,7 +23,7 @@ const patience = time.Minute
 type followed struct {
 	*client.Client
 	t     *testing.T
-	asked chan<- struct{}
+	asked Bell
 	mu    sync.Mutex
 	now   Standing
 	told  int
@@ -37,7 +37,7 @@ func follow(t *testing.T) *followed {
 
 func followIn(t *testing.T, home string, p Paces) *followed {
 	t.Helper()
-	asked := make(chan struct{}, 1)
+	asked := NewBell()
 	f := &followed{Client: client.New(filepath.Join(home, queue.FolderName)), t: t, asked: asked, news: make(chan struct{}, 1)}
 	f.Database = func(context.Context, string) (string, error) { return "work", nil }
 	p.Rest, p.Trouble, p.Asked = 10*time.Millisecond, 20*time.Millisecond, asked

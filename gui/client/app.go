@@ -30,7 +30,7 @@ type App struct {
 	window  *window
 	now     standing.Standing
 	told    bool // now is known
-	asked   chan struct{}
+	bell    standing.Bell
 	notices []string // ids of those that the desktop shows
 }
 
@@ -47,7 +47,7 @@ func Run(o Options) error {
 	if err != nil {
 		return err
 	}
-	a := &App{Program: p, options: o, asked: make(chan struct{}, 1)}
+	a := &App{Program: p, options: o, bell: standing.NewBell()}
 	defer a.Scope.Close()
 	if a.App.IsRemote() {
 		return a.BringForward(o.Page)
@@ -67,7 +67,7 @@ func Run(o Options) error {
 	a.App.ConnectShutdown(a.takeBack)
 	a.addActions()
 	paces := standing.DefaultPaces()
-	paces.Asked = a.asked
+	paces.Asked = a.bell
 	go standing.Follow(a.Scope.Context(), a.queue, paces, a.deliver)
 	code := a.App.Run([]string{os.Args[0]})
 	if a.window != nil {

@@ -21,22 +21,13 @@ type desk struct {
 	now   standing.Standing // how the qube stands
 	told  bool              // now is known
 
-	asked chan<- struct{}    // has how the qube stands be looked at
+	bell  standing.Bell      // has how the qube stands be looked at
 	over  func() *gtk.Window // the window that dialogs stand before
 	toast func(text string)
 }
 
 // usable reports whether requests can be made now.
 func (d *desk) usable() bool { return d.told && d.now.Trouble == nil && d.now.HasKey() }
-
-// doubt has how the qube stands looked at now: something failed, and what is in
-// its way is not only in the way of that.
-func (d *desk) doubt() {
-	select {
-	case d.asked <- struct{}{}:
-	default: // it will be looked at anyway
-	}
-}
 
 // look does what waits, off the main loop, and hands what it found to done on
 // it, unless the scope was closed meanwhile.
@@ -57,7 +48,7 @@ func (d *desk) do(s *ui.Scope, w gtk.Widgetter, order func(context.Context) erro
 		base.SetSensitive(true)
 		if err != nil {
 			d.toast(sentence(err))
-			d.doubt()
+			d.bell.Ring() // what is in the way may be in the way of all
 		}
 		done(err)
 	})

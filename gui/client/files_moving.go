@@ -120,7 +120,7 @@ func (m *moving) end(r transfer.Result, err error) {
 	m.show(ending(m.way.fetches, r, err))
 	m.files.app.tellMoved(m.way.fetches, err)
 	if err != nil {
-		m.files.doubt()
+		m.files.bell.Ring()
 	}
 	m.files.tidy(m.files.scope)
 }

@@ -172,7 +172,7 @@ func (t *task) finish(run *ui.Scope, o client.Outcome, err error) {
 	p := progress{phase: ended, outcome: o}
 	if err != nil {
 		p = progress{phase: broken, err: err}
-		t.doubt()
+		t.bell.Ring()
 		if t.ticket != nil {
 			p.sent = t.ticket.ID
 		}

@@ -69,7 +69,7 @@ func newWindow(a *App) (*window, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.desk = &desk{queue: a.queue, asked: a.asked}
+	w.desk = &desk{queue: a.queue, bell: a.bell}
 	if w.Shell, err = ui.NewShell(w.scope, a.App, "Qubes Remote", ID, menu.Menu, w.showBanner); err != nil {
 		return nil, err
 	}
