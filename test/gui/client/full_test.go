@@ -111,14 +111,17 @@ func TestOutputSavedToAFullDisk(t *testing.T) {
 	})
 }
 
-// TestACommandOnAFullDisk says so, and runs once there is room; the banner goes by
-// itself.
+// TestACommandOnAFullDisk says so, on every page, also where dom0 looks; it runs
+// once there is room, and the banner goes by itself.
 func TestACommandOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	s, home := onSmallDisk(t, "run")
 	ballast := smalldisk.Fill(t, home)
 	s.runs(t, "echo ran")
 	s.app.Find(t, "label", "*disk is full or read-only; make room*")
+	s.turn(t, "Files")
+	s.app.Find(t, "label", "*disk is full or read-only; make room*")
+	s.turn(t, "Run")
 	makesRoom(t, ballast)
 	s.runs(t, "echo ran")
 	s.app.Find(t, "label", "Done: exit 0")
