@@ -107,17 +107,18 @@ func (c *Client) issuedAt(day, id string) time.Time {
 
 const lineLayout = "2006-01-02T15:04:05-07:00"
 
-// SplitLine parts a line of the log, "[time] text", and reports whether it is one.
-// dom0 writes its lines without a zone: they are taken for this qube's.
+// SplitLine parts a line of the log, "[time] text", and reports whether it is one;
+// text is all of another. dom0 writes its lines without a zone: they are taken for
+// this qube's.
 func SplitLine(line string) (at time.Time, text string, ok bool) {
 	rest, bracket := strings.CutPrefix(line, "[")
 	stamp, text, found := strings.Cut(rest, "] ")
 	if !bracket || !found {
 		return time.Time{}, line, false
 	}
-	at, err := time.Parse(lineLayout, stamp)
+	at, err := time.Parse(time.RFC3339, stamp)
 	if err != nil {
-		at, err = time.ParseInLocation(lineLayout[:len("2006-01-02T15:04:05")], stamp, time.Local)
+		at, err = time.ParseInLocation("2006-01-02T15:04:05", stamp, time.Local)
 	}
 	if err != nil {
 		return time.Time{}, line, false

@@ -4,6 +4,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -47,6 +48,29 @@ func FuzzSplitDenied(f *testing.F) {
 		reason, sentence := splitDenied(b)
 		if len(reason)+len(sentence) > len(b) || strings.Contains(string(reason), "\n") {
 			t.Fatalf("%q: %q, %q", b, reason, sentence)
+		}
+	})
+}
+
+// FuzzSplitLine: a line of the log is taken apart, or stays as it is.
+func FuzzSplitLine(f *testing.F) {
+	noon := time.Date(2026, 11, 20, 12, 0, 0, 0, time.Local)
+	for line, want := range map[string]string{
+		"[" + noon.Format("2006-01-02T15:04:05-07:00") + "] SUBMIT id=1": "SUBMIT id=1",
+		"[" + noon.UTC().Format(time.RFC3339) + "] DONE id=1":            "DONE id=1",
+		"[2026-11-20T12:00:00] id=1 exit=0":                              "id=1 exit=0",
+		"[2026-11-20T12:00:00]":                                          "", "[yesterday] x": "", "2026-11-20T12:00:00] x": "", "[] x": "", "": "",
+	} {
+		at, text, ok := SplitLine(line)
+		if ok != (want != "") || ok && (text != want || !at.Equal(noon)) || !ok && text != line {
+			f.Errorf("%q is %v, %q, %t", line, at, text, ok)
+		}
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		_, text, ok := SplitLine(line)
+		if !strings.HasSuffix(line, text) || ok == (text == line) {
+			t.Errorf("%q is %q, %t", line, text, ok)
 		}
 	})
 }

@@ -37,8 +37,8 @@ func (l *Late) Due() {
 	})
 }
 
-// AfterFrame has f called once: when the widget has drawn the frame that was the
-// next at the first call of what it returns.
+// AfterFrame returns due, whose first call has f called once: when the widget has
+// drawn its next frame, unless the scope is closed before.
 func AfterFrame(s *Scope, widget gtk.Widgetter, f func()) (due func()) {
 	frames := 0
 	l := NewLate(s, widget, func() (more bool) {

@@ -29,6 +29,7 @@ type Lines[V comparable, R Line[V]] struct {
 	rows   *Rows
 	bound  map[uintptr]*line[V, R] // by list item
 	late   *Late
+	height float64 // of a row, about, as GTK gave them their places last; 0 before
 	at     func(position int) (v V, known bool)
 	narrow bool
 }
@@ -56,13 +57,18 @@ func NewLines[V comparable, R Line[V]](s *Scope, view LinesView, create func() R
 	l.List.SetModel(gtk.NewNoSelection(l.rows.Model()))
 	s.OnClose(func() { l.List.SetModel(nil) })
 	v := l.Scroll.VAdjustment()
+	s.Bind(v, v.ConnectChanged(func() {
+		if n := l.rows.Len(); n > 0 && v.PageSize() > 0 {
+			l.height = v.Upper() / float64(n)
+		}
+	}))
 	s.Bind(v, v.ConnectValueChanged(func() {
 		l.showNewest()
 		l.scrolled()
 		scrolled()
 	}))
 	if l.Newest != nil {
-		s.Bind(l.Newest, l.Newest.ConnectClicked(l.toTop))
+		s.Bind(l.Newest, l.Newest.ConnectClicked(l.ToTop))
 	}
 	home(s, l.List, l.Scroll)
 	return l
@@ -121,11 +127,13 @@ const screenful = 20
 // right before GTK has given the rows their places, where they are of one height.
 func (l *Lines[V, R]) InSight() Span {
 	v := l.Scroll.VAdjustment()
-	if v.PageSize() == 0 {
+	page := v.PageSize()
+	if page == 0 || l.height == 0 {
 		return Span{0, screenful - 1}
 	}
-	row := max(v.Upper(), 1) / float64(max(l.rows.Len(), 1))
-	return Span{int(v.Value() / row), int((v.Value() + v.PageSize()) / row)}
+	end := max(float64(l.rows.Len())*l.height-page, 0)
+	top := min(v.Value(), end)
+	return Span{int(top / l.height), int((top + page) / l.height)}
 }
 
 // Bound is from which to which row GTK has one; the first while it has none.
@@ -168,7 +176,7 @@ func (l *Lines[V, R]) Apply(changes ...Splice) {
 	}
 	l.Refresh()
 	if top && !same {
-		l.toTop()
+		l.ToTop()
 	}
 }
 
@@ -182,10 +190,10 @@ func (l *Lines[V, R]) Refresh() {
 	}
 }
 
-// toTop shows the first row. The scroll bar alone would not do: where a row came
+// ToTop shows the first row. The scroll bar alone would not do: where a row came
 // above the first, GTK keeps that one where it is, and the bar is at its end until
 // the new one has a place. A list that has had no place itself is at its top.
-func (l *Lines[V, R]) toTop() {
+func (l *Lines[V, R]) ToTop() {
 	l.Scroll.VAdjustment().SetValue(0)
 	if l.List.Height() > 0 {
 		scrollTo(l.List, 0)

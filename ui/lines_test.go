@@ -116,13 +116,39 @@ func TestAListWithoutAPlaceIsAScreenful(t *testing.T) {
 	if n.first != (Span{0, screenful - 1}) {
 		t.Errorf("before it has a place rows %v are in sight", n.first)
 	}
-	drawn := false
-	due := AfterFrame(NewScope(nil), n.List, func() { drawn = true })
-	due()
-	due()
-	stage.Until(t, "a frame was drawn", func() bool { return drawn })
+	stage.Until(t, "the list has its place", func() bool { return n.height > 0 })
 	if seen := n.InSight(); seen.First != 0 || seen.Last < 3 || seen.Last > 60 {
 		t.Errorf("once it has its place rows %v are in sight", seen)
+	}
+	before := n.InSight()
+	n.Apply(Splice{Removed: n.Len()})
+	n.Apply(Splice{Added: 3000})
+	if seen := n.InSight(); seen != before {
+		t.Errorf("before the new rows have places %v are in sight, want %v", seen, before)
+	}
+}
+
+// TestAfterAFrame: what waits for a frame happens once, and not before it.
+func TestAfterAFrame(t *testing.T) {
+	stage.Enter(t)
+	n := newNumbered(t, 10)
+	closed, open := NewScope(nil), NewScope(nil)
+	defer open.Close()
+	never, times := false, 0
+	AfterFrame(closed, n.List, func() { never = true })()
+	closed.Close()
+	due := AfterFrame(open, n.List, func() { times++ })
+	due()
+	due()
+	if times > 0 {
+		t.Error("it did not wait for a frame")
+	}
+	stage.Until(t, "a frame was drawn", func() bool { return times > 0 })
+	later := 0
+	AfterFrame(open, n.List, func() { later++ })()
+	stage.Until(t, "another one was", func() bool { return later > 0 })
+	if times != 1 || never {
+		t.Errorf("it happened %d times, and for a closed scope: %t", times, never)
 	}
 }
 

@@ -18,10 +18,6 @@ func (w *Shell) Say(text string) { w.Toasts.AddToast(w.PlainToast(text)) }
 // PlainToast is a toast that says a text, as [Shell.Say] does.
 func (w *Shell) PlainToast(text string) *adw.Toast { return newToast(text, w.narrow()) }
 
-// oneLine is how long a text, in characters, stays in one line beside a button in
-// a window of 360 pixels: GTK would rather have two short lines.
-const oneLine = 22
-
 // newToast makes one that says all of the text, in as many lines as it takes, and
 // for as long as one reads.
 func newToast(text string, narrow bool) *adw.Toast {
@@ -29,9 +25,10 @@ func newToast(text string, narrow bool) *adw.Toast {
 	label := NewLabel(text)
 	label.SetWrap(true)
 	label.SetWrapMode(pango.WrapWordChar)
-	columns := 60
+	// What fits into one line is one: GTK would rather have two short ones.
+	columns, oneLine := 60, 30
 	if narrow { // libadwaita gives a toast the height for the width it would like
-		columns = 30
+		columns, oneLine = 30, 22 // beside a button
 	}
 	label.SetMaxWidthChars(columns)
 	label.SetWidthChars(min(utf8.RuneCountInString(text), oneLine))

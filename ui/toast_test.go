@@ -46,22 +46,29 @@ func TestAShortToastIsOneLine(t *testing.T) {
 	stage.Enter(t)
 	overlay := adw.NewToastOverlay()
 	overlay.SetChild(gtk.NewBox(gtk.OrientationVertical, 0))
-	show(t, overlay).SetDefaultSize(360, 500)
-	const text = "1 command was deleted."
-	for _, narrow := range []bool{true, false} {
-		toast := newToast(text, narrow)
+	window := show(t, overlay)
+	for _, c := range []struct {
+		text  string
+		width int
+	}{{"1 command was deleted.", 360}, {"1 command was deleted.", 900}, {"125 commands were deleted.", 900}} {
+		window.SetDefaultSize(c.width, 500)
+		stage.Until(t, "the window has its width", func() bool { return overlay.Width() == c.width })
+		toast := newToast(c.text, c.width < 600)
 		toast.SetButtonLabel("Undo")
 		overlay.AddToast(toast)
-		for _, l := range each[*gtk.Label](overlay) {
-			if l.Text() != text {
-				continue
+		lines := 0
+		stage.Until(t, "the toast is drawn", func() bool {
+			for _, l := range each[*gtk.Label](overlay) {
+				if l.Text() == c.text && l.Width() > 0 {
+					lines = l.Layout().LineCount()
+				}
 			}
-			stage.Until(t, "the toast is drawn", func() bool { return l.Width() > 0 })
-			if n := l.Layout().LineCount(); n != 1 {
-				t.Errorf("narrow %t: it takes %d lines", narrow, n)
-			}
+			return lines > 0
+		})
+		if lines != 1 {
+			t.Errorf("%q takes %d lines in a window of %d", c.text, lines, c.width)
 		}
 		toast.Dismiss()
-		stage.Until(t, "the toast is gone", func() bool { return !slices.Contains(texts(overlay), text) })
+		stage.Until(t, "the toast is gone", func() bool { return !slices.Contains(texts(overlay), c.text) })
 	}
 }

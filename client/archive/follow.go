@@ -67,13 +67,14 @@ const (
 // waits until shown is closed, a second at most; a nil shown lets it come at once.
 // An error other than the context's says why there can be no list.
 func Follow(ctx context.Context, c *client.Client, f Filter, shown <-chan struct{}, tell func(Change)) error {
-	return watch.Follow(ctx, paces, &follower{c: c, filter: f, shown: shown, tell: tell})
+	return watch.Follow(ctx, paces, &follower{c: c, filter: f, shown: shown, wait: headStart, tell: tell})
 }
 
 type follower struct {
 	c      *client.Client
 	filter Filter
 	shown  <-chan struct{}
+	wait   time.Duration // for shown, at most
 	tell   func(Change)
 	notes  notes
 
@@ -225,9 +226,8 @@ func (f *follower) list(ctx context.Context, w *watch.Watcher) error {
 }
 
 // lead tells of the first rows alone, once there are enough of them, and waits
-// until they are shown.
-// It returns what is left of the list: a list on the screen makes widgets for far
-// more rows than one sees, if they are there.
+// until they are shown. It returns what is left of the list: a list on the screen
+// makes widgets for far more rows than one sees, if they are there.
 func (f *follower) lead(ctx context.Context, list []client.Entry) (rest []client.Entry) {
 	missing := screenful - len(f.rows)
 	if f.led || len(list) < missing {
@@ -239,7 +239,7 @@ func (f *follower) lead(ctx context.Context, list []client.Entry) (rest []client
 	if f.shown == nil {
 		return list[missing:]
 	}
-	late := time.NewTimer(headStart)
+	late := time.NewTimer(f.wait)
 	defer late.Stop()
 	select {
 	case <-ctx.Done():

@@ -45,7 +45,7 @@ type Paces struct {
 	Trouble time.Duration // between looks while the queue cannot be used: nothing says when a disk has room again
 	Fresh   time.Duration // how old a look of dom0 may be, see [client.Client.Connected]
 
-	Asked Bell // has it look now; nil for never
+	Asked Bell // has a look come at once, whatever the paces; nil for never
 }
 
 // Bell asks for a look, as when something failed: no file tells of a disk that is

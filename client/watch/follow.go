@@ -61,7 +61,7 @@ type Paces struct {
 	Rest  time.Duration // after a look that a change made, before the next one
 	Blind time.Duration // between looks where the system has no inotify left
 
-	Asked <-chan struct{} // has one look come now; nil for never
+	Asked <-chan struct{} // has a look come at once, whatever the paces; nil for never
 }
 
 // Follow has f look now and after each change, until ctx ends or f fails. Where a

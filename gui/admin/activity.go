@@ -134,7 +134,7 @@ func (a *activity) report(fresh bool, news []dbus.News) {
 	a.fetch()
 }
 
-// begin shows the log under the filter that is set, from its newest record on.
+// begin shows the log under the filter that is set, where one was in it.
 func (a *activity) begin() {
 	if !a.usable() {
 		return

@@ -90,7 +90,15 @@ func (f *filters) showQube(name string) {
 	f.names = nil
 	f.report()
 	f.setting = false
-	f.begin()
+	f.restart()
+}
+
+// restart shows what fits from its newest on, wherever one was in what was listed.
+func (f *filters) restart() {
+	if f.usable() {
+		f.lines.ToTop() // first: what can be seen is asked for
+		f.begin()
+	}
 }
 
 // changed begins again with what the controls say.
@@ -122,7 +130,7 @@ func (f *filters) changed() {
 	}
 	f.say("")
 	f.now = next
-	f.begin()
+	f.restart()
 }
 
 // say says below the field what is wrong with what was typed, "" for nothing.

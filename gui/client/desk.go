@@ -21,7 +21,7 @@ type desk struct {
 	now   standing.Standing // how the qube stands
 	told  bool              // now is known
 
-	bell  standing.Bell      // has how the qube stands be looked at
+	bell  standing.Bell      // asks for a look at how the qube stands
 	over  func() *gtk.Window // the window that dialogs stand before
 	toast func(text string)
 }

@@ -66,7 +66,7 @@ type history struct {
 	done    bool // all was looked at
 	looked  string
 	asks    bool      // lines are being read
-	drawn   func()    // has the rest of a long list come, after the next frame
+	drawn   func()    // says that the first rows are there: the rest comes after the next frame
 	problem string    // why there is no list
 	collect *ui.Scope // of taking in answers; nil while the page is not in front
 	detail  *pastPane
@@ -168,6 +168,7 @@ func (h *history) begin() {
 	scope := ui.NewScope(h.scope)
 	h.look, h.asks, h.problem, h.done, h.looked = scope, false, "", false, ""
 	h.rows = archive.NewRows()
+	h.lines.ToTop()
 	h.lines.Apply(ui.Splice{Removed: h.lines.Len()})
 	h.showState()
 	filter, shown := h.filter, make(chan struct{})

@@ -37,7 +37,7 @@ func open(t *testing.T) *opened {
 	t.Setenv("HOME", t.TempDir())
 	who := identity("")
 	who.ID += "." + t.Name() // of one name there is one in a process
-	a := &App{Program: program.Unregistered(who, gio.ApplicationNonUnique), queue: client.New(t.TempDir() + "/" + queue.FolderName)}
+	a := &App{Program: program.Unregistered(who, gio.ApplicationNonUnique), queue: client.New(t.TempDir() + "/" + queue.FolderName), bell: standing.NewBell()}
 	if err := a.App.Register(context.Background()); err != nil {
 		t.Fatal(err)
 	}

@@ -106,6 +106,7 @@ func (l *logPane) begin() {
 	l.look, l.reader, l.problem = scope, nil, ""
 	l.reading, l.asking, l.again, l.more = false, false, false, true
 	l.have = nil
+	l.lines.ToTop()
 	l.lines.Apply(ui.Splice{Removed: l.lines.Len()})
 	l.showState()
 	text := l.text

@@ -78,6 +78,29 @@ func TestTimelineFilters(t *testing.T) {
 	s.app.Find(t, "", "Nothing was found")
 }
 
+// TestAFilterBeginsAtTheNewest, wherever one was.
+func TestAFilterBeginsAtTheNewest(t *testing.T) {
+	t.Parallel()
+	s := open(t, life.Options{Records: 400}, "activity")
+	if _, err := s.Run(t.Context(), "work", "echo the newest"); err != nil {
+		t.Fatal(err)
+	}
+	above := s.app.Find(t, "", "Outcome")
+	s.app.Find(t, "list item", "*echo the newest*")
+	for _, outcome := range []string{"Done", "Any outcome"} {
+		s.app.Find(t, "list item", "*echo the newest*").Focus(t)
+		desktop.Await(t, "there is a way back", func() bool {
+			s.Desktop.Key(t, "End") // of a search, what it has found by now
+			return len(s.app.FindAll(t, "button", "Newest")) > 0
+		})
+		s.choose(t, "Outcome", outcome)
+		desktop.Await(t, outcome+": the newest is in sight", func() bool {
+			newest := s.app.Find(t, "list item", "*echo the newest*")
+			return newest.Bounds(t).Min.Y >= above.Bounds(t).Max.Y
+		})
+	}
+}
+
 func unseen(r rune) bool { return unicode.IsControl(r) && r != '\n' || unicode.In(r, unicode.Cf) }
 
 // TestForeignTextIsShownAsText: nothing that a qube wrote reaches the screen

@@ -325,3 +325,27 @@ func TestAHostileHistoryIsShown(t *testing.T) {
 	s.app.Find(t, "button", "Later part of: Output").Press(t)
 	s.app.Find(t, "label", "256.0 KB to 512.0 KB of 1.0 MB")
 }
+
+// TestASearchBeginsAtTheNewest, wherever one was, and so does its end.
+func TestASearchBeginsAtTheNewest(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, life.Options{Stopped: true})
+	for n := range 300 {
+		s.past(t, dom0test.Past{Number: n + 1, Script: fmt.Sprintf("echo number-%d", n), State: queue.StateExit})
+	}
+	s.launch(t, "--page", "history")
+	above := s.app.Find(t, "", "Outcome")
+	newest := s.app.Find(t, "list item", "*number-0").Name
+	for _, text := range []string{"number", ""} {
+		s.app.Find(t, "list item", newest).Focus(t)
+		desktop.Await(t, "there is a way back", func() bool {
+			s.Desktop.Key(t, "End") // of a search, what it has found by now
+			return len(s.app.FindAll(t, "button", "Newest")) > 0
+		})
+		s.app.Find(t, "", "Search*").SetText(t, text)
+		s.app.Gone(t, "button", "Newest")
+		desktop.Await(t, "the newest is in sight", func() bool {
+			return s.app.Find(t, "list item", newest).Bounds(t).Min.Y >= above.Bounds(t).Max.Y
+		})
+	}
+}
