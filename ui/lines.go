@@ -58,7 +58,8 @@ func NewLines[V comparable, R Line[V]](s *Scope, view LinesView, create func() R
 	s.OnClose(func() { l.List.SetModel(nil) })
 	v := l.Scroll.VAdjustment()
 	s.Bind(v, v.ConnectChanged(func() {
-		if n := l.rows.Len(); n > 0 && v.PageSize() > 0 {
+		// Where they fill less than a page, the bar is as long as the page.
+		if n := l.rows.Len(); n > 0 && v.Upper() > v.PageSize() {
 			l.height = v.Upper() / float64(n)
 		}
 	}))
@@ -119,8 +120,8 @@ const nearby = 2
 // near reports whether a row is in sight, or soon.
 func (s Span) near(position int) bool { return Span{s.First - nearby, s.Last + nearby}.has(position) }
 
-// screenful is how many rows are taken to be in sight where the list has not had
-// a place yet.
+// screenful is how many rows are taken to be in sight where no list that is longer
+// than a page has had a place yet.
 const screenful = 20
 
 // InSight is about from which to which row one sees, by the scroll bar: it is
@@ -128,7 +129,7 @@ const screenful = 20
 func (l *Lines[V, R]) InSight() Span {
 	v := l.Scroll.VAdjustment()
 	page := v.PageSize()
-	if page == 0 || l.height == 0 {
+	if l.height == 0 {
 		return Span{0, screenful - 1}
 	}
 	end := max(float64(l.rows.Len())*l.height-page, 0)
@@ -178,6 +179,12 @@ func (l *Lines[V, R]) Apply(changes ...Splice) {
 	if top && !same {
 		l.ToTop()
 	}
+}
+
+// Clear takes all rows away, for those of another list, whose top will be shown.
+func (l *Lines[V, R]) Clear() {
+	l.ToTop()
+	l.Apply(Splice{Removed: l.Len()})
 }
 
 // Refresh shows what is known now in the rows that are there.

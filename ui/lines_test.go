@@ -121,7 +121,10 @@ func TestAListWithoutAPlaceIsAScreenful(t *testing.T) {
 		t.Errorf("once it has its place rows %v are in sight", seen)
 	}
 	before := n.InSight()
-	n.Apply(Splice{Removed: n.Len()})
+	n.Clear()
+	n.Apply(Splice{Added: 3})
+	stage.Until(t, "the three rows have their places", func() bool { return len(n.inSight()) == 3 })
+	n.Clear()
 	n.Apply(Splice{Added: 3000})
 	if seen := n.InSight(); seen != before {
 		t.Errorf("before the new rows have places %v are in sight, want %v", seen, before)

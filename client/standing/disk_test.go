@@ -10,12 +10,7 @@ import (
 	"qvmremote/test/smalldisk"
 )
 
-func TestMain(m *testing.M) {
-	if code, was := smalldisk.Enter(); was {
-		os.Exit(code)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { smalldisk.Main(m) }
 
 // TestAFullDiskIsToldOfWhenAsked: no file tells of it, and while dom0 looks it is
 // a minute to the next look.

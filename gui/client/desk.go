@@ -38,6 +38,13 @@ func look[T any](s *ui.Scope, ask func(context.Context) (T, error), done func(T,
 	})
 }
 
+// failed says what went wrong. What is in the way of that may be in the way of all:
+// how the qube stands is looked at.
+func (d *desk) failed(err error) {
+	d.toast(sentence(err))
+	d.bell.Ring()
+}
+
 // do is look for what a person just asked for and that answers nothing. The
 // widget is insensitive until it is done; what goes wrong is said.
 func (d *desk) do(s *ui.Scope, w gtk.Widgetter, order func(context.Context) error, done func(error)) {
@@ -47,8 +54,7 @@ func (d *desk) do(s *ui.Scope, w gtk.Widgetter, order func(context.Context) erro
 	look(s, ask, func(_ struct{}, err error) {
 		base.SetSensitive(true)
 		if err != nil {
-			d.toast(sentence(err))
-			d.bell.Ring() // what is in the way may be in the way of all
+			d.failed(err)
 		}
 		done(err)
 	})

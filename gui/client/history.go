@@ -141,7 +141,7 @@ func (h *history) find() {
 func (h *history) open(id string) {
 	look(h.scope, func(context.Context) (client.Entry, error) { return h.queue.Find(id) }, func(e client.Entry, err error) {
 		if err != nil {
-			h.toast(sentence(err))
+			h.failed(err)
 			return
 		}
 		h.detail.begin(e)
@@ -168,8 +168,7 @@ func (h *history) begin() {
 	scope := ui.NewScope(h.scope)
 	h.look, h.asks, h.problem, h.done, h.looked = scope, false, "", false, ""
 	h.rows = archive.NewRows()
-	h.lines.ToTop()
-	h.lines.Apply(ui.Splice{Removed: h.lines.Len()})
+	h.lines.Clear()
 	h.showState()
 	filter, shown := h.filter, make(chan struct{})
 	h.drawn = ui.AfterFrame(scope, h.List, func() { close(shown) })
@@ -249,7 +248,7 @@ func (h *history) fetch() {
 	}, func(lines []client.Past, err error) {
 		h.asks = false
 		if err != nil {
-			h.toast(sentence(err))
+			h.failed(err)
 			return
 		}
 		bound := h.lines.Bound()

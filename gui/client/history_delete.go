@@ -67,7 +67,7 @@ func (d *deleting) delete(entries []client.Entry) {
 		d.detail.enable()
 		d.bin = got.bin
 		if err != nil {
-			d.toast(sentence(err))
+			d.failed(err)
 		}
 		if len(got.done) == 0 {
 			return
@@ -126,7 +126,7 @@ func (d *deleting) putBack() {
 	look(d.scope, func(ctx context.Context) ([]client.Entry, error) { return bin.Restore(ctx, last) }, func(done []client.Entry, err error) {
 		d.busy = false
 		if err != nil {
-			d.toast(sentence(err))
+			d.failed(err)
 		}
 		if len(done) == 0 {
 			return

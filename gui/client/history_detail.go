@@ -87,7 +87,7 @@ func (p *pastPane) read() {
 	}, func(d *client.Detail, err error) {
 		if err != nil {
 			if !errors.Is(err, client.ErrGone) || p.Root.VisibleChildName() != "detail" {
-				p.toast(sentence(err))
+				p.failed(err)
 			}
 			p.end()
 			p.window.Refresh()
@@ -344,7 +344,7 @@ func (p *partPane) read() {
 	}, func(got part, err error) {
 		if err != nil {
 			p.output.Set("")
-			p.toast(sentence(err))
+			p.failed(err)
 			return
 		}
 		p.output.SetPieces(got.pieces)

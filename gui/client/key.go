@@ -258,7 +258,7 @@ func (k *keyPage) ping() {
 		case errors.Is(err, client.ErrNotTaken):
 			k.toast("dom0 did not answer. It may not run, or not know this qube.")
 		case err != nil:
-			k.toast(sentence(err))
+			k.failed(err)
 		case p.outcome.State == queue.StateDenied:
 			k.doubt = true
 			k.toast(denial(p.outcome))

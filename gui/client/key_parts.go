@@ -86,7 +86,7 @@ func (s *secret) read(use func(queue.Key)) {
 	k := s.page
 	look(k.scope, func(context.Context) (queue.Key, error) { return k.queue.Key() }, func(key queue.Key, err error) {
 		if err != nil {
-			k.toast(sentence(err))
+			k.failed(err)
 			return
 		}
 		use(key)

@@ -106,8 +106,7 @@ func (l *logPane) begin() {
 	l.look, l.reader, l.problem = scope, nil, ""
 	l.reading, l.asking, l.again, l.more = false, false, false, true
 	l.have = nil
-	l.lines.ToTop()
-	l.lines.Apply(ui.Splice{Removed: l.lines.Len()})
+	l.lines.Clear()
 	l.showState()
 	text := l.text
 	look(scope, func(ctx context.Context) (*logbook.Reader, error) {
@@ -163,7 +162,7 @@ func (l *logPane) older() {
 	}, func(got logLines, err error) {
 		l.reading = false
 		if err != nil {
-			l.toast(sentence(err))
+			l.failed(err)
 		}
 		l.more = got.more
 		l.have = append(l.have, got.lines...)
@@ -191,7 +190,7 @@ func (l *logPane) newer() {
 		l.asking = false
 		switch {
 		case err != nil:
-			l.toast(sentence(err))
+			l.failed(err)
 		case got.more: // than is read in one go
 			l.begin()
 			return

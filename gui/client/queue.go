@@ -191,7 +191,7 @@ func (q *queuePage) cancel(id string) {
 		case errors.Is(err, client.ErrNotConfirmed):
 			q.toast("The cancel was sent. dom0 has not confirmed it yet.")
 		case err != nil:
-			q.toast(sentence(err))
+			q.failed(err)
 		case o.State == queue.StateCancelled:
 			q.toast("It was cancelled; dom0 confirms it.")
 		default:
@@ -220,7 +220,7 @@ func (q *queuePage) clean() {
 	}, func() {
 		look(q.scope, func(ctx context.Context) (int, error) { return q.queue.Clean(ctx, false) }, func(files int, err error) {
 			if err != nil {
-				q.toast(sentence(err))
+				q.failed(err)
 				return
 			}
 			q.toast(say.Count(files, "file") + " removed.")

@@ -87,7 +87,7 @@ func (t *task) save(ticket *client.Ticket, o client.Outcome, errs bool, path str
 	}, func(n int64, err error) {
 		r.saves--
 		if err != nil {
-			r.toast(sentence(err))
+			r.failed(err)
 			return
 		}
 		r.toast(fmt.Sprintf("%s were written to %s.", say.Size(uint64(n)), filepath.Base(path)))

@@ -261,12 +261,7 @@ func TestEachProgramHasItsOwnFile(t *testing.T) {
 	}
 }
 
-func TestMain(m *testing.M) {
-	if code, was := smalldisk.Enter(); was {
-		os.Exit(code)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { smalldisk.Main(m) }
 
 // TestAFullDiskKeepsHowTheWindowWasLeftBefore, says so, and has nothing half
 // written lie about.

@@ -99,3 +99,16 @@ func (d *Desktop) Click(t T, button int) {
 		t.Fatalf("press button %d of the pointer: %v", button, err)
 	}
 }
+
+// ChooseFile picks a file that is there in the dialog, GTK's own without a name, which
+// a button of app opens.
+func (d *Desktop) ChooseFile(t T, app *Node, button, path string) {
+	t.Helper()
+	app.Find(t, "button", button).Press(t)
+	app.Find(t, "button", "Choose")
+	d.Key(t, "ctrl+l")
+	Await(t, "a path can be typed", func() bool { return strings.Contains(app.Focused(t).Role, "text") })
+	app.Focused(t).SetText(t, path)
+	d.Key(t, "Return")
+	app.Gone(t, "button", "Choose")
+}

@@ -62,6 +62,15 @@ func Enter() (code int, was bool) {
 	return max(cmd.ProcessState.ExitCode(), 0), true
 }
 
+// Main is the TestMain of a package that needs no more than Enter.
+func Main(m *testing.M) {
+	code, was := Enter()
+	if !was {
+		code = m.Run()
+	}
+	os.Exit(code)
+}
+
 // Mount mounts a disk of that size at dir, until the test ends.
 func Mount(t testing.TB, dir string, mib int) {
 	t.Helper()

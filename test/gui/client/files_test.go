@@ -8,29 +8,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"qvmremote/test/desktop"
 	"qvmremote/test/life"
 )
 
-// chooses picks a path in GTK's own dialog, which has no name.
-func (s *scene) chooses(t *testing.T, button, path string) {
-	t.Helper()
-	s.app.Find(t, "button", button).Press(t)
-	s.app.Find(t, "button", "Choose")
-	s.Desktop.Key(t, "ctrl+l")
-	desktop.Await(t, "a path can be typed", func() bool { return strings.Contains(s.app.Focused(t).Role, "text") })
-	s.app.Focused(t).SetText(t, path)
-	s.Desktop.Key(t, "Return")
-	s.app.Gone(t, "button", "Choose")
-}
-
 // sends begins to send a file, and returns the button that did.
 func (s *scene) sends(t *testing.T, local, remote string) *desktop.Node {
 	t.Helper()
-	s.chooses(t, "File: choose*", local)
+	s.Desktop.ChooseFile(t, s.app, "File: choose*", local)
 	s.app.Find(t, "text box", "Send: its path in dom0").SetText(t, remote)
 	send := s.app.Find(t, "button", "Send")
 	send.AwaitState(t, desktop.Sensitive, true)

@@ -126,7 +126,7 @@ func TestInputFromAFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("one\ntwo\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.chooses(t, "Standard input:*", path)
+	s.Desktop.ChooseFile(t, s.app, "Standard input:*", path)
 	s.app.Find(t, "button", "No input*")
 	s.runs(t, "cat > got; wc -l < got")
 	s.app.Find(t, "label", "Done: exit 0")

@@ -62,17 +62,6 @@ func (s *stage) openPast(text string) {
 	s.find("button", "Load into Run*")
 }
 
-// choosesFile picks a file in the dialog that a button opens.
-func (s *stage) choosesFile(button, path string) {
-	s.press("button", button)
-	choose := s.find("button", "Choose")
-	s.key("ctrl+l")
-	choose.AwaitState(s, desktop.Sensitive, true)
-	s.app.Focused(s).SetText(s, path)
-	s.key("Return")
-	s.app.Gone(s, "button", "Choose")
-}
-
 // kept are scenes of what the qube's program keeps: the pages beside Run, Key and
 // Backup.
 var kept = []scene{
@@ -120,7 +109,7 @@ var kept = []scene{
 		s.find("list item", "*cmd=echo logged 2")
 	}},
 	{name: "qube-files", guest: true, page: "files", act: func(s *stage) {
-		s.choosesFile("File: choose*", filepath.Join(filepath.Dir(s.house.Layout("work").Root), "notes.txt"))
+		s.desktop.ChooseFile(s, s.app, "File: choose*", filepath.Join(filepath.Dir(s.house.Layout("work").Root), "notes.txt"))
 		sent := filepath.Join(s.house.Dom0(), "root", "notes.txt")
 		s.find("text box", "Send: its path in dom0").SetText(s, sent)
 		s.find("button", "Send").AwaitState(s, desktop.Sensitive, true)
