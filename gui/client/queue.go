@@ -215,7 +215,7 @@ func (q *queuePage) clean() {
 	n := say.Count(q.list.Stale, "leftover")
 	q.ask(q.scope, ui.Question{
 		Heading: "Remove " + n + "?",
-		Body:    "They belong to nothing that could still be answered. What waits or runs stays, and an answer that nobody came for goes to the history.",
+		Body:    "Nothing that could still be answered is removed. What waits or runs stays, and an answer that nobody came for goes to the history.",
 		Action:  "Remove", Harmful: true,
 	}, func() {
 		look(q.scope, func(ctx context.Context) (int, error) { return q.queue.Clean(ctx, false) }, func(files int, err error) {
