@@ -17,6 +17,7 @@ import (
 	"qvmremote/client/dom0test"
 	"qvmremote/client/transfer"
 	"qvmremote/queue"
+	"qvmremote/test/executable"
 )
 
 // TestMain builds dom0's program, which commands of the tests' dom0 find in
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 		cmd.Env, cmd.Stderr = append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
 		err = cmd.Run()
 		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, "qvm-remote-dom0"), fmt.Appendf(nil, front, real), 0o755)
+			err = executable.Write(filepath.Join(dir, "qvm-remote-dom0"), fmt.Appendf(nil, front, real))
 		}
 	}
 	if err != nil {

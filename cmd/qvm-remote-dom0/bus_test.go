@@ -22,6 +22,7 @@ import (
 	"qvmremote/test/bus"
 	"qvmremote/test/bus/polkit"
 	"qvmremote/test/bus/systemd"
+	"qvmremote/test/executable"
 )
 
 // TestOverBus runs the scripts against a real manager, which the bus starts,
@@ -235,7 +236,7 @@ func forOthers(t *testing.T) string {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	self, err := os.ReadFile("/proc/self/exe")
 	path := filepath.Join(dir, programName)
-	if err = errors.Join(err, os.Chmod(dir, 0o755), os.WriteFile(path, self, 0o755), os.Chmod(path, 0o755)); err != nil {
+	if err = errors.Join(err, os.Chmod(dir, 0o755), executable.Write(path, self)); err != nil {
 		t.Fatal(err)
 	}
 	return path

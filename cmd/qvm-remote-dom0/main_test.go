@@ -22,6 +22,7 @@ import (
 	"qvmremote/queue"
 	"qvmremote/test/bus"
 	"qvmremote/test/bus/systemd"
+	"qvmremote/test/executable"
 )
 
 func TestMain(m *testing.M) {
@@ -62,7 +63,7 @@ func setup(e *testscript.Env) error {
 	bin, qubes := filepath.Join(e.WorkDir, "tools"), filepath.Join(e.WorkDir, "qubes")
 	err := os.MkdirAll(bin, 0o755)
 	for name, text := range tools {
-		err = errors.Join(err, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755))
+		err = errors.Join(err, executable.Write(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n")))
 	}
 	for i, vm := range []string{"work", "halted"} {
 		state := []string{"Running", "Halted"}[i]

@@ -14,6 +14,7 @@ import (
 	"qvmremote/daemon/paths"
 	"qvmremote/daemon/run"
 	"qvmremote/queue"
+	"qvmremote/test/executable"
 )
 
 // qubesEnv names the folder of all tests' qubes: below it one folder each, with
@@ -74,7 +75,7 @@ func installTools(bin string, names ...string) error {
 	err := os.MkdirAll(bin, 0o755)
 	for _, name := range names {
 		script := "#!/bin/sh\nPATH=/usr/bin:/bin\n" + tools[name] + "\n"
-		err = errors.Join(err, os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755))
+		err = errors.Join(err, executable.Write(filepath.Join(bin, name), []byte(script)))
 	}
 	return err
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"qvmremote/test/executable"
 )
 
 // The tests of this file hold what this package says of a script against what
@@ -41,7 +43,7 @@ func newSandbox(t testing.TB, f fault) *sandbox {
 		if name == "no" {
 			text += "exit 1\n"
 		}
-		err = errors.Join(err, os.WriteFile(filepath.Join(s.bin, name), []byte(text), 0o755))
+		err = errors.Join(err, executable.Write(filepath.Join(s.bin, name), []byte(text)))
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -13,14 +13,14 @@ import (
 	"time"
 
 	"qvmremote/daemon/paths"
+	"qvmremote/test/executable"
 )
 
-// script puts a program of that name into dir. Tests that call it do not run in
-// parallel: a fork elsewhere could hold the new file open and make it busy.
+// script puts a program of that name into dir.
 func script(t *testing.T, dir, name, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, []byte("#!/bin/bash\n"+text+"\n"), 0o755); err != nil {
+	if err := executable.Write(path, []byte("#!/bin/bash\n"+text+"\n")); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"qvmremote/test/executable"
 )
 
 func TestScript(t *testing.T) {
@@ -91,7 +93,7 @@ func TestNoBash(t *testing.T) {
 func TestBashThatCannotStart(t *testing.T) {
 	bothWays(t, func(t *testing.T, r *Runner) {
 		r.Path = t.TempDir()
-		if err := os.WriteFile(filepath.Join(r.Path, "bash"), []byte("no program"), 0o700); err != nil {
+		if err := executable.Write(filepath.Join(r.Path, "bash"), []byte("no program")); err != nil {
 			t.Fatal(err)
 		}
 		got := runScript(t, r, "true")

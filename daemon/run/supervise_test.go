@@ -15,7 +15,7 @@ import (
 func inProcess(t *testing.T, script string) (s *supervisor, control, stdout *os.File) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, scriptName), []byte(script), 0o700); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, scriptName), []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	bash, err := findBash(os.Getenv("PATH"))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"qvmremote/queue"
+	"qvmremote/test/executable"
 )
 
 // stream uses a shell script as qvm-run.
@@ -20,7 +21,7 @@ func stream(t *testing.T, script string) (*Stream, string) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "qvm-run")
-	if err := os.WriteFile(path, []byte("#!/bin/bash\ncd "+dir+"\n"+script+"\n"), 0o700); err != nil {
+	if err := executable.Write(path, []byte("#!/bin/bash\ncd "+dir+"\n"+script+"\n")); err != nil {
 		t.Fatal(err)
 	}
 	times := patient

@@ -11,13 +11,14 @@ import (
 	"qvmremote/daemon/admin"
 	"qvmremote/dbus"
 	"qvmremote/test/bus/systemd"
+	"qvmremote/test/executable"
 )
 
 // tool puts a program of that name before all others in PATH.
 func tool(t *testing.T, name, script string) {
 	t.Helper()
 	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o755))
+	must(t, executable.Write(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script)))
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 

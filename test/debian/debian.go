@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qvmremote/test/child"
+	"qvmremote/test/executable"
 )
 
 //go:embed image
@@ -151,7 +152,7 @@ func (k Kind) make(ctx context.Context, cache, path string) error {
 	defer os.RemoveAll(fresh)
 	fmt.Fprintf(os.Stderr, "putting a Debian into %s (once)\n", path)
 	program := filepath.Join(fresh, "image")
-	if err := os.WriteFile(program, script, 0o700); err != nil {
+	if err := executable.Write(program, script); err != nil {
 		return err
 	}
 	cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--fork", "--kill-child", "--mount-proc",

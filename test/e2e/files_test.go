@@ -14,6 +14,7 @@ import (
 	"qvmremote/daemon/audit"
 	"qvmremote/queue"
 	"qvmremote/queue/piece"
+	"qvmremote/test/executable"
 	"qvmremote/test/smalldisk"
 )
 
@@ -109,9 +110,7 @@ echo "$*" >> steps
 for w; do [ -e "hold.$w" ] && { echo > "held.$w"; until [ -e "go.$w" ]; do sleep 0.02; done; }; done
 cd / && exec %s "$@"
 `, dir, programs.dom0)
-	path := filepath.Join(h.Dom0Bin(), "qvm-remote-dom0")
-	write(h.t, path, script)
-	must(h.t, os.Chmod(path, 0o755))
+	must(h.t, executable.Write(filepath.Join(h.Dom0Bin(), "qvm-remote-dom0"), []byte(script)))
 	share = filepath.Join(dir, "share")
 	must(h.t, os.Mkdir(share, 0o700))
 	return share

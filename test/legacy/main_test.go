@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"qvmremote/test/executable"
 	"qvmremote/test/legacy"
 	"qvmremote/test/sim"
 	"qvmremote/test/sim/proctree"
@@ -240,7 +241,7 @@ exec bash -c "${words[-1]}"
 		"hostname":  "#!/bin/sh\necho dom0\n",
 		"systemctl": "#!/bin/sh\nexit 0\n",
 	} {
-		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755))
+		must(t, executable.Write(filepath.Join(dir, name), []byte(text)))
 	}
 	return dir
 }

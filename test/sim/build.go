@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"qvmremote/test/executable"
 )
 
 // build makes the simulator's binary once per process and returns its path.
@@ -67,15 +69,7 @@ func buildIn(dir, module string) (string, error) {
 			os.Remove(path)
 		}
 	}
-	return final, writeExecutable(final, string(content))
-}
-
-func writeExecutable(path, content string) error {
-	fresh := path + ".new"
-	if err := os.WriteFile(fresh, []byte(content), 0o755); err != nil {
-		return err
-	}
-	return os.Rename(fresh, path)
+	return final, executable.Write(final, content)
 }
 
 func moduleRoot() (string, error) {

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
+	"qvmremote/test/executable"
 	"qvmremote/test/sim/qubesd"
 	"qvmremote/test/sim/world"
 )
@@ -96,12 +97,12 @@ func (q *Qube) Install(program, name string) {
 // InstallScript is Install for a script that is given as text, with its #!.
 func (q *Qube) InstallScript(text, name string) {
 	path := filepath.Join(q.Bin(), name)
-	q.World.check(writeExecutable(path, text))
+	q.World.check(executable.Write(path, []byte(text)))
 }
 
 // Service makes the text of a script a qrexec service of this qube.
 func (q *Qube) Service(name, script string) {
-	q.World.check(writeExecutable(q.World.QubePath(q.Name, "rpc", name), script))
+	q.World.check(executable.Write(q.World.QubePath(q.Name, "rpc", name), []byte(script)))
 }
 
 // Command runs a program in the qube as its user would from a terminal: on the

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"qvmremote/test/executable"
 )
 
 // Our units, and our name on the bus.
@@ -117,7 +119,7 @@ func (d *dom0) placeQubes(t *testing.T) {
 		// one whose number of links changes.
 		b, err := os.ReadFile(filepath.Join(d.installed, f))
 		if err == nil {
-			err = os.WriteFile(filepath.Join(only, f), b, 0o755)
+			err = executable.Write(filepath.Join(only, f), b)
 		}
 		if err != nil {
 			t.Fatal(err)

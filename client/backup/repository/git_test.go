@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"qvmremote/test/executable"
 )
 
 func TestAddresses(t *testing.T) {
@@ -35,7 +37,7 @@ func TestAddresses(t *testing.T) {
 func fake(t *testing.T, script string) {
 	t.Helper()
 	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, "git"), []byte("#!/bin/sh\n"+script), 0o700))
+	must(t, executable.Write(filepath.Join(dir, "git"), []byte("#!/bin/sh\n"+script)))
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 

@@ -17,6 +17,7 @@ import (
 	"qvmremote/client"
 	"qvmremote/client/backup"
 	"qvmremote/queue"
+	"qvmremote/test/executable"
 )
 
 func must(t *testing.T, err error) {
@@ -310,7 +311,7 @@ func TestNothingOfTheOtherRepositoryRuns(t *testing.T) {
 	script := "#!/bin/sh\necho \"$0\" >>" + mark + "\ncat >/dev/null\n"
 	for _, folder := range []string{evil, filepath.Join(dir, "hooks")} {
 		for _, hook := range []string{"pre-receive", "update", "post-receive", "post-update", "reference-transaction", "proc-receive", "push-to-checkout", "pre-auto-gc", "fsmonitor"} {
-			must(t, os.WriteFile(filepath.Join(folder, hook), []byte(script), 0o700))
+			must(t, executable.Write(filepath.Join(folder, hook), []byte(script)))
 		}
 	}
 	run := filepath.Join(evil, "fsmonitor")

@@ -10,6 +10,7 @@ import (
 
 	"qvmremote/daemon/transport"
 	"qvmremote/queue"
+	"qvmremote/test/executable"
 )
 
 // qube is one whose shell the tests have: a home with a queue, and a qvm-run
@@ -45,13 +46,8 @@ func newQube(t *testing.T) *qube {
 // answers makes text what qvm-run does; each call leaves a byte in calls.
 func (q *qube) answers(text string) {
 	q.t.Helper()
-	path := q.d.Caller.Path
 	script := "#!/bin/bash\nhome=" + q.dir + "/home\nprintf . >>" + q.dir + "/calls\n" + text + "\n"
-	q.write(path+".new", script)
-	if err := os.Chmod(path+".new", 0o700); err != nil {
-		q.t.Fatal(err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := executable.Write(q.d.Caller.Path, []byte(script)); err != nil {
 		q.t.Fatal(err)
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"qvmremote/gui/prefs"
 	"qvmremote/queue"
 	"qvmremote/test/desktop"
+	"qvmremote/test/executable"
 	"qvmremote/test/life"
 )
 
@@ -327,7 +328,7 @@ func TestAPullIsGivenUp(t *testing.T) {
 	s := prepare(t, life.Options{Stopped: true})
 	mark := filepath.Join(t.TempDir(), "pid")
 	script := filepath.Join(t.TempDir(), "ssh")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\necho $$ >"+mark+".tmp\nmv "+mark+".tmp "+mark+"\nexec sleep 600\n"), 0o700); err != nil {
+	if err := executable.Write(script, []byte("#!/bin/sh\necho $$ >"+mark+".tmp\nmv "+mark+".tmp "+mark+"\nexec sleep 600\n")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(s.home(), ".gitconfig"), []byte("[core]\n\tsshCommand = "+script+"\n"), 0o600); err != nil {

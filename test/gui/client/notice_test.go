@@ -3,6 +3,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"qvmremote/test/bus"
 	"qvmremote/test/desktop"
+	"qvmremote/test/executable"
 	"qvmremote/test/life"
 )
 
@@ -107,10 +109,10 @@ func TestTheEndOfATransferIsTold(t *testing.T) {
 	dir := t.TempDir()
 	local, remote, let := filepath.Join(dir, "local"), filepath.Join(s.Dom0(), "root", "remote"), filepath.Join(dir, "let")
 	late := fmt.Sprintf("#!/bin/sh\nuntil [ -e %s ]; do sleep 0.05; done\nexec %s \"$@\"\n", let, programs.Dom0)
-	for path, text := range map[string]string{local: "a file", filepath.Join(s.Dom0Bin(), "qvm-remote-dom0"): late} {
-		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
-			t.Fatal(err)
-		}
+	err := errors.Join(os.WriteFile(local, []byte("a file"), 0o600),
+		executable.Write(filepath.Join(s.Dom0Bin(), "qvm-remote-dom0"), []byte(late)))
+	if err != nil {
+		t.Fatal(err)
 	}
 	s.sends(t, local, remote)
 	s.app.Find(t, "button", "Cancel: local*")

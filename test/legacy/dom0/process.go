@@ -111,7 +111,7 @@ func (d *daemon) authentic(vm, id, auth, pending string) bool {
 // folder (D13), and at the limit only bash is ended (D8).
 func (d *daemon) execute(id, body string) (out, errs []byte, code int) {
 	file := d.path("var/run/qvm-remote", id+".sh")
-	if err := os.WriteFile(file, []byte(body), 0o700); err != nil {
+	if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
 		return nil, []byte("write-failed\n"), 1
 	}
 	defer os.Remove(file)

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"qvmremote/test/executable"
 )
 
 // Tools that dom0 has, and tools that a qube has. All are links to one binary
@@ -219,7 +221,7 @@ func Link(from, to string) error {
 	if err = os.Link(real, fresh); err != nil {
 		var content []byte
 		if content, err = os.ReadFile(real); err == nil {
-			err = os.WriteFile(fresh, content, 0o755)
+			err = executable.Write(fresh, content)
 		}
 	}
 	if err == nil {
