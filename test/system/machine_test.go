@@ -132,11 +132,17 @@ func bind(cmd *exec.Cmd, ended func(error)) error {
 func (m *Machine) await(ctx context.Context, old int) error {
 	ctx, cancel := context.WithTimeout(ctx, bootTime)
 	defer cancel()
-	err := poll(bootTime, func() error {
+	alive := func() bool {
 		select {
 		case <-m.ended:
-			return nil
+			return false
 		default:
+			return true
+		}
+	}
+	err := poll(bootTime, func() error {
+		if !alive() {
+			return nil
 		}
 		if m.leader = m.findLeader(); m.leader == 0 || m.leader == old {
 			return errors.New("no first process")
@@ -144,16 +150,22 @@ func (m *Machine) await(ctx context.Context, old int) error {
 		_, err := os.Stat(fmt.Sprintf("/proc/%d/root/run/systemd/private", m.leader))
 		return err
 	})
-	select {
-	case <-m.ended:
-		return fmt.Errorf("the machine ended:\n%s", m.console)
-	default:
-	}
 	if err != nil {
 		return fmt.Errorf("the machine does not come up: %w\n%s", err, m.console)
 	}
-	state, err := m.output(ctx, "", "systemctl", "is-system-running", "--wait")
-	if state = strings.TrimSpace(state); state != "running" && state != "degraded" {
+	// A socket is there before somebody listens at it.
+	var state string
+	_ = poll(bootTime, func() error {
+		state, err = m.output(ctx, "", "systemctl", "is-system-running", "--wait")
+		if state = strings.TrimSpace(state); state != "" || !alive() {
+			return nil
+		}
+		return err
+	})
+	switch {
+	case !alive():
+		return fmt.Errorf("the machine ended:\n%s", m.console)
+	case state != "running" && state != "degraded":
 		return fmt.Errorf("the machine is %q: %w\n%s", state, err, m.console)
 	}
 	return nil
