@@ -154,6 +154,37 @@ func TestAHandPlacedKeyBeginsNow(t *testing.T) {
 	}
 }
 
+// TestAKeyTakenUpDuringAStartBeginsNow: a new log knows of nothing before it, but
+// what an administrator records in it while the daemon starts is not lost.
+func TestAKeyTakenUpDuringAStartBeginsNow(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	w.startAfter(func() {
+		w.recordElsewhere(audit.Record{Event: audit.Floor, Qube: q.name, Key: q.key.Fingerprint(), Floor: time.Now().Add(-queue.ClockSlack).Unix(), Way: "cli"})
+		w.meta(q, func(m *keys.Meta) { m.Authorised, m.UUID = time.Now().Unix(), uuidOf(q.name) })
+	})
+	q.ran("new", q.submit("new", "true\n"))
+}
+
+// recordElsewhere writes to the log as another program does.
+func (w *world) recordElsewhere(records ...audit.Record) {
+	w.t.Helper()
+	log, err := audit.Open(w.t.Context(), w.o.Root.Audit(), audit.Options{}, claim.NewBook())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, err = log.Update(w.t.Context(), func(tx *audit.Tx) error {
+		for _, r := range records {
+			tx.Add(r)
+		}
+		return nil
+	})
+	if err := errors.Join(err, log.Close()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // TestAKeyFromAnotherLogWaits: what it signed until a minute from now may have
 // been claimed in a log that is gone.
 func TestAKeyFromAnotherLogWaits(t *testing.T) {

@@ -65,6 +65,9 @@ type Executor struct {
 	shown     atomic.Bool     // Front wants to hear of changes
 	reloads   chan chan error // asks follow to read the settings now
 
+	// knew are the fingerprints that the log knew when it was opened, by qube.
+	knew map[string][]string
+
 	accepting context.Context // ends when the daemon begins to stop
 	hard      context.Context // ends when running commands must
 	lasting   context.Context // ends last, when nothing is recorded or delivered any more
@@ -119,6 +122,7 @@ func open(ctx context.Context, o Options) (x *Executor, err error) {
 	if x.log, err = audit.Open(ctx, o.Root.Audit(), x.auditOptions(), x.book); err != nil {
 		return x, err
 	}
+	x.knew = x.book.Keys()
 	if x.keys, err = keys.Open(o.Root.Keys()); err != nil {
 		return x, err
 	}

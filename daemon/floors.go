@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"qvmremote/daemon/audit"
 	"qvmremote/daemon/keys"
@@ -52,7 +53,9 @@ func (x *Executor) suspect() bool {
 
 // settle raises the floors of a qube's keys, once, above everything a lost log
 // could have admitted. A key that has no meta file and is not in the book was
-// never used here.
+// never used here. One whose first floor came after the log was opened has lost
+// nothing: it is asked under the log's lock, since a key is recorded before its
+// meta file is written.
 func (x *Executor) settle(ctx context.Context, name string, held keys.Held) error {
 	x.mu.Lock()
 	must := x.unsettled[name]
@@ -60,21 +63,23 @@ func (x *Executor) settle(ctx context.Context, name string, held keys.Held) erro
 	if !must {
 		return nil
 	}
-	floor := x.book.FloorAfterLoss(x.now())
-	var records []audit.Record
-	for _, k := range []queue.Key{held.Current, held.Next} {
-		if k.IsZero() {
-			continue
+	raised, _, err := x.write(ctx, x.log.Update, func(*audit.Tx) (records []audit.Record, err error) {
+		for _, k := range []queue.Key{held.Current, held.Next} {
+			if k.IsZero() {
+				continue
+			}
+			_, knows := x.book.Floor(name, k.Fingerprint())
+			if slices.Contains(x.knew[name], k.Fingerprint()) || held.HasMeta && !knows {
+				records = append(records, audit.Record{Event: audit.Floor, Qube: name, Key: k.Fingerprint(), Way: "daemon",
+					Floor: x.book.FloorAfterLoss(x.now()), Detail: "the audit log may have lost claims"})
+			}
 		}
-		if _, known := x.book.Floor(name, k.Fingerprint()); known || held.HasMeta {
-			records = append(records, audit.Record{Event: audit.Floor, Qube: name, Key: k.Fingerprint(), Floor: floor, Way: "daemon",
-				Detail: "the audit log may have lost claims"})
-		}
+		return records, nil
+	})
+	if err != nil {
+		return err
 	}
-	if len(records) > 0 {
-		if err := x.append(ctx, records...); err != nil {
-			return err
-		}
+	if len(raised) > 0 {
 		x.warn("the audit log may have lost claims: what the qube issued before now is refused", "qube", name)
 	}
 	x.mu.Lock()

@@ -94,9 +94,29 @@ func (w *world) placeKey(q *testQube) {
 // what Run did.
 func (w *world) start() (stop func() error) {
 	w.t.Helper()
+	return w.runs(func(ctx context.Context) error { return Run(ctx, w.o) })
+}
+
+// startAfter is start, with something done between the daemon's opening of its
+// files and its work on them.
+func (w *world) startAfter(meanwhile func()) (stop func() error) {
+	w.t.Helper()
+	x, err := open(context.Background(), w.o)
+	meanwhile()
+	return w.runs(func(ctx context.Context) error {
+		if err != nil {
+			return err
+		}
+		defer x.goodbye(ctx)
+		return errors.Join(x.serve(ctx), x.close())
+	})
+}
+
+func (w *world) runs(daemon func(context.Context) error) (stop func() error) {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, w.o) }()
+	go func() { ended <- daemon(ctx) }()
 	stop = sync.OnceValue(func() error {
 		cancel()
 		select {

@@ -11,6 +11,8 @@ package claim
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 	"unique"
@@ -161,6 +163,17 @@ func (b *Book) Floor(name, fingerprint string) (floor int64, known bool) {
 		floor, known = q.floors[fingerprint]
 	}
 	return floor, known
+}
+
+// Keys gives the fingerprints whose floors are known, by qube.
+func (b *Book) Keys() map[string][]string {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	known := map[string][]string{}
+	for name, q := range b.qubes {
+		known[name] = slices.Collect(maps.Keys(q.floors))
+	}
+	return known
 }
 
 // Holder returns another qube that has or had the key of that fingerprint.
