@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"os/user"
@@ -100,7 +101,8 @@ func newMachine(t *testing.T, e *testscript.Env) *machine {
 	e.Defer(m.stop)
 	e.Setenv("QVM_REMOTE_BUS", m.address)
 	e.Setenv("SYSTEMD", m.address)
-	for _, name := range []string{"PATH", "QUBES", "WORK", "GORACE", "QVM_REMOTE_BUS", "HOME"} {
+	// With GOCOVERDIR what the service does counts as covered.
+	for _, name := range []string{"PATH", "QUBES", "WORK", "GORACE", "GOCOVERDIR", "QVM_REMOTE_BUS", "HOME"} {
 		m.environ = append(m.environ, name+"="+e.Getenv(name))
 	}
 	m.polkit = polkit.Start(t, m.bus)
@@ -186,11 +188,11 @@ func (m *machine) stopUnit(unit string) error {
 // stop ends the machine with all that runs on it.
 func (m *machine) stop() {
 	m.mu.Lock()
-	for _, p := range m.running {
-		_ = p.Process.Kill() // nothing is to be asked of it any more
-		<-p.ended
-	}
+	units := slices.Collect(maps.Keys(m.running))
 	m.mu.Unlock()
+	for _, unit := range units {
+		_ = m.stopUnit(unit) // in order: what is killed tells nothing of what it covered
+	}
 	m.bus.Stop()
 }
 
