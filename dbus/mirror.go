@@ -45,7 +45,7 @@ type Snapshot struct {
 // An app keeps one for as long as it runs:
 //
 //	for range mirror.Changed() {
-//		now, news := mirror.Snapshot(), mirror.TakeNews()
+//		news, now := mirror.TakeNews(), mirror.Snapshot()
 //		glib.IdleAdd(func() { show(now, news) })
 //	}
 //
@@ -116,13 +116,16 @@ func newMirror(ctx context.Context, c *Client, l limits) (*Mirror, error) {
 // mirror knew can still be read.
 func (m *Mirror) Changed() <-chan struct{} { return m.changed }
 
-// Snapshot is what is known now.
+// Snapshot is what is known now. Its AuditHead counts all that was told as news,
+// of which the service tells sooner than of that property: who takes the news
+// first, and begins at the head, misses none.
 func (m *Mirror) Snapshot() Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.shown
 	s.Manager.Features = slices.Clone(s.Manager.Features)
 	s.Manager.Health = slices.Clone(s.Manager.Health)
+	s.Manager.AuditHead = max(s.Manager.AuditHead, m.records.next)
 	s.Qubes = sorted(m.qubes)
 	if !s.Stale {
 		s.Requests = inOrder(m.requests)

@@ -30,6 +30,21 @@ func TestNewsFillGaps(t *testing.T) {
 	}
 }
 
+// TestTheHeadCountsWhatWasTold: whoever begins at the head that is shown misses
+// nothing, though the service tells of its property later than of the records.
+func TestTheHeadCountsWhatWasTold(t *testing.T) {
+	t.Parallel()
+	c, f := serve(t)
+	f.has(running)
+	m := mirror(t, c)
+	await(t, m, "the first state", available)
+	f.tells(10, 11)
+	awaitNews(t, m, 10, 12)
+	if head := m.Snapshot().Manager.AuditHead; head != 12 {
+		t.Errorf("after news of record 11 there are %d records", head)
+	}
+}
+
 func TestNewsSayWhatIsMissed(t *testing.T) {
 	t.Parallel()
 	c, f := serve(t)

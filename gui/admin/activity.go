@@ -59,6 +59,7 @@ type activity struct {
 	model   *timeline.Model
 	lines   *ui.Lines[ui.Moment, *ui.TimelineRow]
 	small   bool
+	another bool   // since the model was made the log may have become another one
 	asks    bool   // a fetch is under way
 	problem string // why nothing can be shown
 	filters *filters
@@ -112,25 +113,23 @@ func (a *activity) showFilters() { a.Filters.SetVisible(!a.small || a.Choose.Act
 func (a *activity) report(fresh bool, news []dbus.News) {
 	a.filters.report()
 	a.export.report()
-	if !a.usable() {
-		return
-	}
-	switch {
-	case a.model == nil:
+	if a.model == nil {
 		if a.visible {
 			a.begin()
 		}
 		return
-	case fresh:
+	}
+	// Also while the service is away: neither is told twice.
+	a.another = a.another || fresh
+	if !a.another {
+		changes, again := a.model.Add(news)
+		a.another = again
+		a.apply(changes)
+	}
+	if a.another {
 		a.begin()
 		return
 	}
-	changes, again := a.model.Add(news)
-	if again {
-		a.begin()
-		return
-	}
-	a.apply(changes)
 	a.fetch()
 }
 
@@ -143,6 +142,7 @@ func (a *activity) begin() {
 		a.look.Close()
 	}
 	a.look, a.asks, a.problem = ui.NewScope(a.scope), false, ""
+	a.another = false
 	a.model = timeline.New(a.filters.now, a.now.Manager.AuditHead)
 	a.lines.Apply(ui.Splice{Removed: a.lines.Len(), Added: a.model.Len()})
 	a.showState()

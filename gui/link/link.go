@@ -14,7 +14,8 @@ import (
 	"qvmremote/dbus"
 )
 
-// Report is what is new since the last one.
+// Report is what is new since the last one. The snapshot's AuditHead counts the
+// news.
 type Report struct {
 	Snapshot dbus.Snapshot
 	News     []dbus.News
@@ -105,7 +106,8 @@ func (l *Link) once(ctx context.Context) (worked bool, err error) {
 	for {
 		select {
 		case _, more := <-mirror.Changed():
-			r := Report{Snapshot: mirror.Snapshot(), News: mirror.TakeNews(), Quiet: quiet, Asking: asking, Fresh: fresh}
+			news := mirror.TakeNews() // before the snapshot, which then counts them
+			r := Report{Snapshot: mirror.Snapshot(), News: news, Quiet: quiet, Asking: asking, Fresh: fresh}
 			worked = worked || r.Snapshot.Availability == dbus.Available
 			if !more {
 				r.Quiet, r.Asking = nil, nil

@@ -185,6 +185,9 @@ func TestAFloodIsToldInFewReports(t *testing.T) {
 		r = w.next()
 		news = append(news, r.News...)
 		reports++
+		if head, told := r.Snapshot.Manager.AuditHead, news[len(news)-1].To; head < told {
+			t.Errorf("a report of %d records has news of %d", head, told)
+		}
 	}
 	inOrder(t, news, flood)
 	// All has come; the mirror is in the middle of one part of it at most, after

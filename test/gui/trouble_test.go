@@ -74,6 +74,20 @@ func TestTheBusGoesAndComes(t *testing.T) {
 	s.app.Gone(t, "", "There is no connection to the message bus")
 }
 
+// TestWhatHappensWithoutABusIsShown once there is one again, though nothing more
+// happens.
+func TestWhatHappensWithoutABusIsShown(t *testing.T) {
+	t.Parallel()
+	s := open(t, life.Options{}, "activity")
+	s.ran(t, "work", "echo before")
+	s.app.Find(t, "list item", "*echo before*")
+	s.Bus.Stop()
+	s.app.Find(t, "", "There is no connection to the message bus")
+	s.ran(t, "work", "echo meanwhile")
+	s.Bus.Start(t)
+	s.app.Find(t, "list item", "*echo meanwhile*")
+}
+
 // stranger owns the service's name instead of it, and answers nothing of it.
 func (s *scene) stranger(t *testing.T) *godbus.Conn {
 	t.Helper()
