@@ -29,7 +29,7 @@ CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test setup-gui setup-system build build-gui gotk4 resources demo demo-gui screenshots \
-	test test-core test-crash test-transports test-gui test-system model floor lint vuln docs bench bench-gui fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin install-gui uninstall-gui clean
+	test test-core test-crash test-transports test-qrexec test-poll test-gui test-system model floor lint vuln docs bench bench-gui fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin install-gui uninstall-gui clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,9 +83,16 @@ test-core: ## run every test that needs no GTK, then the crash tests
 # The end-to-end tests of test-core go by one long qvm-run. SHORT= runs all of them
 # by the other two as well, those too of what lies behind every transport.
 SHORT ?= -short
-test-transports: ## run the end-to-end tests by qrexec-client and by polling
-	E2E_TRANSPORT=qrexec $(TEST) $(SHORT) ./test/e2e
-	E2E_TRANSPORT=poll GOTOOLCHAIN=$(FLOOR) $(TEST) $(SHORT) ./test/e2e
+test-transports: ## run both of the next two beside each other
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-qrexec test-poll
+
+# Beside each other, and more tests at a time than there are processors: polled
+# qubes mostly wait for the next look.
+test-qrexec: ## run the end-to-end tests by qrexec-client
+	E2E_TRANSPORT=qrexec $(TEST) $(SHORT) -parallel 4 ./test/e2e
+
+test-poll: ## run the end-to-end tests by polling
+	E2E_TRANSPORT=poll GOTOOLCHAIN=$(FLOOR) $(TEST) $(SHORT) -parallel 8 ./test/e2e
 
 test-gui: build gotk4 resources ## run the tests of the desktop program, on a screen of their own
 	CC=clang $(GO) vet $(GTK) $(GTK_DIRS)
