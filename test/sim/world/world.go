@@ -218,14 +218,13 @@ func Link(from, to string) error {
 	if err != nil {
 		return fmt.Errorf("link %s: %w", filepath.Base(to), err)
 	}
-	if err = os.Link(real, fresh); err != nil {
+	if os.Link(real, fresh) == nil {
+		err = os.Rename(fresh, to)
+	} else {
 		var content []byte
 		if content, err = os.ReadFile(real); err == nil {
-			err = executable.Write(fresh, content)
+			err = executable.Write(to, content)
 		}
-	}
-	if err == nil {
-		err = os.Rename(fresh, to)
 	}
 	if err != nil {
 		return fmt.Errorf("link %s: %w", filepath.Base(to), err)
