@@ -23,6 +23,10 @@ TEST := $(GO) test -count=1 -vet=off
 # detector each would wait a second at its end for reports of other goroutines.
 export GORACE := atexit_sleep_ms=20 $(GORACE)
 
+# Tests read what the programs say, and where translations are installed they
+# would say it in the language of whoever runs the tests.
+export LC_ALL := C.UTF-8
+
 # Folders whose tests stop the daemon at its crash points. Those points are in
 # no normal build, so these tests run with their tag, once more.
 CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>/dev/null | xargs -r -n1 dirname | sort -u)

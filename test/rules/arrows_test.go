@@ -34,9 +34,10 @@ var arrows = []arrow{
 		Theirs: []string{"github.com/godbus/dbus/v5", "github.com/rogpeppe/go-internal/diff", "golang.org/x/sys"}},
 	{Folder: "ui", Ours: []string{"queue"}, Theirs: []string{"C", "github.com/diamondburned"}},
 	{Folder: "ui/pieces", Ours: []string{"queue"}},
+	{Folder: "ui/i18n", Theirs: []string{"github.com/leonelquinteros/gotext"}},
 	{Folder: "resources", Theirs: []string{"github.com/diamondburned"}},
 	// What has no widgets can be tested everywhere, with the race detector.
-	{Folder: "gui", Ours: []string{"queue", "dbus"}},
+	{Folder: "gui", Ours: []string{"queue", "dbus", "ui/i18n"}},
 	{Folder: "gui/program", Ours: []string{"gui/prefs", "ui", "resources"}, Theirs: []string{"github.com/diamondburned"}},
 	{Folder: "gui/frames", Ours: []string{"ui"}, Theirs: []string{"github.com/diamondburned"}},
 	{Folder: "gui/admin", Ours: []string{"queue", "dbus", "gui/autostart", "gui/frames", "gui/guard", "gui/link", "gui/program", "gui/save", "gui/say", "gui/timeline", "gui/words", "ui"},
@@ -139,7 +140,7 @@ func untagged(t *Tree) []string {
 			}
 		}
 		for _, p := range f.Imports() {
-			if !tagged && p != Module+"/ui/pieces" && Under(p, "github.com/diamondburned", Module+"/ui", Module+"/gui/admin", Module+"/gui/client", Module+"/gui/frames", Module+"/gui/program", Module+"/resources") {
+			if !tagged && !Under(p, Module+"/ui/pieces", Module+"/ui/i18n") && Under(p, "github.com/diamondburned", Module+"/ui", Module+"/gui/admin", Module+"/gui/client", Module+"/gui/frames", Module+"/gui/program", Module+"/resources") {
 				faults = append(faults, f.Path+" imports "+p+" without the tag gtk")
 			}
 		}

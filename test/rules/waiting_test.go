@@ -24,9 +24,9 @@ var waitingPackages = map[string][]string{
 }
 
 // underGTK is what a main loop runs; ui/pieces holds its lock no longer than it
-// takes to append to a list.
+// takes to append to a list, and ui/i18n reads its file before there is a loop.
 func underGTK(f *File) bool {
-	return Under(f.Dir(), "ui", "gui/admin", "gui/client", "gui/frames", "gui/program", "cmd/qvm-remote-admin", "cmd/qvm-remote-gui") && !Under(f.Dir(), "ui/pieces") && !f.Test()
+	return Under(f.Dir(), "ui", "gui/admin", "gui/client", "gui/frames", "gui/program", "cmd/qvm-remote-admin", "cmd/qvm-remote-gui") && !Under(f.Dir(), "ui/pieces", "ui/i18n") && !f.Test()
 }
 
 // takes reports whether a function has a parameter of that type: a context, or
