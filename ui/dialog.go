@@ -13,6 +13,8 @@ import (
 
 	"github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/ui/i18n"
 )
 
 // Question is what a dialog asks before something is done.
@@ -81,11 +83,11 @@ func (v *questionView) show(q Question) {
 		v.Chip.Append(chip)
 	}
 	v.Chip.SetVisible(q.Qube != "")
-	v.Prompt.SetText("Type “" + q.Typed + "” to go on.")
+	v.Prompt.SetText(i18n.T("Type “%s” to go on.", q.Typed))
 	v.Prompt.SetVisible(q.Typed != "")
 	v.Entry.SetVisible(q.Typed != "")
 	v.Extra.SetVisible(q.Qube != "" || q.Typed != "")
-	Name(v.Entry, "Type "+q.Typed+" to go on")
+	Name(v.Entry, i18n.T("Type %s to go on", q.Typed))
 	if q.Typed != "" {
 		v.Dialog.SetFocus(v.Entry)
 	}

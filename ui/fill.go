@@ -3,7 +3,6 @@
 package ui
 
 import (
-	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -16,6 +15,8 @@ import (
 	"github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
+
+	"qvmremote/ui/i18n"
 )
 
 // Fill loads a GtkBuilder file from the program's resources and stores its
@@ -28,8 +29,12 @@ import (
 // A type that the bindings do not know, as those of libadwaita 1.2, fills a
 // field of the nearest type above it that they do.
 func Fill(view any, resource string) error {
+	text, err := read(resource)
+	if err != nil {
+		return fmt.Errorf("cannot read the view %s: %w", resource, err)
+	}
 	b := gtk.NewBuilder()
-	if err := b.AddFromResource(resource); err != nil {
+	if err := b.AddFromString(text, len(text)); err != nil {
 		return fmt.Errorf("cannot load the view %s: %w", resource, err)
 	}
 	v := reflect.ValueOf(view)
@@ -53,7 +58,7 @@ func Fill(view any, resource string) error {
 			wrong = append(wrong, fmt.Errorf("%s: %s: %w", resource, id, err))
 		}
 	}
-	ids, err := idle(resource, used)
+	ids, err := idle(text, used)
 	if err != nil {
 		return fmt.Errorf("cannot read the view %s: %w", resource, err)
 	}
@@ -63,14 +68,20 @@ func Fill(view any, resource string) error {
 	return errors.Join(wrong...)
 }
 
-// idle are the ids of a file that nothing uses.
-func idle(resource string, used map[string]bool) ([]string, error) {
-	text, err := gio.ResourcesLookupData(resource, gio.ResourceLookupFlagsNone)
+// read is a view in the person's language.
+func read(resource string) (string, error) {
+	data, err := gio.ResourcesLookupData(resource, gio.ResourceLookupFlagsNone)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
+	text, err := i18n.View(data.Data())
+	return string(text), err
+}
+
+// idle are the ids of a view that nothing uses.
+func idle(text string, used map[string]bool) ([]string, error) {
 	var ids []string
-	for d := xml.NewDecoder(bytes.NewReader(text.Data())); ; {
+	for d := xml.NewDecoder(strings.NewReader(text)); ; {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
 			return slices.DeleteFunc(ids, func(id string) bool { return used[id] }), nil

@@ -58,7 +58,7 @@ func TestWhatAViewLacksIsNamed(t *testing.T) {
 		"missing":    {&missing, question, []string{question + ": start_button: there is no such object", question + ": the_other: there is no such object"}},
 		"other type": {&wrong, question, []string{question + ": entry: is a *gtk.Entry, not a *gtk.Button"}},
 		"unused":     {&few, question, []string{question + ": chip: nothing uses this object", question + ": prompt: nothing uses this object"}},
-		"no view":    {&wrong, "/org/qvmremote/none.ui", []string{"cannot load the view /org/qvmremote/none.ui: "}},
+		"no view":    {&wrong, "/org/qvmremote/none.ui", []string{"cannot read the view /org/qvmremote/none.ui: "}},
 		"no pointer": {wrong, question, []string{"cannot fill a struct { "}},
 		"no struct":  {new(int), question, []string{"cannot fill a *int with the view " + question}},
 	} {

@@ -9,6 +9,7 @@ import (
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
+	"qvmremote/ui/i18n"
 	"qvmremote/ui/pieces"
 )
 
@@ -140,7 +141,7 @@ func (t *Stream) fill(row *streamRow) {
 	p := t.flow.Piece(position)
 	mark := ""
 	if p.Err {
-		mark = "err"
+		mark = i18n.C("mark of standard error", "err")
 	}
 	row.mark.SetText(mark)
 	row.text.SetText(p.Text)

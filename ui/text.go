@@ -10,6 +10,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/pango"
 
 	"qvmremote/queue"
+	"qvmremote/ui/i18n"
 )
 
 // SetText shows text that may come from anywhere on one line of a label, as
@@ -106,7 +107,7 @@ func (c *Chip) told() string {
 	if c.colour == "" {
 		return ""
 	}
-	return "Label: " + strings.TrimPrefix(c.colour, colourClass)
+	return i18n.T("Label: %s", strings.TrimPrefix(c.colour, colourClass))
 }
 
 // labels are the colours that Qubes OS has.

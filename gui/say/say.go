@@ -43,8 +43,16 @@ func Sentence(text string) string {
 	if strings.HasPrefix(text, "qvm-") { // is written so
 		return text + stop(text)
 	}
+	return Capital(text) + stop(text)
+}
+
+// Capital begins text with a capital.
+func Capital(text string) string {
 	r, size := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(r)) + text[size:] + stop(text)
+	if size == 0 {
+		return ""
+	}
+	return string(unicode.ToUpper(r)) + text[size:]
 }
 
 // stop is what text lacks to end as a sentence does.

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"qvmremote/dbus"
+	"qvmremote/ui/i18n"
 )
 
 // Source is where records come from: [dbus.Client]. A page may be short or
@@ -47,7 +48,7 @@ const (
 )
 
 // errBackward is a service that sends a reader in circles.
-var errBackward = errors.New("the service does not go on through the audit log")
+var errBackward = errors.New(i18n.T("the service does not go on through the audit log"))
 
 // ask is QueryAudit of a service that gets on.
 func ask(ctx context.Context, from Source, q dbus.Filter, before uint64, limit uint32) ([]dbus.Record, uint64, error) {

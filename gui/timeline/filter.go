@@ -2,7 +2,6 @@ package timeline
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/words"
 	"qvmremote/queue"
+	"qvmremote/ui/i18n"
 )
 
 // Filter says which rows are wanted; all that is set must hold.
@@ -52,19 +52,22 @@ func (f Filter) None() bool { return f == Filter{} }
 // be shown from its middle.
 func (f Filter) whole() bool { return f.None() || f == Filter{Kind: Every} }
 
+// maxPattern bounds what is searched for, in bytes.
+const maxPattern = 1000
+
 // Compile makes a pattern of what a person typed, without regard to case.
 func Compile(pattern string) (*regexp.Regexp, error) {
-	if len(pattern) > 1000 {
-		return nil, fmt.Errorf("the pattern is longer than 1000 characters")
+	if len(pattern) > maxPattern {
+		return nil, errors.New(i18n.T("the pattern is longer than %d characters", maxPattern))
 	}
 	p, err := regexp.Compile("(?i)" + pattern)
 	var wrong *syntax.Error
 	if errors.As(err, &wrong) {
 		// What it quotes has our own beginning.
-		return nil, fmt.Errorf("this is not a regular expression: %s", wrong.Code)
+		return nil, errors.New(i18n.T("this is not a regular expression: %s", wrong.Code))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("this is not a regular expression: %w", err)
+		return nil, errors.New(i18n.T("this is not a regular expression: %s", err))
 	}
 	return p, nil
 }

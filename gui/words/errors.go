@@ -7,6 +7,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/say"
 	"qvmremote/queue"
+	"qvmremote/ui/i18n"
 )
 
 // Error says what went wrong in one sentence or two.
@@ -15,16 +16,16 @@ func Error(err error) string {
 	case err == nil:
 		return ""
 	case errors.Is(err, context.Canceled):
-		return "It was given up; whether it was done is not known."
+		return i18n.T("It was given up; whether it was done is not known.")
 	case errors.Is(err, context.DeadlineExceeded):
-		return "The service did not answer in time; whether it was done is not known. Try again."
+		return i18n.T("The service did not answer in time; whether it was done is not known. Try again.")
 	}
 	text := err.Error()
 	var known *dbus.Error
 	if errors.As(err, &known) && known.Text == "" {
 		text = string(known.Code)
 		if known.Code == dbus.Disconnected {
-			text = "there is no connection to the message bus"
+			text = i18n.T("there is no connection to the message bus")
 		}
 	}
 	return say.Sentence(queue.Plain(text, 1000))
@@ -45,20 +46,20 @@ type Why struct {
 
 // Availability says why there is nothing to show, and what to do.
 func Availability(s dbus.Snapshot) Why {
-	text := say.Sentence(queue.Plain(s.Why, 600))
+	text, again := say.Sentence(queue.Plain(s.Why, 600)), i18n.T("Try again")
 	switch s.Availability {
 	case dbus.Connecting:
-		return Why{"qr-service-symbolic", "Connecting", "Asking for qvm-remote's service.", "", true}
+		return Why{"qr-service-symbolic", i18n.T("Connecting"), i18n.T("Asking for qvm-remote's service."), "", true}
 	case dbus.Restarting:
-		return Why{"qr-waiting-symbolic", "The service is restarting", "This takes a moment.", "Try again", true}
+		return Why{"qr-waiting-symbolic", i18n.T("The service is restarting"), i18n.T("This takes a moment."), again, true}
 	case dbus.NoService:
-		return Why{"qr-offline-symbolic", "There is no service", text, "Try again", false}
+		return Why{"qr-offline-symbolic", i18n.T("There is no service"), text, again, false}
 	case dbus.Forbidden:
-		return Why{"qr-locked-symbolic", "You may not administer qvm-remote", text, "Try again", false}
+		return Why{"qr-locked-symbolic", i18n.T("You may not administer qvm-remote"), text, again, false}
 	case dbus.Mismatched:
-		return Why{"qr-failed-symbolic", "The service is of another version", text, "Try again", false}
+		return Why{"qr-failed-symbolic", i18n.T("The service is of another version"), text, again, false}
 	case dbus.NoBus:
-		return Why{"qr-offline-symbolic", "There is no connection to the message bus", text, "Try again", true}
+		return Why{"qr-offline-symbolic", i18n.T("There is no connection to the message bus"), text, again, true}
 	}
-	return Why{"qr-info-symbolic", "The service cannot be used", text, "Try again", false}
+	return Why{"qr-info-symbolic", i18n.T("The service cannot be used"), text, again, false}
 }

@@ -8,6 +8,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/say"
 	"qvmremote/queue"
+	"qvmremote/ui/i18n"
 )
 
 // Fact is one line of a detail pane.
@@ -31,40 +32,40 @@ func Facts(r dbus.Record) []Fact {
 		return say.When(time.Unix(n, 0))
 	}
 	if !r.Time.IsZero() { // a record that cannot be read has none
-		add("When", r.Time.Local().Format("2 January 2006 15:04:05.000"), false)
+		add(i18n.T("When"), say.Moment(r.Time), false)
 	}
 	if r.Reason != "" {
-		add("Why", say.Sentence(whole(r.Reason)), false)
+		add(i18n.T("Why"), say.Sentence(whole(r.Reason)), false)
 	}
-	add("What", say.Sentence(r.Detail), false)
+	add(i18n.T("What"), say.Sentence(r.Detail), false)
 	if r.Count > 0 {
-		add("How many", fmt.Sprint(r.Count), false)
+		add(i18n.T("How many"), fmt.Sprint(r.Count), false)
 	}
-	add("By", by(r), false)
+	add(i18n.T("By"), by(r), false)
 	if r.Duration > 0 {
-		add("Ran for", say.Duration(time.Duration(min(r.Duration, 1000*maxLimit))*time.Millisecond), false)
+		add(i18n.T("Ran for"), say.Duration(time.Duration(min(r.Duration, 1000*maxLimit))*time.Millisecond), false)
 	}
-	add("Began", seconds(r.StartedAt), false)
-	add("Time limit", limit(r.Timeout), false)
-	add("Issued in the qube", seconds(r.Issued), false)
-	add("To begin before", seconds(r.Expires), false)
-	add("Nothing issued before", seconds(r.Floor), false)
+	add(i18n.T("Began"), seconds(r.StartedAt), false)
+	add(i18n.T("Time limit"), limit(r.Timeout), false)
+	add(i18n.T("Issued in the qube"), seconds(r.Issued), false)
+	add(i18n.T("To begin before"), seconds(r.Expires), false)
+	add(i18n.T("Nothing issued before"), seconds(r.Floor), false)
 	if r.Version == 1 {
-		add("Protocol", "1: legacy, insecure", false)
+		add(i18n.T("Protocol"), i18n.T("1: legacy, insecure"), false)
 	}
-	add("Id", r.ID, true)
+	add(i18n.T("Id"), r.ID, true)
 	if r.Number > 0 {
-		add("Number in dom0", fmt.Sprint(r.Number), true)
+		add(i18n.T("Number in dom0"), fmt.Sprint(r.Number), true)
 	}
-	add("Key", r.Key, true)
-	add("Qube's own id", r.UUID, true)
-	add("Script", hashed(r.Body), true)
-	add("Standard input", hashed(r.Stdin), true)
-	add("Output", hashed(r.Out), true)
-	add("Errors", hashed(r.Err), true)
-	add("Request", r.Request, true)
-	add("Checkpoint", r.Checkpoint, true)
-	add("Record", fmt.Sprint(r.Seq), true)
+	add(i18n.T("Key"), r.Key, true)
+	add(i18n.T("Qube's own id"), r.UUID, true)
+	add(i18n.T("Script"), hashed(r.Body), true)
+	add(i18n.T("Standard input"), hashed(r.Stdin), true)
+	add(i18n.T("Output"), hashed(r.Out), true)
+	add(i18n.T("Errors"), hashed(r.Err), true)
+	add(i18n.T("Request"), r.Request, true)
+	add(i18n.T("Checkpoint"), r.Checkpoint, true)
+	add(i18n.T("Record"), fmt.Sprint(r.Seq), true)
 	return facts
 }
 
@@ -76,11 +77,11 @@ func by(r dbus.Record) string {
 	if r.Who == "" || way == "" {
 		return r.Who + way
 	}
-	return r.Who + ", by " + way
+	return i18n.T("%s, by %s", r.Who, way)
 }
 
 var ways = map[string]string{
-	"cli": "the command line", "dbus": "the bus", "daemon": "the service", "file": "hand", "boot": "the service's start",
+	"cli": i18n.C("by", "the command line"), "dbus": i18n.C("way in which somebody did it: by …", "the bus"), "daemon": i18n.C("way in which somebody did it: by …", "the service"), "file": i18n.C("way in which somebody did it: by …", "hand"), "boot": i18n.C("way in which somebody did it: by …", "the service's start"),
 }
 
 // maxLimit keeps what damage put into a record from turning over.
@@ -91,7 +92,7 @@ func limit(seconds int64) string {
 		return ""
 	}
 	if seconds < 60 {
-		return fmt.Sprintf("%d s", seconds)
+		return i18n.T("%d s", seconds)
 	}
 	return say.Duration(time.Duration(min(seconds, maxLimit)) * time.Second)
 }
@@ -157,5 +158,5 @@ func Excerpt(head, tail string, left int64) string {
 	if left <= 0 {
 		return head + tail
 	}
-	return strings.TrimSuffix(head, "\n") + fmt.Sprintf("\n[… %s are not in the record …]\n", say.Size(uint64(left))) + tail
+	return strings.TrimSuffix(head, "\n") + "\n[" + i18n.T("… %s are not in the record …", say.Size(uint64(left))) + "]\n" + tail
 }

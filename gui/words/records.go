@@ -7,6 +7,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/say"
 	"qvmremote/queue"
+	"qvmremote/ui/i18n"
 )
 
 // events are those of the audit log (docs/audit.md) with what a row says of
@@ -15,38 +16,38 @@ var events = map[string]struct {
 	look say.Look
 	line string
 }{
-	"claim":              {say.As("qr-waiting-symbolic", "taken", say.Quiet), "taken for good"},
-	"run":                {say.As("qr-running-symbolic", "running", say.Accent), "command begins"},
-	"delivered":          {say.As("qr-done-symbolic", "delivered", say.Quiet), "the qube has the result"},
-	"refused":            {say.As("qr-refused-symbolic", "refused", say.Bad), "request refused"},
-	"refused-count":      {say.As("qr-refused-symbolic", "refused", say.Bad), "more requests refused"},
-	"replayed":           {say.As("qr-refused-symbolic", "replayed", say.Bad), "a copy of a request was removed"},
-	"dropped":            {say.As("qr-refused-symbolic", "dropped", say.Bad), "a cancel that failed a check was removed"},
-	"authorized":         {say.As("qr-key-symbolic", "authorised", say.Accent), "key stored"},
-	"revoked":            {say.As("qr-key-symbolic", "revoked", say.Warn), "key removed"},
-	"rotating":           {say.As("qr-key-symbolic", "rotating", say.Accent), "a second key waits for its first use"},
-	"rotated":            {say.As("qr-key-symbolic", "rotated", say.Accent), "the second key was used; the old one is dead"},
-	"floor":              {say.As("qr-key-symbolic", "floor", say.Quiet), "older requests are not accepted any more"},
-	"connected":          {say.As("qr-qubes-symbolic", "connected", say.Accent), "dom0 looks at this qube"},
-	"disconnected":       {say.As("qr-qubes-symbolic", "disconnected", say.Warn), "dom0 does not look at this qube any more"},
-	"cleaned":            {say.As("qr-setting-symbolic", "cleaned", say.Quiet), "the qube's queue was cleaned"},
-	"approved":           {say.As("qr-setting-symbolic", "approved", say.Quiet), "somebody in dom0 approved a request"},
-	"suspended":          {say.As("qr-denied-symbolic", "suspended", say.Bad), "nothing of the qube is taken any more"},
-	"readmitted":         {say.As("qr-setting-symbolic", "readmitted", say.Quiet), "requests of the qube are taken again"},
-	"recovered":          {say.As("qr-setting-symbolic", "recovered", say.Quiet), "a stuck request was answered"},
-	"setting":            {say.As("qr-setting-symbolic", "setting", say.Accent), "remote.conf was changed"},
-	"started":            {say.As("qr-service-symbolic", "started", say.Good), "the service started"},
-	"stopped":            {say.As("qr-stopped-symbolic", "stopped", say.Quiet), "the service stopped"},
-	"enabled":            {say.As("qr-service-symbolic", "at boot", say.Warn), "the service starts at boot"},
-	"disabled":           {say.As("qr-service-symbolic", "not at boot", say.Quiet), "the service does not start at boot any more"},
-	"paused":             {say.As("qr-paused-symbolic", "paused", say.Warn), "nothing new is taken"},
-	"resumed":            {say.As("qr-running-symbolic", "resumed", say.Good), "requests are taken again"},
-	"stopped-everything": {say.As("qr-denied-symbolic", "stopped", say.Bad), "everything was stopped"},
-	"carry":              {say.As("qr-log-symbolic", "log", say.Quiet), "a new segment of the log begins"},
-	"torn":               {say.As("qr-log-symbolic", "log", say.Warn), "half a record was cut off the log"},
-	"loss":               {say.As("qr-failed-symbolic", "loss", say.Bad), "records are missing from the log"},
-	"pruned":             {say.As("qr-log-symbolic", "log", say.Quiet), "old records were removed"},
-	dbus.UnreadableEvent: {say.As("qr-failed-symbolic", "damaged", say.Bad), "a record that cannot be read"},
+	"claim":              {say.As("qr-waiting-symbolic", i18n.C("outcome", "taken"), say.Quiet), i18n.T("taken for good")},
+	"run":                {say.As("qr-running-symbolic", i18n.C("outcome", "running"), say.Accent), i18n.T("command begins")},
+	"delivered":          {say.As("qr-done-symbolic", i18n.C("outcome", "delivered"), say.Quiet), i18n.T("the qube has the result")},
+	"refused":            {say.As("qr-refused-symbolic", i18n.C("outcome", "refused"), say.Bad), i18n.T("request refused")},
+	"refused-count":      {say.As("qr-refused-symbolic", i18n.C("outcome", "refused"), say.Bad), i18n.T("more requests refused")},
+	"replayed":           {say.As("qr-refused-symbolic", i18n.C("outcome", "replayed"), say.Bad), i18n.T("a copy of a request was removed")},
+	"dropped":            {say.As("qr-refused-symbolic", i18n.C("outcome", "dropped"), say.Bad), i18n.T("a cancel that failed a check was removed")},
+	"authorized":         {say.As("qr-key-symbolic", i18n.C("outcome", "authorised"), say.Accent), i18n.T("key stored")},
+	"revoked":            {say.As("qr-key-symbolic", i18n.C("outcome", "revoked"), say.Warn), i18n.T("key removed")},
+	"rotating":           {say.As("qr-key-symbolic", i18n.C("outcome", "rotating"), say.Accent), i18n.T("a second key waits for its first use")},
+	"rotated":            {say.As("qr-key-symbolic", i18n.C("outcome", "rotated"), say.Accent), i18n.T("the second key was used; the old one is dead")},
+	"floor":              {say.As("qr-key-symbolic", i18n.C("outcome", "floor"), say.Quiet), i18n.T("older requests are not accepted any more")},
+	"connected":          {say.As("qr-qubes-symbolic", i18n.C("outcome", "connected"), say.Accent), i18n.T("dom0 looks at this qube")},
+	"disconnected":       {say.As("qr-qubes-symbolic", i18n.C("outcome", "disconnected"), say.Warn), i18n.T("dom0 does not look at this qube any more")},
+	"cleaned":            {say.As("qr-setting-symbolic", i18n.C("outcome", "cleaned"), say.Quiet), i18n.T("the qube's queue was cleaned")},
+	"approved":           {say.As("qr-setting-symbolic", i18n.C("outcome", "approved"), say.Quiet), i18n.T("somebody in dom0 approved a request")},
+	"suspended":          {say.As("qr-denied-symbolic", i18n.C("outcome", "suspended"), say.Bad), i18n.T("nothing of the qube is taken any more")},
+	"readmitted":         {say.As("qr-setting-symbolic", i18n.C("outcome", "readmitted"), say.Quiet), i18n.T("requests of the qube are taken again")},
+	"recovered":          {say.As("qr-setting-symbolic", i18n.C("outcome", "recovered"), say.Quiet), i18n.T("a stuck request was answered")},
+	"setting":            {say.As("qr-setting-symbolic", i18n.C("outcome", "setting"), say.Accent), i18n.T("remote.conf was changed")},
+	"started":            {say.As("qr-service-symbolic", i18n.C("outcome", "started"), say.Good), i18n.T("the service started")},
+	"stopped":            {say.As("qr-stopped-symbolic", i18n.C("outcome", "stopped"), say.Quiet), i18n.T("the service stopped")},
+	"enabled":            {say.As("qr-service-symbolic", i18n.C("outcome", "at boot"), say.Warn), i18n.T("the service starts at boot")},
+	"disabled":           {say.As("qr-service-symbolic", i18n.C("outcome", "not at boot"), say.Quiet), i18n.T("the service does not start at boot any more")},
+	"paused":             {say.As("qr-paused-symbolic", i18n.C("outcome", "paused"), say.Warn), i18n.T("nothing new is taken")},
+	"resumed":            {say.As("qr-running-symbolic", i18n.C("outcome", "resumed"), say.Good), i18n.T("requests are taken again")},
+	"stopped-everything": {say.As("qr-denied-symbolic", i18n.C("outcome", "stopped"), say.Bad), i18n.T("everything was stopped")},
+	"carry":              {say.As("qr-log-symbolic", i18n.C("outcome", "log"), say.Quiet), i18n.T("a new segment of the log begins")},
+	"torn":               {say.As("qr-log-symbolic", i18n.C("outcome", "log"), say.Warn), i18n.T("half a record was cut off the log")},
+	"loss":               {say.As("qr-failed-symbolic", i18n.C("outcome", "loss"), say.Bad), i18n.T("records are missing from the log")},
+	"pruned":             {say.As("qr-log-symbolic", i18n.C("outcome", "log"), say.Quiet), i18n.T("old records were removed")},
+	dbus.UnreadableEvent: {say.As("qr-failed-symbolic", i18n.C("outcome", "damaged"), say.Bad), i18n.T("a record that cannot be read")},
 }
 
 // Row reports whether an event is a row of a timeline by itself; the others are
@@ -78,19 +79,19 @@ func NoticeLook(event, state string) say.Look {
 func final(state string, exit *int) say.Look {
 	switch {
 	case state == "exit" && exit == nil:
-		return say.As("qr-done-symbolic", "ended", say.Quiet)
+		return say.As("qr-done-symbolic", i18n.C("outcome", "ended"), say.Quiet)
 	case state == "exit" && *exit == 0:
-		return say.As("qr-done-symbolic", "exit 0", say.Good)
+		return say.As("qr-done-symbolic", i18n.T("exit %d", 0), say.Good)
 	case state == "exit":
-		return say.As("qr-failed-symbolic", fmt.Sprintf("exit %d", *exit), say.Warn)
+		return say.As("qr-failed-symbolic", i18n.T("exit %d", *exit), say.Warn)
 	case state == "timeout":
-		return say.As("qr-timeout-symbolic", "timed out", say.Warn)
+		return say.As("qr-timeout-symbolic", i18n.C("outcome", "timed out"), say.Warn)
 	case state == "cancelled":
-		return say.As("qr-cancelled-symbolic", "cancelled", say.Quiet)
+		return say.As("qr-cancelled-symbolic", i18n.C("outcome", "cancelled"), say.Quiet)
 	case state == "interrupted":
-		return say.As("qr-interrupted-symbolic", "interrupted", say.Warn)
+		return say.As("qr-interrupted-symbolic", i18n.C("outcome", "interrupted"), say.Warn)
 	case state == "denied":
-		return say.As("qr-denied-symbolic", "denied", say.Bad)
+		return say.As("qr-denied-symbolic", i18n.C("outcome", "denied"), say.Bad)
 	}
 	return say.As("qr-info-symbolic", queue.Escape(state, 24), say.Quiet)
 }
@@ -104,7 +105,7 @@ func Summary(r dbus.Record) (line string, command bool) {
 	line = e.line
 	switch {
 	case r.Event == "refused-count" && r.Count > 0:
-		return say.Count(r.Count, "more request") + " refused", false
+		return i18n.N(int(r.Count), "%d more request refused", "%d more requests refused", r.Count), false
 	case r.Reason != "":
 		return Reason(r.Reason), false
 	case r.Detail != "" && strings.HasPrefix(r.Detail, "replaces "), r.Event == "revoked" && r.Detail != "":
@@ -123,15 +124,15 @@ func Summary(r dbus.Record) (line string, command bool) {
 func ended(state string) string {
 	switch state {
 	case "exit":
-		return "a command ended"
+		return i18n.T("a command ended")
 	case "timeout":
-		return "a command was ended at its time limit"
+		return i18n.T("a command was ended at its time limit")
 	case "cancelled":
-		return "it was cancelled"
+		return i18n.T("it was cancelled")
 	case "interrupted":
-		return "the service ended before the command did"
+		return i18n.T("the service ended before the command did")
 	case "denied":
-		return "request denied"
+		return i18n.T("request denied")
 	}
 	return queue.Escape(state, 24)
 }
@@ -167,7 +168,7 @@ func Reason(code string) string {
 func whole(code string) string {
 	sentence := queue.Reason(code).Sentence()
 	if sentence == queue.Reason("").Sentence() {
-		return sentence + ": " + queue.Escape(code, 60)
+		return i18n.Known(sentence) + ": " + queue.Escape(code, 60)
 	}
-	return sentence
+	return i18n.Known(sentence)
 }

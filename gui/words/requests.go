@@ -9,6 +9,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/say"
 	"qvmremote/queue"
+	"qvmremote/ui/i18n"
 )
 
 // Left is how long something still lasts, to the second.
@@ -16,19 +17,19 @@ func Left(until, now time.Time) string {
 	left := until.Sub(now).Round(time.Second)
 	switch {
 	case left <= 0:
-		return "time is over"
+		return i18n.T("time is over")
 	case left < time.Minute:
-		return fmt.Sprintf("%d s left", left/time.Second)
+		return i18n.T("%d s left", left/time.Second)
 	case left < time.Hour:
-		return fmt.Sprintf("%d:%02d min left", left/time.Minute, left%time.Minute/time.Second)
+		return i18n.T("%d:%02d min left", left/time.Minute, left%time.Minute/time.Second)
 	}
-	return say.Duration(left) + " left"
+	return i18n.T("%s left", say.Duration(left))
 }
 
 // RequestLine says of a request that waits what its row has room for; script is
 // what is known of it, nil for nothing.
 func RequestLine(r dbus.Request, script []byte) string {
-	line := "Open it to see what would run"
+	line := i18n.T("Open it to see what would run")
 	if script != nil {
 		line = FirstLine(string(script))
 	}
@@ -41,7 +42,7 @@ func Behind(r dbus.Request, before string) string {
 	if r.Waiting == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s%d more of this qube behind it", before, r.Waiting)
+	return before + i18n.T("%d more of this qube behind it", r.Waiting)
 }
 
 // Bytes says how much text there is, and what of it cannot be seen.
@@ -51,12 +52,12 @@ func Bytes(text []byte) string {
 	if open {
 		lines++
 	}
-	said := say.Count(len(text), "byte") + " · " + say.Count(lines, "line")
+	said := i18n.N(len(text), "%d byte", "%d bytes", len(text)) + " · " + i18n.N(lines, "%d line", "%d lines", lines)
 	if open {
-		said += " · no newline at its end"
+		said += " · " + i18n.T("no newline at its end")
 	}
 	if bytes.ContainsFunc(text, func(r rune) bool { return r > 0x7e }) {
-		said += " · letters beyond ASCII, which may only look like others"
+		said += " · " + i18n.T("letters beyond ASCII, which may only look like others")
 	}
 	return said
 }
@@ -69,20 +70,20 @@ func ApproveCommand(r dbus.Request) string {
 // RequestFacts are what there is to know of a request beside its bytes; last says
 // how it stands to the one that was approved last.
 func RequestFacts(r dbus.Request, script, stdin []byte, hash, last string) []Fact {
-	facts := []Fact{{"SHA-256 of what is shown", hash, true}, {"Size", Bytes(script), false}}
+	facts := []Fact{{i18n.T("SHA-256 of what is shown"), hash, true}, {i18n.T("Size"), Bytes(script), false}}
 	if r.StdinSize >= 0 {
-		facts[0].Label = "SHA-256 of script and input together"
-		facts = append(facts, Fact{"SHA-256 of the script", queue.HashOf(queue.SumOf(script), queue.Sum{}), true},
-			Fact{"SHA-256 of the input", queue.HashOf(queue.SumOf(stdin), queue.Sum{}), true}, Fact{"Size of the input", Bytes(stdin), false})
+		facts[0].Label = i18n.T("SHA-256 of script and input together")
+		facts = append(facts, Fact{i18n.T("SHA-256 of the script"), queue.HashOf(queue.SumOf(script), queue.Sum{}), true},
+			Fact{i18n.T("SHA-256 of the input"), queue.HashOf(queue.SumOf(stdin), queue.Sum{}), true}, Fact{i18n.T("Size of the input"), Bytes(stdin), false})
 	}
-	facts = append(facts, Fact{"Rule that asks", queue.Plain(r.Rule, maxLine), false}, Fact{"Asked", say.When(r.Received), false})
+	facts = append(facts, Fact{i18n.T("Rule that asks"), queue.Plain(r.Rule, maxLine), false}, Fact{i18n.T("Asked"), say.When(r.Received), false})
 	if last != "" {
-		facts = append(facts, Fact{"Last approved", last, false})
+		facts = append(facts, Fact{i18n.T("Last approved"), last, false})
 	}
 	if behind := Behind(r, ""); behind != "" {
-		facts = append(facts, Fact{"Waiting", behind, false})
+		facts = append(facts, Fact{i18n.T("Waiting"), behind, false})
 	}
-	return append(facts, Fact{"Number in dom0", fmt.Sprint(r.Number), false})
+	return append(facts, Fact{i18n.T("Number in dom0"), fmt.Sprint(r.Number), false})
 }
 
 // LastApproved says how a script stands to the one of its qube that was approved
@@ -90,9 +91,9 @@ func RequestFacts(r dbus.Request, script, stdin []byte, hash, last string) []Fac
 func LastApproved(known bool, difference string) string {
 	switch {
 	case !known:
-		return "Nothing of this qube since the service started"
+		return i18n.T("Nothing of this qube since the service started")
 	case difference == "":
-		return "The same script"
+		return i18n.T("The same script")
 	}
 	return ""
 }
@@ -111,7 +112,7 @@ func Asks(requests []dbus.Request) string {
 	case 0:
 		return ""
 	case 1:
-		return queue.Escape(requests[0].Qube, 64) + " asks to run something in dom0, and waits for you."
+		return i18n.T("%s asks to run something in dom0, and waits for you.", queue.Escape(requests[0].Qube, 64))
 	}
-	return fmt.Sprintf("%d qubes ask to run something in dom0, and wait for you.", len(requests))
+	return i18n.T("%d qubes ask to run something in dom0, and wait for you.", len(requests))
 }

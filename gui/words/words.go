@@ -15,6 +15,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/say"
 	"qvmremote/queue"
+	"qvmremote/ui/i18n"
 )
 
 // maxLine bounds a line of foreign text, in characters.
@@ -24,13 +25,13 @@ const maxLine = 300
 func State(m dbus.Manager) say.Look {
 	switch m.State {
 	case dbus.Running:
-		return say.As("qr-done-symbolic", "Running", say.Good)
+		return say.As("qr-done-symbolic", i18n.T("Running"), say.Good)
 	case dbus.Paused:
-		return say.As("qr-paused-symbolic", "Paused", say.Warn)
+		return say.As("qr-paused-symbolic", i18n.T("Paused"), say.Warn)
 	case dbus.Stopping:
-		return say.As("qr-waiting-symbolic", "Stopping", say.Warn)
+		return say.As("qr-waiting-symbolic", i18n.T("Stopping"), say.Warn)
 	case dbus.Stopped:
-		return say.As("qr-stopped-symbolic", "Stopped", say.Quiet)
+		return say.As("qr-stopped-symbolic", i18n.T("Stopped"), say.Quiet)
 	}
 	return say.As("qr-info-symbolic", queue.Escape(m.State, 40), say.Quiet)
 }
@@ -39,28 +40,28 @@ func State(m dbus.Manager) say.Look {
 func StateLine(m dbus.Manager) string {
 	switch m.State {
 	case dbus.Running, dbus.Paused:
-		line := fmt.Sprintf("Since %s · version %s · process %d", say.When(m.Since), queue.Escape(m.Version, 40), m.Pid)
+		line := i18n.T("Since %s · version %s · process %d", say.When(m.Since), queue.Escape(m.Version, 40), m.Pid)
 		if m.State == dbus.Paused {
-			line = "Takes nothing new; what runs goes on. " + line
+			line = i18n.T("Takes nothing new; what runs goes on.") + " " + line
 		}
 		return line
 	case dbus.Stopping:
-		return "Running commands get a while to end by themselves."
+		return i18n.T("Running commands get a while to end by themselves.")
 	case dbus.Stopped:
-		return "No command of any qube runs in dom0 · version " + queue.Escape(m.Version, 40)
+		return i18n.T("No command of any qube runs in dom0 · version %s", queue.Escape(m.Version, 40))
 	}
-	return "Version " + queue.Escape(m.Version, 40)
+	return i18n.T("Version %s", queue.Escape(m.Version, 40))
 }
 
 // Boot says how it will be after the next boot.
 func Boot(m dbus.Manager) string {
 	switch {
 	case m.StartsAtBoot:
-		return "On: the service starts whenever this computer does"
+		return i18n.T("On: the service starts whenever this computer does")
 	case m.State == dbus.Stopped:
-		return "Off: the service starts only when you start it"
+		return i18n.T("Off: the service starts only when you start it")
 	}
-	return "Off: the service ends when this computer restarts"
+	return i18n.T("Off: the service ends when this computer restarts")
 }
 
 // Severity is the tone of a problem.
@@ -98,19 +99,19 @@ func CommandLine(c dbus.Command) string {
 	line := queue.Escape(c.State, 40)
 	switch c.State {
 	case "running":
-		line = "Runs"
+		line = i18n.T("Runs")
 	case "waiting":
-		line = "Waits for its turn"
+		line = i18n.T("Waits for its turn")
 	case "approval":
-		line = "Waits for approval"
+		line = i18n.T("Waits for approval")
 	case "delivering":
-		line = "Has ended; its result is delivered"
+		line = i18n.T("Has ended; its result is delivered")
 	}
 	switch {
 	case !c.Started.IsZero():
-		return line + " · began " + say.When(c.Started)
+		return i18n.T("%s · began %s", line, say.When(c.Started))
 	case !c.Taken.IsZero():
-		return line + " · taken " + say.When(c.Taken)
+		return i18n.T("%s · taken %s", line, say.When(c.Taken))
 	}
 	return line
 }
@@ -124,9 +125,9 @@ type Outcome struct {
 
 // Outcomes are all of them, in the order in which they are drawn.
 var Outcomes = []Outcome{
-	{"done", "done", say.Accent}, {"failed", "failed", say.Warn}, {"timeout", "timed out", say.Warn},
-	{"cancelled", "cancelled", say.Quiet}, {"interrupted", "interrupted", say.Warn},
-	{"denied", "denied", say.Bad}, {"refused", "refused", say.Bad},
+	{"done", i18n.C("so many", "done"), say.Accent}, {"failed", i18n.C("commands that ended so", "failed"), say.Warn}, {"timeout", i18n.C("commands that ended so", "timed out"), say.Warn},
+	{"cancelled", i18n.C("so many", "cancelled"), say.Quiet}, {"interrupted", i18n.C("commands that ended so", "interrupted"), say.Warn},
+	{"denied", i18n.C("so many", "denied"), say.Bad}, {"refused", i18n.C("commands that ended so", "refused"), say.Bad},
 }
 
 // Counts says how many ended how.
@@ -144,7 +145,7 @@ func Counts(ended map[string]uint32) string {
 		}
 	}
 	if len(parts) == 0 {
-		return "no commands"
+		return i18n.T("no commands")
 	}
 	return strings.Join(parts, " · ")
 }
@@ -155,14 +156,14 @@ func Percent(part float64) string { return fmt.Sprintf("%d %%", int(100*min(max(
 // Verified is what checking the record found.
 func Verified(v dbus.Verification, err error) (say.Look, string) {
 	if err != nil {
-		return say.As("qr-failed-symbolic", "not checked", say.Warn), Error(err)
+		return say.As("qr-failed-symbolic", i18n.T("not checked"), say.Warn), Error(err)
 	}
 	var lines []string
 	for _, s := range v.Sentences {
 		lines = append(lines, say.Sentence(queue.Plain(s, 1000)))
 	}
 	if !v.Verified {
-		return say.As("qr-failed-symbolic", "does not verify", say.Bad), strings.Join(lines, "\n")
+		return say.As("qr-failed-symbolic", i18n.T("does not verify"), say.Bad), strings.Join(lines, "\n")
 	}
-	return say.As("qr-done-symbolic", "verified", say.Good), strings.Join(lines, "\n")
+	return say.As("qr-done-symbolic", i18n.T("verified"), say.Good), strings.Join(lines, "\n")
 }

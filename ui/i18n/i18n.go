@@ -44,6 +44,11 @@ func C(context, message string, args ...any) string { return ours().C(context, m
 // any other number; a language may have more forms. Args fill in either.
 func N(n int, one, many string, args ...any) string { return ours().N(n, one, many, args...) }
 
+// Known is [T] for a sentence that a package says in English which knows of no
+// language, as queue and client, where resources/po has it translated; any other
+// text is what it was.
+func Known(sentence string) string { return ours().T(sentence, []any{}...) }
+
 // Language is the language that messages are in, such as "de", or "en".
 func Language() string { return ours().Language() }
 
