@@ -23,16 +23,12 @@ TEST := $(GO) test -count=1 -vet=off
 # detector each would wait a second at its end for reports of other goroutines.
 export GORACE := atexit_sleep_ms=20 $(GORACE)
 
-# Tests read what the programs say, and where translations are installed they
-# would say it in the language of whoever runs the tests.
-export LC_ALL := C.UTF-8
-
 # Folders whose tests stop the daemon at its crash points. Those points are in
 # no normal build, so these tests run with their tag, once more.
 CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-gui setup-system build build-gui gotk4 resources demo demo-gui screenshots \
+.PHONY: help setup setup-test setup-gui setup-system build build-gui gotk4 resources po demo demo-gui screenshots \
 	test test-core test-crash test-transports test-qrexec test-poll test-gui test-system model floor lint vuln docs bench bench-gui fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin install-gui uninstall-gui clean
 
 help: ## list these targets
@@ -62,8 +58,19 @@ resources: $(GRESOURCE) ## compile the views, styles and icons of the desktop pr
 $(GRESOURCE): resources/qvm-remote.gresource.xml $(shell find resources -name '*.ui' -o -name '*.css' -o -name '*.svg')
 	glib-compile-resources --sourcedir=resources --target=$@ $<
 
+# catalogues FOLDER PROGRAM puts the translations where PROGRAM looks for them.
+catalogues = set -e; for po in resources/po/*.po; do \
+		to="$(1)/$$(basename "$$po" .po)/LC_MESSAGES"; install -d "$$to"; \
+		msgfmt --check -o "$$to/$(2).mo" "$$po"; chmod 0644 "$$to/$(2).mo"; done
+
 build-gui: gotk4 resources ## build bin/qvm-remote-admin and bin/qvm-remote-gui, which need GTK 4.8 and libadwaita 1.2
 	CC=clang $(GO) build $(GTK) -ldflags "-s -w" -o bin/ ./cmd/qvm-remote-admin ./cmd/qvm-remote-gui
+	@$(call catalogues,share/locale,qvm-remote-admin)
+	@$(call catalogues,share/locale,qvm-remote-gui)
+
+po: ## bring the translations in resources/po up to what the programs say now
+	$(GO) run ./resources/po/extract >build/messages.pot
+	for po in resources/po/*.po; do msgmerge --quiet --update --backup=none --no-fuzzy-matching --no-location --sort-output "$$po" build/messages.pot || exit; done
 
 demo: setup build ## show the main job in a simulated dom0 with two qubes
 	@GO=$(GO) test/demo/demo.sh
@@ -193,10 +200,12 @@ install-admin: ## install dom0's desktop program, built before, below DESTDIR
 	$(INSTALL) resources/icons/hicolor/symbolic/apps/$(ADMIN)-symbolic.svg $(icondir)/symbolic/apps
 	$(INSTALL) docs/man/qvm-remote-admin.1 $(mandir)/man1
 	$(INSTALL) LICENSE $(datadir)/licenses/qvm-remote-admin
+	$(call catalogues,$(datadir)/locale,qvm-remote-admin)
 
 uninstall-admin: ## remove what install-admin installed
 	rm -f $(bindir)/qvm-remote-admin $(appdir)/$(ADMIN).desktop $(datadir)/metainfo/$(ADMIN).metainfo.xml \
 		$(icondir)/scalable/apps/$(ADMIN).svg $(icondir)/symbolic/apps/$(ADMIN)-symbolic.svg $(mandir)/man1/qvm-remote-admin.1
+	rm -f $(datadir)/locale/*/LC_MESSAGES/qvm-remote-admin.mo
 	rm -rf $(datadir)/licenses/qvm-remote-admin
 
 CLIENT   := org.qvmremote.Client
@@ -211,11 +220,13 @@ install-gui: ## install a qube's desktop program, built before, below DESTDIR
 	$(INSTALL) resources/icons/hicolor/symbolic/apps/$(CLIENT)-symbolic.svg $(icondir)/symbolic/apps
 	$(INSTALL) docs/man/qvm-remote-gui.1 $(mandir)/man1
 	$(INSTALL) LICENSE $(datadir)/licenses/qvm-remote-gui
+	$(call catalogues,$(datadir)/locale,qvm-remote-gui)
 
 uninstall-gui: ## remove what install-gui installed
 	rm -f $(bindir)/qvm-remote-gui $(appdir)/$(CLIENT).desktop $(datadir)/metainfo/$(CLIENT).metainfo.xml \
 		$(icondir)/scalable/apps/$(CLIENT).svg $(icondir)/symbolic/apps/$(CLIENT)-symbolic.svg $(mandir)/man1/qvm-remote-gui.1
+	rm -f $(datadir)/locale/*/LC_MESSAGES/qvm-remote-gui.mo
 	rm -rf $(datadir)/licenses/qvm-remote-gui
 
 clean: ## remove what was built
-	rm -rf bin build coverage.out $(GRESOURCE)
+	rm -rf bin build share coverage.out $(GRESOURCE)

@@ -81,7 +81,7 @@ func by(r dbus.Record) string {
 }
 
 var ways = map[string]string{
-	"cli": i18n.C("by", "the command line"), "dbus": i18n.C("way in which somebody did it: by …", "the bus"), "daemon": i18n.C("way in which somebody did it: by …", "the service"), "file": i18n.C("way in which somebody did it: by …", "hand"), "boot": i18n.C("way in which somebody did it: by …", "the service's start"),
+	"cli": i18n.C("by", "the command line"), "dbus": i18n.C("by", "the bus"), "daemon": i18n.C("by", "the service"), "file": i18n.C("by", "hand"), "boot": i18n.C("by", "the service's start"),
 }
 
 // maxLimit keeps what damage put into a record from turning over.

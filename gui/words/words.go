@@ -125,9 +125,9 @@ type Outcome struct {
 
 // Outcomes are all of them, in the order in which they are drawn.
 var Outcomes = []Outcome{
-	{"done", i18n.C("so many", "done"), say.Accent}, {"failed", i18n.C("commands that ended so", "failed"), say.Warn}, {"timeout", i18n.C("commands that ended so", "timed out"), say.Warn},
-	{"cancelled", i18n.C("so many", "cancelled"), say.Quiet}, {"interrupted", i18n.C("commands that ended so", "interrupted"), say.Warn},
-	{"denied", i18n.C("so many", "denied"), say.Bad}, {"refused", i18n.C("commands that ended so", "refused"), say.Bad},
+	{"done", i18n.C("so many", "done"), say.Accent}, {"failed", i18n.C("so many", "failed"), say.Warn}, {"timeout", i18n.C("so many", "timed out"), say.Warn},
+	{"cancelled", i18n.C("so many", "cancelled"), say.Quiet}, {"interrupted", i18n.C("so many", "interrupted"), say.Warn},
+	{"denied", i18n.C("so many", "denied"), say.Bad}, {"refused", i18n.C("so many", "refused"), say.Bad},
 }
 
 // Counts says how many ended how.

@@ -89,9 +89,12 @@ func group(text, name string) map[string]string {
 
 // component is what the tests read of the metainfo.
 type component struct {
-	ID         string `xml:"id"`
-	Name       string `xml:"name"`
-	Summary    string `xml:"summary"`
+	ID        string `xml:"id"`
+	Name      string `xml:"name"`
+	Summaries []struct {
+		Language string `xml:"http://www.w3.org/XML/1998/namespace lang,attr"`
+		Text     string `xml:",chardata"`
+	} `xml:"summary"`
 	Launchable string `xml:"launchable"`
 	Icon       string `xml:"icon"`
 	Binary     string `xml:"provides>binary"`
@@ -113,8 +116,8 @@ func readComponent(t *testing.T) component {
 	if err := xml.Unmarshal([]byte(read(t, metainfo)), &c); err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Releases) == 0 {
-		t.Fatal("the metainfo names no release")
+	if len(c.Releases) == 0 || len(c.Summaries) == 0 {
+		t.Fatal("the metainfo names no release, or has no summary")
 	}
 	return c
 }
@@ -134,10 +137,15 @@ func TestDesktopFileAndMetainfoAgree(t *testing.T) {
 		{"the program of the metainfo", c.Binary, program},
 		{"the program of the entry", entry["Exec"], program},
 		{"the window's class", entry["StartupWMClass"], program},
-		{"the metainfo's summary", c.Summary, entry["Comment"]},
+		{"the metainfo's summary", c.Summaries[0].Text, entry["Comment"]},
 	} {
 		if same.got != same.want {
 			t.Errorf("%s is %q, want %q", same.what, same.got, same.want)
+		}
+	}
+	for _, other := range c.Summaries[1:] {
+		if comment := entry["Comment["+other.Language+"]"]; other.Text != comment {
+			t.Errorf("the metainfo's summary in %q is %q, want %q", other.Language, other.Text, comment)
 		}
 	}
 	if c.Width.Compare != "ge" || c.Width.Pixels != 360 {

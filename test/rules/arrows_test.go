@@ -36,6 +36,7 @@ var arrows = []arrow{
 	{Folder: "ui/pieces", Ours: []string{"queue"}},
 	{Folder: "ui/i18n", Theirs: []string{"github.com/leonelquinteros/gotext"}},
 	{Folder: "resources", Theirs: []string{"github.com/diamondburned"}},
+	{Folder: "resources/po"},
 	// What has no widgets can be tested everywhere, with the race detector.
 	{Folder: "gui", Ours: []string{"queue", "dbus", "ui/i18n"}},
 	{Folder: "gui/program", Ours: []string{"gui/prefs", "ui", "resources"}, Theirs: []string{"github.com/diamondburned"}},
@@ -140,7 +141,7 @@ func untagged(t *Tree) []string {
 			}
 		}
 		for _, p := range f.Imports() {
-			if !tagged && !Under(p, Module+"/ui/pieces", Module+"/ui/i18n") && Under(p, "github.com/diamondburned", Module+"/ui", Module+"/gui/admin", Module+"/gui/client", Module+"/gui/frames", Module+"/gui/program", Module+"/resources") {
+			if !tagged && !Under(p, Module+"/ui/pieces", Module+"/ui/i18n", Module+"/resources/po") && Under(p, "github.com/diamondburned", Module+"/ui", Module+"/gui/admin", Module+"/gui/client", Module+"/gui/frames", Module+"/gui/program", Module+"/resources") {
 				faults = append(faults, f.Path+" imports "+p+" without the tag gtk")
 			}
 		}

@@ -103,6 +103,7 @@ var desktopInstalled = []string{
 	"0644 usr/share/icons/hicolor/scalable/apps/org.qvmremote.Admin.svg",
 	"0644 usr/share/icons/hicolor/symbolic/apps/org.qvmremote.Admin-symbolic.svg",
 	"0644 usr/share/licenses/qvm-remote-admin/LICENSE",
+	"0644 usr/share/locale/de/LC_MESSAGES/qvm-remote-admin.mo",
 	"0644 usr/share/man/man1/qvm-remote-admin.1",
 	"0644 usr/share/metainfo/org.qvmremote.Admin.metainfo.xml",
 }

@@ -11,33 +11,36 @@ import (
 	"github.com/leonelquinteros/gotext"
 )
 
-// Domain is gettext's name for the messages of both desktop programs: the name
-// of their catalogues.
-const Domain = "qvm-remote"
+// A Place is where catalogues are: in folders, the first that has one, by the
+// name that gettext calls a domain.
+type Place struct {
+	Folders []string
+	Domain  string
+}
 
 // maxLanguages bounds how many languages of LANGUAGE are looked for.
 const maxLanguages = 16
 
-// folders are where catalogues may be: where this program was installed, then
-// where a distribution has them.
-func folders() []string {
-	list := []string{"/usr/share/locale"}
+// here is where this program's are: where it was installed, then where a
+// distribution has them, by the program's own name.
+func here() Place {
+	p := Place{Folders: []string{"/usr/share/locale"}}
 	if program, err := os.Executable(); err == nil {
-		list = append([]string{filepath.Join(filepath.Dir(program), "..", "share", "locale")}, list...)
+		p.Folders = append([]string{filepath.Join(filepath.Dir(program), "..", "share", "locale")}, p.Folders...)
+		p.Domain = filepath.Base(program)
 	}
-	return list
+	return p
 }
 
-// Find opens the catalogue of the language that the environment asks for, in
-// the first of folders that has it. None is no error: it is English then. One
-// that cannot be read is.
-func Find(getenv func(string) string, folders []string) (Catalogue, error) {
+// Find opens the catalogue of the language that the environment asks for. None
+// is no error: it is English then. One that cannot be read is.
+func Find(getenv func(string) string, place Place) (Catalogue, error) {
 	for _, language := range languages(getenv) {
 		if language == "en" || strings.HasPrefix(language, "en_") {
 			return Catalogue{}, nil
 		}
-		for _, folder := range folders {
-			file := filepath.Join(folder, language, "LC_MESSAGES", Domain+".mo")
+		for _, folder := range place.Folders {
+			file := filepath.Join(folder, language, "LC_MESSAGES", place.Domain+".mo")
 			c, err := open(language, file)
 			if err == nil || !errors.Is(err, fs.ErrNotExist) {
 				return c, err

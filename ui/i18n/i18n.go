@@ -26,7 +26,7 @@ type Catalogue struct {
 
 // ours is the language of whoever started this program.
 var ours = sync.OnceValue(func() Catalogue {
-	c, err := Find(os.Getenv, folders())
+	c, err := Find(os.Getenv, here())
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "qvm-remote: going on in English: %v\n", err)
 	}
