@@ -10,6 +10,7 @@ import (
 	"qvmremote/client/standing"
 	"qvmremote/gui/program"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // ID is the application's id: of its name on the session bus, its desktop file
@@ -36,8 +37,8 @@ type App struct {
 
 func identity(version string) program.Identity {
 	return program.Identity{ID: ID, Command: "qvm-remote-gui", Title: "Qubes Remote", Version: version, Keep: "client", Instead: "qvm-remote",
-		About: "Asks dom0 to run commands, and shows what came of them.\n\n" +
-			"What dom0 runs for this qube, its rules for this qube say. Where they allow everything, whoever has this qube's key has dom0."}
+		About: i18n.T("Asks dom0 to run commands, and shows what came of them.") + "\n\n" +
+			i18n.T("What dom0 runs for this qube, its rules for this qube say. Where they allow everything, whoever has this qube's key has dom0.")}
 }
 
 // Run shows the program until it is closed. Where it is running already for

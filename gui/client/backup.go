@@ -12,6 +12,7 @@ import (
 
 	"qvmremote/client/backup"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // backupView is resources/client/backup.ui.
@@ -135,7 +136,7 @@ func (b *backupPage) cancel() {
 	if b.run != nil {
 		b.run.Close()
 		b.GiveUp.SetSensitive(false)
-		b.Said.SetText("Cancelling…")
+		b.Said.SetText(i18n.T("Cancelling…"))
 	}
 }
 
@@ -156,7 +157,7 @@ func (b *backupPage) succeed(text string) { b.tell("qr-done-symbolic", "good", t
 // fail says what went wrong, and what is so all the same.
 func (b *backupPage) fail(err error, all string) {
 	if errors.Is(err, context.Canceled) {
-		b.tell("qr-cancelled-symbolic", "quiet", "It was given up. "+all)
+		b.tell("qr-cancelled-symbolic", "quiet", i18n.T("It was given up.")+" "+all)
 		return
 	}
 	b.tell("qr-failed-symbolic", "bad", sentence(err)+" "+all)

@@ -4,7 +4,6 @@ package client
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
@@ -12,6 +11,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // createForm asks for what a new backup needs.
@@ -28,14 +28,14 @@ type createForm struct {
 }
 
 func newCreateForm(b *backupPage) *createForm {
-	f := &createForm{page: b, dir: ui.NewRow(), with: gtk.NewSwitch(), withRow: ui.NewRow(), first: newPassphrase("Passphrase"),
-		again: newPassphrase("Passphrase, once more"), rows: [2]ui.Row{ui.NewRow(), ui.NewRow()}, button: gtk.NewButtonWithLabel("Create backup")}
-	choose := gtk.NewButtonWithLabel("Choose…")
+	f := &createForm{page: b, dir: ui.NewRow(), with: gtk.NewSwitch(), withRow: ui.NewRow(), first: newPassphrase(i18n.T("Passphrase")),
+		again: newPassphrase(i18n.T("Passphrase, once more")), rows: [2]ui.Row{ui.NewRow(), ui.NewRow()}, button: gtk.NewButtonWithLabel(i18n.T("Create backup"))}
+	choose := gtk.NewButtonWithLabel(i18n.T("Choose…"))
 	choose.SetVAlign(gtk.AlignCenter)
-	ui.Name(choose, "Folder: choose")
+	ui.Name(choose, i18n.T("Folder: choose"))
 	f.dir.AddSuffix(choose)
 	f.with.SetVAlign(gtk.AlignCenter)
-	ui.Name(f.with, "With the key, encrypted")
+	ui.Name(f.with, i18n.T("With the key, encrypted"))
 	f.withRow.AddSuffix(f.with)
 	f.withRow.SetActivatableWidget(f.with)
 	f.rows[0].AddSuffix(f.first)
@@ -70,7 +70,7 @@ func newPassphrase(name string) *gtk.PasswordEntry {
 // pick asks for another folder.
 func (f *createForm) pick() {
 	b := f.page
-	c := gtk.NewFileChooserNative("Folder of the backups", b.over(), gtk.FileChooserActionSelectFolder, "Choose", "Cancel")
+	c := gtk.NewFileChooserNative(i18n.T("Folder of the backups"), b.over(), gtk.FileChooserActionSelectFolder, i18n.T("Choose"), i18n.T("Cancel"))
 	c.SetModal(true)
 	f.chooser = c
 	c.ConnectResponse(func(response int) {
@@ -88,23 +88,23 @@ func (f *createForm) pick() {
 func (f *createForm) show() {
 	b := f.page
 	has := b.now.HasKey()
-	f.dir.Set("Folder", b.dir)
-	text := "Whoever has the file and the passphrase has the key."
+	f.dir.Set(i18n.T("Folder"), b.dir)
+	text := i18n.T("Whoever has the file and the passphrase has the key.")
 	if !has {
-		text = "This qube has no key yet."
+		text = i18n.T("This qube has no key yet.")
 	} else if !f.with.Active() {
-		text = "The key is left out."
+		text = i18n.T("The key is left out.")
 	}
-	f.withRow.Set("With the key, encrypted", text)
+	f.withRow.Set(i18n.T("With the key, encrypted"), text)
 	f.withRow.SetSensitive(has)
 	with := has && f.with.Active()
 	short, differ := len(f.first.Text()) < backup.MinPassphrase, f.first.Text() != f.again.Text()
 	text = ""
 	if f.again.Text() != "" && differ {
-		text = "The two differ."
+		text = i18n.T("The two differ.")
 	}
-	f.rows[0].Set("Passphrase", fmt.Sprintf("At least %d characters", backup.MinPassphrase))
-	f.rows[1].Set("Once more", text)
+	f.rows[0].Set(i18n.T("Passphrase"), i18n.N(backup.MinPassphrase, "At least %d character", "At least %d characters", backup.MinPassphrase))
+	f.rows[1].Set(i18n.T("Once more"), text)
 	for _, r := range f.rows {
 		r.SetVisible(with)
 	}
@@ -122,9 +122,9 @@ func (f *createForm) create() {
 		return
 	}
 	b := f.page
-	pass, said := "", "Saving what this qube has…"
+	pass, said := "", i18n.T("Saving what this qube has…")
 	if b.now.HasKey() && f.with.Active() {
-		pass, said = f.first.Text(), "Encrypting the key, and saving what this qube has…"
+		pass, said = f.first.Text(), i18n.T("Encrypting the key, and saving what this qube has…")
 	}
 	begin(b, said, func(ctx context.Context, k *backup.Keeper) (backup.Made, error) { return k.Create(ctx, pass) },
 		func(made backup.Made, err error) {
@@ -133,11 +133,11 @@ func (f *createForm) create() {
 				return
 			}
 			f.clear()
-			keys := "without any key"
+			text := i18n.T("Saved %s with what belongs to them, without any key, in %s.", commands(made.Entries), made.Path)
 			if made.Keys {
-				keys = "with the key, encrypted"
+				text = i18n.T("Saved %s with what belongs to them, with the key, encrypted, in %s.", commands(made.Entries), made.Path)
 			}
-			b.succeed(fmt.Sprintf("Saved %s with what belongs to them, %s, in %s.%s", say.Count(made.Entries, "command"), keys, made.Path, without(made.LeftOut)))
+			b.succeed(text + without(made.LeftOut))
 		})
 }
 
@@ -146,10 +146,10 @@ func without(left []backup.LeftOut) string {
 	const most = 3
 	text := ""
 	for _, l := range left[:min(len(left), most)] {
-		text += " Left out: " + say.Sentence(queue.Plain(l.String(), 200))
+		text += " " + i18n.T("Left out: %s", say.Sentence(queue.Plain(l.String(), 200)))
 	}
 	if more := len(left) - most; more > 0 {
-		text += fmt.Sprintf(" Left out: %d more.", more)
+		text += " " + i18n.T("Left out: %d more.", more)
 	}
 	return text
 }

@@ -5,14 +5,13 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/client/backup"
 	"qvmremote/client/backup/repository"
-	"qvmremote/gui/say"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // gitForm pushes the history to a git repository, and pulls it from there.
@@ -25,18 +24,18 @@ type gitForm struct {
 }
 
 func newGitForm(b *backupPage) *gitForm {
-	g := &gitForm{page: b, address: gtk.NewEntry(), log: gtk.NewSwitch(), push: gtk.NewButtonWithLabel("Push"), pull: gtk.NewButtonWithLabel("Pull")}
+	g := &gitForm{page: b, address: gtk.NewEntry(), log: gtk.NewSwitch(), push: gtk.NewButtonWithLabel(i18n.T("Push")), pull: gtk.NewButtonWithLabel(i18n.T("Pull"))}
 	g.address.SetHExpand(true)
 	g.address.SetVAlign(gtk.AlignCenter)
 	g.address.SetPlaceholderText("user@host:path")
 	g.address.SetInputPurpose(gtk.InputPurposeURL)
-	ui.Name(g.address, "Address of the repository")
-	g.row("Address", "", g.address)
-	g.row("Push", "Sends the commands that the repository has not", g.push)
-	log := g.row("The log too", "A pull adds its lines, where they are of a qube of this name", g.log)
+	ui.Name(g.address, i18n.T("Address of the repository"))
+	g.row(i18n.T("Address"), "", g.address)
+	g.row(i18n.T("Push"), i18n.T("Sends the commands that the repository has not"), g.push)
+	log := g.row(i18n.T("The log too"), i18n.T("A pull adds its lines, where they are of a qube of this name"), g.log)
 	log.SetActivatableWidget(g.log)
-	ui.Name(g.log, "The log too")
-	g.row("Pull", "Adds the commands that this qube has not, and saves what is here first", g.pull)
+	ui.Name(g.log, i18n.T("The log too"))
+	g.row(i18n.T("Pull"), i18n.T("Adds the commands that this qube has not, and saves what is here first"), g.pull)
 	s := b.scope
 	s.Bind(g.address, g.address.ConnectChanged(g.show))
 	s.Bind(g.push, g.push.ConnectClicked(func() { g.send(false) }))
@@ -92,7 +91,7 @@ func (g *gitForm) read() {
 // send pushes; told says that somebody has read what that uploads.
 func (g *gitForm) send(told bool) {
 	b, to := g.page, g.address.Text()
-	begin(b, "Pushing to "+to+"…", func(ctx context.Context, k *backup.Keeper) (repository.Pushed, error) {
+	begin(b, i18n.T("Pushing to %s…", to), func(ctx context.Context, k *backup.Keeper) (repository.Pushed, error) {
 		r, err := repository.New(k)
 		if err != nil {
 			return repository.Pushed{}, err
@@ -102,7 +101,9 @@ func (g *gitForm) send(told bool) {
 		switch {
 		case errors.Is(err, repository.ErrNotTold):
 			b.Bar.SetRevealChild(false)
-			b.ask(b.scope, ui.Question{Heading: "Push to this repository?", Body: to + "\n\n" + repository.Risk, Action: "Push"}, func() { g.send(true) })
+			b.ask(b.scope, ui.Question{
+				Heading: i18n.T("Push to this repository?"), Body: to + "\n\n" + repository.Risk, Action: i18n.T("Push"),
+			}, func() { g.send(true) })
 		case err != nil:
 			b.fail(err, "")
 		default:
@@ -113,9 +114,9 @@ func (g *gitForm) send(told bool) {
 
 // pushed is what a push did.
 func pushed(p repository.Pushed) string {
-	text := fmt.Sprintf("Pushed %s to %s.", say.Count(p.Entries, "command"), p.Address)
+	text := i18n.T("Pushed %s to %s.", commands(p.Entries), p.Address)
 	if p.Open > 0 {
-		text += fmt.Sprintf(" Left for the next push, as they have no answer yet or could still run: %d.", p.Open)
+		text += " " + i18n.T("Left for the next push, as they have no answer yet or could still run: %d.", p.Open)
 	}
 	return text + without(p.LeftOut)
 }
@@ -123,7 +124,7 @@ func pushed(p repository.Pushed) string {
 // fetch pulls.
 func (g *gitForm) fetch() {
 	b, from, log := g.page, g.address.Text(), g.log.Active()
-	begin(b, "Pulling from "+from+"…", func(ctx context.Context, k *backup.Keeper) (repository.Pulled, error) {
+	begin(b, i18n.T("Pulling from %s…", from), func(ctx context.Context, k *backup.Keeper) (repository.Pulled, error) {
 		r, err := repository.New(k)
 		if err != nil {
 			return repository.Pulled{}, err

@@ -14,7 +14,9 @@ import (
 
 	"qvmremote/client/backup"
 	"qvmremote/gui/say"
+	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // compared is a backup that was checked, and held against what is here.
@@ -27,7 +29,7 @@ type compared struct {
 // compare checks a backup, and then asks what to take out of it.
 func (b *backupPage) compare(path string) {
 	name := filepath.Base(path)
-	begin(b, "Checking "+name+"…", func(ctx context.Context, k *backup.Keeper) (compared, error) {
+	begin(b, i18n.T("Checking %s…", name), func(ctx context.Context, k *backup.Keeper) (compared, error) {
 		c, err := k.Check(ctx, path)
 		if err != nil {
 			return compared{}, fmt.Errorf("%s: %w", name, err)
@@ -36,7 +38,7 @@ func (b *backupPage) compare(path string) {
 		return compared{c, path, missing}, err
 	}, func(c compared, err error) {
 		if err != nil {
-			b.fail(err, "Nothing here was changed.")
+			b.fail(err, i18n.T("Nothing here was changed."))
 			return
 		}
 		b.Bar.SetRevealChild(false)
@@ -46,16 +48,19 @@ func (b *backupPage) compare(path string) {
 
 // change says what a restore would change.
 func (b *backupPage) change(c compared) string {
-	text := fmt.Sprintf("Made %s in the qube %s. ", say.When(c.Made), qubeOf(c.Contents))
+	text := i18n.T("Made %s in the qube %s.", say.When(c.Made), c.Qube)
+	if c.Qube == queue.AnyQube {
+		text = i18n.T("Made %s in the qube of an unknown name.", say.When(c.Made))
+	}
 	switch {
 	case c.missing == 0:
-		text += "All its commands are here already."
+		text += " " + i18n.T("All its commands are here already.")
 	case c.missing == c.Entries:
-		text += fmt.Sprintf("It adds %s to the history.", say.Count(c.missing, "command"))
+		text += " " + i18n.T("It adds %s to the history.", commands(c.missing))
 	default:
-		text += fmt.Sprintf("It adds %s to the history. Already here, and left as they are: %d.", say.Count(c.missing, "command"), c.Entries-c.missing)
+		text += " " + i18n.T("It adds %s to the history. Already here, and left as they are: %d.", commands(c.missing), c.Entries-c.missing)
 	}
-	return text + " What is here now is saved first, in " + b.dir + "."
+	return text + " " + i18n.T("What is here now is saved first, in %s.", b.dir)
 }
 
 // restoreView is resources/client/restore.ui.
@@ -119,26 +124,26 @@ func (b *backupPage) askRestore(c compared, before backup.Choice, failed error) 
 // offer makes a row for each thing that the backup holds.
 func (b *backupPage) offer(f *restoreForm, c compared) {
 	if c.Log {
-		f.log = f.add("Log", "Adds those of its lines that are not here.")
+		f.log = f.add(i18n.T("Log"), i18n.T("Adds those of its lines that are not here."))
 	}
 	if c.Settings {
-		f.settings = f.add("Settings of this program", "In place of those that are here, from the next start on.")
+		f.settings = f.add(i18n.T("Settings of this program"), i18n.T("In place of those that are here, from the next start on."))
 	}
 	if !c.Keys {
 		return
 	}
-	text := "This qube has none."
+	text := i18n.T("This qube has none.")
 	f.replace = b.now.HasKey() || b.now.KeyProblem != nil
 	switch {
 	case b.now.HasKey() && b.now.Fingerprint == c.Key:
-		text = "It is the one that this qube has."
+		text = i18n.T("It is the one that this qube has.")
 	case f.replace:
-		text = "In place of this qube's, which is kept beside it. It has the fingerprint " + c.Key + "; dom0 takes nothing with a key that it does not know."
+		text = i18n.T("In place of this qube's, which is kept beside it. It has the fingerprint %s; dom0 takes nothing with a key that it does not know.", c.Key)
 	}
-	f.key = f.add("Key", text)
-	f.passphrase = newPassphrase("Passphrase of the backup")
+	f.key = f.add(i18n.T("Key"), text)
+	f.passphrase = newPassphrase(i18n.T("Passphrase of the backup"))
 	f.pass = ui.NewRow()
-	f.pass.Set("Passphrase", "")
+	f.pass.Set(i18n.T("Passphrase"), "")
 	f.pass.AddSuffix(f.passphrase)
 	f.More.Add(f.pass)
 }
@@ -183,7 +188,7 @@ func (f *restoreForm) show() {
 }
 
 func (b *backupPage) restore(c compared, ch backup.Choice) {
-	begin(b, "Restoring "+filepath.Base(c.path)+"…", func(ctx context.Context, k *backup.Keeper) (backup.Restored, error) {
+	begin(b, i18n.T("Restoring %s…", filepath.Base(c.path)), func(ctx context.Context, k *backup.Keeper) (backup.Restored, error) {
 		return k.Restore(ctx, c.path, ch)
 	}, func(done backup.Restored, err error) {
 		if errors.Is(err, backup.ErrPassphrase) {
@@ -202,7 +207,7 @@ func (b *backupPage) restored(done backup.Restored, err error) {
 	}
 	switch {
 	case err != nil && done.Safety == "":
-		b.fail(err, "Nothing here was changed.")
+		b.fail(err, i18n.T("Nothing here was changed."))
 	case err != nil:
 		b.fail(err, b.did(done))
 	default:
@@ -212,18 +217,20 @@ func (b *backupPage) restored(done backup.Restored, err error) {
 
 // did is what a restore did.
 func (b *backupPage) did(done backup.Restored) string {
-	text := fmt.Sprintf("Added %s to the history; already here: %d.", say.Count(done.Added, "command"), done.Present)
+	text := i18n.T("Added %s to the history; already here: %d.", commands(done.Added), done.Present)
 	if done.Old > 0 {
-		text += fmt.Sprintf(" Older than the history keeps (%d days), so that they go when it is tidied: %d.", b.queue.Keeping.Age/(24*time.Hour), done.Old)
+		days := int(b.queue.Keeping.Age / (24 * time.Hour))
+		text += " " + i18n.N(days, "Older than the history keeps (%d day), so that they go when it is tidied: %d.",
+			"Older than the history keeps (%d days), so that they go when it is tidied: %d.", days, done.Old)
 	}
 	if done.LogLines > 0 {
-		text += fmt.Sprintf(" Added %s to the log.", say.Count(done.LogLines, "line"))
+		text += " " + i18n.N(done.LogLines, "Added %d line to the log.", "Added %d lines to the log.", done.LogLines)
 	}
 	if done.Settings {
-		text += " Restored the settings, which count from the next start on."
+		text += " " + i18n.T("Restored the settings, which count from the next start on.")
 	}
 	if done.Keys {
-		text += " Restored the key."
+		text += " " + i18n.T("Restored the key.")
 	}
-	return text + " What was here before is saved in " + done.Safety + "."
+	return text + " " + i18n.T("What was here before is saved in %s.", done.Safety)
 }

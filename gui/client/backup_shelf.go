@@ -15,6 +15,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // mostBackups is how many backups are listed; another one is chosen as a file.
@@ -33,10 +34,10 @@ type shelf struct {
 }
 
 func newShelf(b *backupPage) *shelf {
-	s := &shelf{page: b, last: ui.NewRow(), other: ui.NewRow(), choose: gtk.NewButtonWithLabel("Choose…")}
+	s := &shelf{page: b, last: ui.NewRow(), other: ui.NewRow(), choose: gtk.NewButtonWithLabel(i18n.T("Choose…"))}
 	s.choose.SetVAlign(gtk.AlignCenter)
-	ui.Name(s.choose, "Another backup: choose")
-	s.other.Set("Another backup", "A file that lies elsewhere")
+	ui.Name(s.choose, i18n.T("Another backup: choose"))
+	s.other.Set(i18n.T("Another backup"), i18n.T("A file that lies elsewhere"))
 	s.other.AddSuffix(s.choose)
 	s.last.SetVisible(false)
 	b.Archives.Add(s.last)
@@ -102,9 +103,9 @@ func (s *shelf) take(newest []backup.Listed, older int) {
 	}
 	switch {
 	case older > 0:
-		s.say(say.Count(older, "older one") + " in this folder")
+		s.say(i18n.N(older, "%d older one in this folder", "%d older ones in this folder", older))
 	case len(newest) == 0:
-		s.say("No backup here yet")
+		s.say(i18n.T("No backup here yet"))
 	default:
 		s.say("")
 	}
@@ -128,7 +129,7 @@ func (s *shelf) narrow(narrow bool) {
 
 // pick asks for a file to restore.
 func (s *shelf) pick() {
-	c := gtk.NewFileChooserNative("Restore a backup", s.page.over(), gtk.FileChooserActionOpen, "Choose", "Cancel")
+	c := gtk.NewFileChooserNative(i18n.T("Restore a backup"), s.page.over(), gtk.FileChooserActionOpen, i18n.T("Choose"), i18n.T("Cancel"))
 	c.SetModal(true)
 	s.chooser = c
 	c.ConnectResponse(func(response int) {
@@ -151,11 +152,11 @@ type archiveRow struct {
 
 func newArchiveRow(b *backupPage, l backup.Listed) *archiveRow {
 	r := &archiveRow{page: b, of: l, scope: ui.NewScope(b.scope), row: ui.NewRow(),
-		check: gtk.NewButtonWithLabel("Check"), restore: gtk.NewButtonWithLabel("Restore…")}
+		check: gtk.NewButtonWithLabel(i18n.T("Check")), restore: gtk.NewButtonWithLabel(i18n.T("Restore…"))}
 	r.row.SetTitleLines(3)
 	r.row.SetSubtitleLines(4)
 	r.row.Set(l.Name, describe(l))
-	ui.Name(r.restore, "Restore: "+l.Name)
+	ui.Name(r.restore, i18n.T("Restore: %s", l.Name))
 	for _, button := range []*gtk.Button{r.check, r.restore} {
 		button.SetVAlign(gtk.AlignCenter)
 		r.row.AddSuffix(button)
@@ -171,12 +172,12 @@ func newArchiveRow(b *backupPage, l backup.Listed) *archiveRow {
 func (r *archiveRow) narrow(narrow bool) {
 	if narrow {
 		r.check.SetIconName("qr-done-symbolic")
-		r.check.SetTooltipText("Check")
+		r.check.SetTooltipText(i18n.T("Check"))
 	} else {
-		r.check.SetLabel("Check")
+		r.check.SetLabel(i18n.T("Check"))
 		r.check.SetTooltipText("")
 	}
-	ui.Name(r.check, "Check: "+r.of.Name)
+	ui.Name(r.check, i18n.T("Check: %s", r.of.Name))
 }
 
 func (r *archiveRow) show() {
@@ -191,49 +192,49 @@ func describe(l backup.Listed) string {
 	case l.Problem != nil:
 		parts = append(parts, sentence(l.Problem))
 	case l.Keys:
-		parts = append(parts, say.Count(l.Entries, "command"), "with the key, encrypted")
+		parts = append(parts, commands(l.Entries), i18n.T("with the key, encrypted"))
 	default:
-		parts = append(parts, say.Count(l.Entries, "command"), "without the key")
+		parts = append(parts, commands(l.Entries), i18n.T("without the key"))
 	}
 	if l.Safety {
-		parts = append(parts, "made before a restore")
+		parts = append(parts, i18n.T("made before a restore"))
 	}
 	return strings.Join(parts, " · ")
 }
 
 // check reads a backup to its end.
 func (b *backupPage) check(path string) {
-	begin(b, "Checking "+filepath.Base(path)+"…", func(ctx context.Context, k *backup.Keeper) (backup.Contents, error) { return k.Check(ctx, path) },
+	begin(b, i18n.T("Checking %s…", filepath.Base(path)), func(ctx context.Context, k *backup.Keeper) (backup.Contents, error) { return k.Check(ctx, path) },
 		func(c backup.Contents, err error) {
 			if err != nil {
 				b.fail(fmt.Errorf("%s: %w", filepath.Base(path), err), "")
 				return
 			}
-			b.succeed(fmt.Sprintf("%s is whole. It was made %s in the qube %s, and holds %s.", filepath.Base(path), say.When(c.Made), qubeOf(c), holds(c)))
+			b.succeed(i18n.T("%s is whole.", filepath.Base(path)) + " " + whole(c))
 		})
 }
 
-// qubeOf is the qube that a backup is of.
-func qubeOf(c backup.Contents) string {
+// whole is what there is to say of a backup that is whole.
+func whole(c backup.Contents) string {
 	if c.Qube == queue.AnyQube {
-		return "of an unknown name"
+		return i18n.T("It was made %s in the qube of an unknown name, and holds %s.", say.When(c.Made), holds(c))
 	}
-	return c.Qube
+	return i18n.T("It was made %s in the qube %s, and holds %s.", say.When(c.Made), c.Qube, holds(c))
 }
 
 // holds is what is in a backup.
 func holds(c backup.Contents) string {
-	parts := []string{say.Count(c.Entries, "command")}
+	parts := []string{commands(c.Entries)}
 	for _, p := range []struct {
 		there bool
 		what  string
-	}{{c.Log, "the log"}, {c.Settings, "the settings"}, {c.Keys, "the key, encrypted"}} {
+	}{
+		{c.Log, i18n.C("what a backup holds", "the log")}, {c.Settings, i18n.C("what a backup holds", "the settings")},
+		{c.Keys, i18n.C("what a backup holds", "the key, encrypted")}, {!c.Keys, i18n.C("what a backup holds", "no key")},
+	} {
 		if p.there {
 			parts = append(parts, p.what)
 		}
 	}
-	if !c.Keys {
-		parts = append(parts, "no key")
-	}
-	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
+	return i18n.C("list, and its last part", "%s and %s", strings.Join(parts[:len(parts)-1], ", "), parts[len(parts)-1])
 }

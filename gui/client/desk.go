@@ -13,6 +13,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // desk is what pages and dialogs work with.
@@ -78,9 +79,9 @@ func sentence(err error) string {
 	case err == nil:
 		return ""
 	case errors.Is(err, context.Canceled):
-		return "It was given up."
+		return i18n.T("It was given up.")
 	case errors.Is(err, client.ErrNoKey):
-		return "This qube has no key yet. Make one on the page Key."
+		return i18n.T("This qube has no key yet. Make one on the page Key.")
 	}
 	return say.Sentence(queue.Plain(err.Error(), 1000))
 }

@@ -10,6 +10,7 @@ import (
 
 	"qvmremote/client/transfer"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // filesView is resources/client/files.ui.
@@ -36,12 +37,14 @@ func newFiles(w *window) (page, error) {
 		return nil, err
 	}
 	f.forms[0] = newForm(f, f.Send, direction{
-		verb: "Send", here: "File", there: "Its path in dom0", hint: "/root/", replace: "Replace the file in dom0, if there is one",
-		choose: gtk.FileChooserActionOpen, move: (*transfer.Transfer).Push,
+		verb: i18n.T("Send"), here: i18n.T("File"), there: i18n.T("Its path in dom0"), named: i18n.T("Send: its path in dom0"), hint: "/root/",
+		replace: i18n.T("Replace the file in dom0, if there is one"),
+		choose:  gtk.FileChooserActionOpen, move: (*transfer.Transfer).Push,
 	})
 	f.forms[1] = newForm(f, f.Fetch, direction{
-		verb: "Fetch", here: "Save it as", there: "Its path in dom0", hint: "/root/name", replace: "Replace the file here, if there is one",
-		choose: gtk.FileChooserActionSave, fetches: true, move: (*transfer.Transfer).Pull,
+		verb: i18n.T("Fetch"), here: i18n.T("Save it as"), there: i18n.T("Its path in dom0"), named: i18n.T("Fetch: its path in dom0"), hint: "/root/name",
+		replace: i18n.T("Replace the file here, if there is one"),
+		choose:  gtk.FileChooserActionSave, fetches: true, move: (*transfer.Transfer).Pull,
 	})
 	return f, nil
 }

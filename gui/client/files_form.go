@@ -12,12 +12,14 @@ import (
 
 	"qvmremote/client/transfer"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // direction is one of the two ways in which a file goes.
 type direction struct {
 	verb, here, there, hint, replace string
 
+	named   string // the field of there, to a screen reader
 	choose  gtk.FileChooserAction
 	fetches bool
 	move    func(t *transfer.Transfer, ctx context.Context, from, to string) (transfer.Result, error)
@@ -37,14 +39,14 @@ type form struct {
 
 func newForm(f *files, group *adw.PreferencesGroup, d direction) *form {
 	o := &form{files: f, way: d, row: ui.NewRow(), entry: gtk.NewEntry(), replace: gtk.NewSwitch(), button: gtk.NewButtonWithLabel(d.verb)}
-	choose := gtk.NewButtonWithLabel("Choose…")
+	choose := gtk.NewButtonWithLabel(i18n.T("Choose…"))
 	choose.SetVAlign(gtk.AlignCenter)
-	ui.Name(choose, d.here+": choose")
+	ui.Name(choose, i18n.T("%s: choose", d.here))
 	o.row.AddSuffix(choose)
 	o.entry.SetHExpand(true)
 	o.entry.SetVAlign(gtk.AlignCenter)
 	o.entry.SetPlaceholderText(d.hint)
-	ui.Name(o.entry, d.verb+": "+strings.ToLower(d.there))
+	ui.Name(o.entry, d.named)
 	remote, over, act := ui.NewRow(), ui.NewRow(), ui.NewRow()
 	remote.Set(d.there, "")
 	remote.AddSuffix(o.entry)
@@ -71,7 +73,7 @@ func newForm(f *files, group *adw.PreferencesGroup, d direction) *form {
 
 // pick asks for the file here.
 func (o *form) pick() {
-	c := gtk.NewFileChooserNative(o.way.here, o.files.over(), o.way.choose, "Choose", "Cancel")
+	c := gtk.NewFileChooserNative(o.way.here, o.files.over(), o.way.choose, i18n.T("Choose"), i18n.T("Cancel"))
 	c.SetModal(true)
 	if name := filepath.Base(o.entry.Text()); o.way.fetches && o.entry.Text() != "" {
 		c.SetCurrentName(name)
@@ -91,7 +93,7 @@ func (o *form) pick() {
 func (o *form) show() {
 	text := o.path
 	if text == "" {
-		text = "None yet"
+		text = i18n.T("None yet")
 	}
 	o.row.Set(o.way.here, text)
 	there := o.entry.Text()

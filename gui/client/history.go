@@ -5,7 +5,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
@@ -16,6 +15,7 @@ import (
 	"qvmremote/client/archive"
 	"qvmremote/client/backlog"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // readLimit bounds how long one read for the screen may take.
@@ -78,8 +78,9 @@ var outcomes = []struct {
 	outcome archive.Outcome
 	word    string
 }{
-	{archive.Any, "Any outcome"}, {archive.Succeeded, "Done"}, {archive.Failed, "Failed"}, {archive.Denied, "Denied"},
-	{archive.Cancelled, "Cancelled"}, {archive.Unanswered, "No answer"}, {archive.Unverified, "Unverified"},
+	{archive.Any, i18n.T("Any outcome")}, {archive.Succeeded, i18n.T("Done")}, {archive.Failed, i18n.T("Failed")},
+	{archive.Denied, i18n.T("Denied")}, {archive.Cancelled, i18n.T("Cancelled")}, {archive.Unanswered, i18n.T("No answer")},
+	{archive.Unverified, i18n.T("Unverified")},
 }
 
 func newHistory(w *window) (page, error) {
@@ -88,7 +89,7 @@ func newHistory(w *window) (page, error) {
 		return nil, err
 	}
 	h.lines = ui.NewLines(h.scope, ui.LinesView{List: h.List, Scroll: h.Scroll, Newest: h.Newest}, newPastRow, h.momentAt, h.fetch)
-	h.outcome = ui.NewChoice(h.scope, h.Outcome, "Outcome", h.changed)
+	h.outcome = ui.NewChoice(h.scope, h.Outcome, i18n.T("Outcome"), h.changed)
 	var words []string
 	for _, o := range outcomes {
 		words = append(words, o.word)
@@ -214,7 +215,7 @@ func (h *history) apply(c archive.Change) {
 	h.done = c.Done()
 	h.looked = ""
 	if c.Of > 0 {
-		h.looked = fmt.Sprintf("%d %% of the history was looked at.", 100*c.Looked/c.Of)
+		h.looked = i18n.T("%d %% of the history was looked at.", 100*c.Looked/c.Of)
 	}
 	ui.SetText(h.Problem, sentence(c.Problem), 300)
 	h.Problem.SetVisible(c.Problem != nil)
@@ -289,14 +290,14 @@ func (h *history) showState() {
 	title, text := "", ""
 	switch {
 	case h.problem != "":
-		title, text = "The history cannot be shown", h.problem
+		title, text = i18n.T("The history cannot be shown"), h.problem
 	case h.rows.Len() > 0:
 	case !h.done:
-		title, text = "Searching…", h.looked
+		title, text = i18n.T("Searching…"), h.looked
 	case h.filter.None():
-		title, text = "Nothing was run yet", "Every command that this qube sends to dom0 will be here, with its result."
+		title, text = i18n.T("Nothing was run yet"), i18n.T("Every command that this qube sends to dom0 will be here, with its result.")
 	default:
-		title, text = "Nothing was found", "No past command fits what you are looking for."
+		title, text = i18n.T("Nothing was found"), i18n.T("No past command fits what you are looking for.")
 	}
 	if title == "" {
 		h.States.SetVisibleChildName("list")

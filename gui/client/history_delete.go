@@ -12,8 +12,8 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 
 	"qvmremote/client"
-	"qvmremote/gui/say"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 const (
@@ -78,7 +78,7 @@ func (d *deleting) delete(entries []client.Entry) {
 			d.detail.end()
 			d.window.Refresh()
 		}
-		d.offer(fmt.Sprintf("%s deleted.", wereCommands(len(got.done))))
+		d.offer(i18n.N(len(got.done), "%d command was deleted.", "%d commands were deleted.", len(got.done)))
 	})
 }
 
@@ -96,13 +96,6 @@ func (d *deleting) setAside(ctx context.Context, bin *client.Bin, entries []clie
 	return got, err
 }
 
-func wereCommands(n int) string {
-	if n == 1 {
-		return "1 command was"
-	}
-	return say.Count(n, "command") + " were"
-}
-
 // offer says what was done, with a button that undoes it. An older one goes: its
 // button would undo the last deletion as well.
 func (d *deleting) offer(text string) {
@@ -110,7 +103,7 @@ func (d *deleting) offer(text string) {
 		d.offered.Dismiss()
 	}
 	toast := d.window.PlainToast(text)
-	toast.SetButtonLabel("Undo")
+	toast.SetButtonLabel(i18n.T("Undo"))
 	toast.SetActionName("win.put-back")
 	toast.SetTimeout(undoFor)
 	d.offered = toast
@@ -139,7 +132,7 @@ func (d *deleting) putBack() {
 			d.last = append(d.last, rest)
 		}
 		d.undo.SetEnabled(len(d.last) > 0)
-		d.toast(fmt.Sprintf("%s put back.", wereCommands(len(done))))
+		d.toast(i18n.N(len(done), "%d command was put back.", "%d commands were put back.", len(done)))
 	})
 }
 
@@ -147,17 +140,20 @@ func (d *deleting) putBack() {
 func (d *deleting) deleteShown() {
 	entries := append([]client.Entry(nil), d.rows.All()...)
 	if len(entries) == 0 {
-		d.toast("There is nothing to delete.")
+		d.toast(i18n.T("There is nothing to delete."))
 		return
 	}
-	what := "all " + say.Count(len(entries), "past command")
+	n := len(entries)
+	what := i18n.N(n, "This deletes all %d past command, with their results, from this qube's history.",
+		"This deletes all %d past commands, with their results, from this qube's history.", n)
 	if !d.filter.None() {
-		what = "the " + say.Count(len(entries), "past command") + " that are shown"
+		what = i18n.N(n, "This deletes the %d past command that are shown, with their results, from this qube's history.",
+			"This deletes the %d past commands that are shown, with their results, from this qube's history.", n)
 	}
 	d.ask(d.scope, ui.Question{
-		Heading: "Delete " + say.Count(len(entries), "command") + "?",
-		Body:    "This deletes " + what + ", with their results, from this qube's history. What has not ended stays. You can undo it until the program is closed.",
-		Action:  "Delete", Harmful: true,
+		Heading: i18n.N(n, "Delete %d command?", "Delete %d commands?", n),
+		Body:    what + " " + i18n.T("What has not ended stays. You can undo it until the program is closed."),
+		Action:  i18n.T("Delete"), Harmful: true,
 	}, func() { d.delete(entries) })
 }
 

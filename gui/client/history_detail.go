@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -18,6 +17,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // pastPane is one past command in full.
@@ -44,7 +44,7 @@ func newPastPane(h *history) *pastPane {
 	h.Head.Append(p.icon)
 	h.Head.Append(p.heading)
 	h.Head.Append(p.pill)
-	p.script = ui.NewOutput(h.scope, "Command")
+	p.script = ui.NewOutput(h.scope, i18n.T("Command"))
 	h.Script.Add(p.script)
 	for _, part := range []struct {
 		group *adw.PreferencesGroup
@@ -52,15 +52,21 @@ func newPastPane(h *history) *pastPane {
 	}{{h.Output, "out"}, {h.Errors, "err"}, {h.Input, "stdin"}} {
 		p.parts = append(p.parts, newPartPane(h, part.group, part.name))
 	}
-	for _, title := range []string{"Sent", "Answer", "Proof", "Time limit", "Sent as", "Request id", "Checkpoint"} {
-		f := newFact(h.desk, h.scope, title, title == "Request id" || title == "Checkpoint")
+	for _, of := range []struct {
+		title string
+		code  bool
+	}{
+		{i18n.T("Sent"), false}, {i18n.T("Answer"), false}, {i18n.T("Proof"), false}, {i18n.T("Time limit"), false},
+		{i18n.T("Sent as"), false}, {i18n.T("Request id"), true}, {i18n.T("Checkpoint"), true},
+	} {
+		f := newFact(h.desk, h.scope, of.title, of.code)
 		h.Facts.Add(f.row)
 		p.facts = append(p.facts, f)
 	}
 	s := h.scope
 	s.Bind(h.CopyScript, h.CopyScript.ConnectClicked(func() {
 		h.CopyScript.Clipboard().SetText(strings.ToValidUTF8(string(p.detail.Script), "\uFFFD"))
-		h.toast("The command was copied.")
+		h.toast(i18n.T("The command was copied."))
 	}))
 	s.Bind(h.Load, h.Load.ConnectClicked(p.load))
 	s.Bind(h.Delete, h.Delete.ConnectClicked(func() { h.deleted.delete([]client.Entry{p.detail.Entry}) }))
@@ -69,7 +75,7 @@ func newPastPane(h *history) *pastPane {
 
 // begin opens an entry. Until it was read another one may still be shown.
 func (p *pastPane) begin(e client.Entry) {
-	p.entry, p.title, p.detail = e, "Command", nil
+	p.entry, p.title, p.detail = e, i18n.T("Command"), nil
 	p.enable()
 	p.Detail.VAdjustment().SetValue(0)
 	p.read()
@@ -112,7 +118,7 @@ func (p *pastPane) enable() {
 	p.Load.SetSensitive(d != nil && len(d.Script) > 0)
 	open := d != nil && d.State == "" && !d.Over && !d.Damaged
 	p.Delete.SetSensitive(d != nil && !open && !p.deleted.busy)
-	p.Delete.SetTooltipText(map[bool]string{true: "It has not ended yet: cancel it first, on the page Queue"}[open])
+	p.Delete.SetTooltipText(map[bool]string{true: i18n.T("It has not ended yet: cancel it first, on the page Queue")}[open])
 	if d == nil {
 		for _, part := range p.parts {
 			part.on.SetSensitive(false)
@@ -136,17 +142,17 @@ func (p *pastPane) load() {
 		return
 	}
 	if err := client.CheckScript(d.Script); err != nil {
-		p.toast("It cannot be loaded: " + sentence(err))
+		p.toast(i18n.T("It cannot be loaded: %s", sentence(err)))
 		return
 	}
 	p.window.Show("run")
 	run.load(string(d.Script), d.Request.Timeout)
-	text := "The command is loaded. It runs when you press Run."
+	text := i18n.T("The command is loaded. It runs when you press Run.")
 	if d.Request.Stdin.Present {
-		text = "The command is loaded, without the standard input it had. It runs when you press Run."
+		text = i18n.T("The command is loaded, without the standard input it had. It runs when you press Run.")
 	}
 	if concealed(d.Script) {
-		text += " The editor does not show all of its characters; History does."
+		text += " " + i18n.T("The editor does not show all of its characters; History does.")
 	}
 	p.toast(text)
 }
@@ -169,7 +175,7 @@ func (p *pastPane) end() {
 func (p *pastPane) show(d *client.Detail) {
 	l := pastLook(d.Past)
 	if d.Trust == client.Unverified && d.Signed { // the header is dom0's, an output is not
-		l = say.As("qr-info-symbolic", l.Word+", unverified", say.Warn)
+		l = say.As("qr-info-symbolic", i18n.T("%s, unverified", l.Word), say.Warn)
 	}
 	p.icon.SetFromIconName(l.Icon)
 	ui.SetTone(p.icon, string(l.Tone))
@@ -187,7 +193,7 @@ func (p *pastPane) show(d *client.Detail) {
 
 func heading(d *client.Detail) string {
 	if d.Issued.IsZero() {
-		return "At an unknown time"
+		return i18n.T("At an unknown time")
 	}
 	return strings.TrimSuffix(say.Sentence(say.When(d.Issued)), ".")
 }
@@ -197,7 +203,7 @@ func (p *pastPane) doubt(d *client.Detail) {
 	text := ""
 	switch {
 	case d.Trust == client.Unverified:
-		text = "This result could not be verified, so do not rely on it. "
+		text = i18n.T("This result could not be verified, so do not rely on it.") + " "
 		if d.Why != nil {
 			text += sentence(d.Why)
 		}
@@ -213,7 +219,7 @@ func (p *pastPane) showFacts(d *client.Detail) {
 	if d.State != "" {
 		answer = say.Sentence(endLook(d.Past).Word)
 		if d.Duration > 0 {
-			answer += " It took " + say.Duration(d.Duration) + "."
+			answer += " " + i18n.T("It took %s.", say.Duration(d.Duration))
 		}
 	}
 	if d.State == queue.StateDenied && d.Outcome.Sentence != "" {
@@ -224,7 +230,7 @@ func (p *pastPane) showFacts(d *client.Detail) {
 		sent = say.When(d.Issued)
 	}
 	if d.Request.Timeout > 0 {
-		limit = say.Count(d.Request.Timeout, "second") + " from its start"
+		limit = i18n.N(int(d.Request.Timeout), "%d second from its start", "%d seconds from its start", d.Request.Timeout)
 	}
 	if d.Request.Qube != "" && d.Request.Qube != queue.AnyQube {
 		qube = d.Request.Qube
@@ -245,11 +251,11 @@ func newFact(d *desk, s *ui.Scope, title string, code bool) *fact {
 	f := &fact{row: ui.NewRow(), title: title}
 	f.row.AddCSSClass("property")
 	if code {
-		copies := ui.NewIconButton("qr-copy-symbolic", "Copy: "+title)
+		copies := ui.NewIconButton("qr-copy-symbolic", i18n.T("Copy: %s", title))
 		f.row.AddSuffix(copies)
 		s.Bind(copies, copies.ConnectClicked(func() {
 			copies.Clipboard().SetText(f.value)
-			d.toast("Copied.")
+			d.toast(i18n.T("Copied."))
 		}))
 	}
 	return f
@@ -284,7 +290,7 @@ type partPane struct {
 
 func newPartPane(h *history, g *adw.PreferencesGroup, name string) *partPane {
 	p := &partPane{history: h, group: g, name: name, output: ui.NewOutput(h.scope, g.Title()), bar: gtk.NewBox(gtk.OrientationHorizontal, 6),
-		back: gtk.NewButtonWithLabel("Earlier"), on: gtk.NewButtonWithLabel("Later"), place: ui.NewLabel("", "dim-label", "numeric")}
+		back: gtk.NewButtonWithLabel(i18n.T("Earlier")), on: gtk.NewButtonWithLabel(i18n.T("Later")), place: ui.NewLabel("", "dim-label", "numeric")}
 	p.place.SetHExpand(true)
 	p.place.SetWrap(true)
 	p.bar.SetMarginTop(6)
@@ -292,8 +298,8 @@ func newPartPane(h *history, g *adw.PreferencesGroup, name string) *partPane {
 	for _, b := range []*gtk.Button{p.back, p.on} {
 		p.bar.Append(b)
 	}
-	ui.Name(p.back, "Earlier part of: "+g.Title())
-	ui.Name(p.on, "Later part of: "+g.Title())
+	ui.Name(p.back, i18n.T("Earlier part of: %s", g.Title()))
+	ui.Name(p.on, i18n.T("Later part of: %s", g.Title()))
 	g.Add(p.output)
 	g.Add(p.bar)
 	h.scope.Bind(p.on, p.on.ConnectClicked(func() {
@@ -350,7 +356,7 @@ func (p *partPane) read() {
 		p.output.SetPieces(got.pieces)
 		p.next = got.next
 		p.bar.SetVisible(from > 0 || got.next < got.size)
-		p.place.SetText(fmt.Sprintf("%s to %s of %s", say.Size(uint64(from)), say.Size(uint64(got.next)), say.Size(uint64(got.size))))
+		p.place.SetText(i18n.T("%s to %s of %s", say.Size(uint64(from)), say.Size(uint64(got.next)), say.Size(uint64(got.size))))
 		p.on.SetSensitive(got.next < got.size)
 		p.back.SetSensitive(from > 0)
 	})

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -20,8 +19,8 @@ import (
 	"qvmremote/client"
 	"qvmremote/client/archive"
 	"qvmremote/gui/save"
-	"qvmremote/gui/say"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // exportLimit bounds how long an export may take.
@@ -40,7 +39,7 @@ func newExporting(h *history) *exporting {
 	h.scope.Bind(h.GiveUp, h.GiveUp.ConnectClicked(func() {
 		if e.running != nil {
 			e.running.Close()
-			e.end("The export was given up.")
+			e.end(i18n.T("The export was given up."))
 		}
 	}))
 	return e
@@ -70,10 +69,10 @@ func (h *history) addActions() {
 func (e *exporting) choose(format string, entries []client.Entry) {
 	switch {
 	case e.running != nil:
-		e.toast("An export is under way.")
+		e.toast(i18n.T("An export is under way."))
 		return
 	case len(entries) == 0:
-		e.toast("There is nothing to export.")
+		e.toast(i18n.T("There is nothing to export."))
 		return
 	}
 	entries = slices.Clone(entries)
@@ -81,7 +80,8 @@ func (e *exporting) choose(format string, entries []client.Entry) {
 	if len(entries) == 1 {
 		name = entries[0].ID
 	}
-	c := gtk.NewFileChooserNative("Export "+say.Count(len(entries), "command"), e.over(), gtk.FileChooserActionSave, "Export", "Cancel")
+	title := i18n.N(len(entries), "Export %d command", "Export %d commands", len(entries))
+	c := gtk.NewFileChooserNative(title, e.over(), gtk.FileChooserActionSave, i18n.T("Export"), i18n.T("Cancel"))
 	c.SetCurrentName(name + map[string]string{"jsonl": ".jsonl", "csv": ".csv", "text": ".txt"}[format])
 	c.SetModal(true)
 	e.chooser = c
@@ -98,13 +98,13 @@ func (e *exporting) choose(format string, entries []client.Entry) {
 func (e *exporting) write(path, format string, entries []client.Entry) {
 	e.running = ui.NewScope(e.history.scope)
 	running := e.running
-	e.ProgressText.SetText("Exporting…")
+	e.ProgressText.SetText(i18n.T("Exporting…"))
 	e.Progress.SetRevealChild(true)
 	var busy atomic.Bool
 	tell := func(done int) {
 		if busy.CompareAndSwap(false, true) {
 			ui.Soon(running, func() {
-				e.ProgressText.SetText(fmt.Sprintf("Exporting: %d of %s", done, say.Count(len(entries), "command")))
+				e.ProgressText.SetText(i18n.N(len(entries), "Exporting: %d of %d command", "Exporting: %d of %d commands", done, len(entries)))
 				busy.Store(false)
 			})
 		}
@@ -124,7 +124,7 @@ func (e *exporting) write(path, format string, entries []client.Entry) {
 			e.end(sentence(err))
 			return
 		}
-		e.end(fmt.Sprintf("%s written to %s.", wereCommands(len(entries)), filepath.Base(path)))
+		e.end(i18n.N(len(entries), "%d command was written to %s.", "%d commands were written to %s.", len(entries), filepath.Base(path)))
 	})
 }
 

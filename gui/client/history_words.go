@@ -3,13 +3,13 @@
 package client
 
 import (
-	"fmt"
 	"time"
 
 	"qvmremote/client"
 	"qvmremote/gui/say"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // pastMoment is the row of a past command.
@@ -40,9 +40,9 @@ func pastLook(p client.Past) say.Look {
 	switch {
 	case p.State == "" || p.Signed:
 	case p.Legacy:
-		l.Word += ", unsigned"
+		l.Word = i18n.T("%s, unsigned", l.Word)
 	default:
-		l = say.As("qr-info-symbolic", l.Word+", unverified", say.Warn)
+		l = say.As("qr-info-symbolic", i18n.T("%s, unverified", l.Word), say.Warn)
 	}
 	return l
 }
@@ -50,36 +50,36 @@ func pastLook(p client.Past) say.Look {
 func endLook(p client.Past) say.Look {
 	switch {
 	case p.State == queue.StateExit && p.Exit == 0:
-		return say.As("qr-done-symbolic", "done", say.Good)
+		return say.As("qr-done-symbolic", i18n.T("done"), say.Good)
 	case p.State == queue.StateExit:
-		return say.As("qr-failed-symbolic", fmt.Sprintf("exit %d", p.Exit), say.Bad)
+		return say.As("qr-failed-symbolic", i18n.T("exit %d", p.Exit), say.Bad)
 	case p.State == queue.StateTimeout:
-		return say.As("qr-timeout-symbolic", "timed out", say.Warn)
+		return say.As("qr-timeout-symbolic", i18n.T("timed out"), say.Warn)
 	case p.State == queue.StateDenied:
-		return say.As("qr-denied-symbolic", "denied", say.Bad)
+		return say.As("qr-denied-symbolic", i18n.T("denied"), say.Bad)
 	case p.State == queue.StateCancelled:
-		return say.As("qr-cancelled-symbolic", "cancelled", say.Quiet)
+		return say.As("qr-cancelled-symbolic", i18n.T("cancelled"), say.Quiet)
 	case p.State == queue.StateInterrupted:
-		return say.As("qr-interrupted-symbolic", "interrupted", say.Warn)
+		return say.As("qr-interrupted-symbolic", i18n.T("interrupted"), say.Warn)
 	case p.Damaged:
-		return say.As("qr-failed-symbolic", "damaged", say.Warn)
+		return say.As("qr-failed-symbolic", i18n.T("damaged"), say.Warn)
 	case p.Over:
-		return say.As("qr-stopped-symbolic", "no answer", say.Quiet)
+		return say.As("qr-stopped-symbolic", i18n.T("no answer"), say.Quiet)
 	}
-	return say.As("qr-waiting-symbolic", "no answer yet", say.Accent)
+	return say.As("qr-waiting-symbolic", i18n.T("no answer yet"), say.Accent)
 }
 
 // trustWords say how far a result can be believed.
 func trustWords(d *client.Detail) string {
 	switch {
 	case d.Trust == client.Verified:
-		return "Verified: dom0 signed it for exactly this command."
+		return i18n.T("Verified: dom0 signed it for exactly this command.")
 	case d.Trust == client.Unsigned && d.Legacy:
-		return "Unsigned: it was answered by version 1, which signs nothing."
+		return i18n.T("Unsigned: it was answered by version 1, which signs nothing.")
 	case d.Trust == client.Unsigned:
-		return "Unsigned: dom0 has no key for this qube, or somebody else wrote this denial."
+		return i18n.T("Unsigned: dom0 has no key for this qube, or somebody else wrote this denial.")
 	case d.Trust == client.Unverified:
-		return "Unverified: it is not what dom0 signed with a key that is still here."
+		return i18n.T("Unverified: it is not what dom0 signed with a key that is still here.")
 	}
-	return "There is no answer."
+	return i18n.T("There is no answer.")
 }

@@ -14,6 +14,7 @@ import (
 	"qvmremote/client/standing"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // importView is resources/client/import.ui.
@@ -35,17 +36,17 @@ func (k *keyPage) importKey() {
 	}
 	s := ui.NewScope(k.scope)
 	named, storing := k.now, false
-	text := "Paste the key, as qvm-remote key show prints it."
+	text := i18n.T("Paste the key, as qvm-remote key show prints it.")
 	replaces := named.HasKey() || named.KeyProblem != nil
 	switch {
 	case named.HasKey():
-		text += " It replaces the one with the fingerprint " + named.Fingerprint + ", which is kept beside it; dom0 must know the new one."
+		text += " " + i18n.T("It replaces the one with the fingerprint %s, which is kept beside it; dom0 must know the new one.", named.Fingerprint)
 	case replaces:
-		text += " It replaces the one that is there and cannot be used; dom0 must know the new one."
+		text += " " + i18n.T("It replaces the one that is there and cannot be used; dom0 must know the new one.")
 	}
 	if replaces {
 		v.Store.AddCSSClass("destructive-action")
-		v.Store.SetLabel("Replace")
+		v.Store.SetLabel(i18n.T("Replace"))
 	} else {
 		v.Store.AddCSSClass("suggested-action")
 	}
@@ -61,7 +62,7 @@ func (k *keyPage) importKey() {
 			ui.SetText(v.Verdict, sentence(err), 300)
 			ui.SetTone(v.Verdict, "bad")
 		default:
-			v.Verdict.SetText("Fingerprint " + key.Fingerprint())
+			v.Verdict.SetText(i18n.T("Fingerprint %s", key.Fingerprint()))
 		}
 	}
 	store := func() {
@@ -83,7 +84,7 @@ func (k *keyPage) importKey() {
 			}
 			s.Close()
 			k.distrust()
-			k.toast("The key is stored.")
+			k.toast(i18n.T("The key is stored."))
 		})
 	}
 	ui.Transient(s, v.Dialog, k.over())
@@ -120,5 +121,5 @@ func unmoved(c *client.Client, named standing.Standing) error {
 	case err != nil && named.KeyProblem != nil, err == nil && now.Fingerprint() == named.Fingerprint:
 		return nil
 	}
-	return errors.New("this qube's key has become another one meanwhile, and was left; to replace that one, begin again")
+	return errors.New(i18n.T("this qube's key has become another one meanwhile, and was left; to replace that one, begin again"))
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/client"
@@ -15,6 +16,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // keyView is resources/client/key.ui.
@@ -55,13 +57,13 @@ func newKey(w *window) (page, error) {
 	if err := ui.Fill(&k.keyView, "/org/qvmremote/Client/ui/key.ui"); err != nil {
 		return nil, err
 	}
-	for i, title := range []string{"Make a key", "Authorise this qube in dom0", "dom0 looks into this qube's queue"} {
+	for i, title := range []string{i18n.T("Make a key"), i18n.T("Authorise this qube in dom0"), i18n.T("dom0 looks into this qube's queue")} {
 		k.steps[i] = newStep(i+1, title)
 		k.Guide.Add(k.steps[i].row)
 	}
-	k.test = gtk.NewButtonWithLabel("Test")
+	k.test = gtk.NewButtonWithLabel(i18n.T("Test"))
 	k.test.SetVAlign(gtk.AlignCenter)
-	ui.Name(k.test, "Test the connection")
+	ui.Name(k.test, i18n.T("Test the connection"))
 	k.steps[2].row.AddSuffix(k.test)
 	k.fingerprint, k.file = ui.NewRow(), ui.NewRow()
 	k.fingerprint.AddCSSClass("property")
@@ -73,7 +75,7 @@ func newKey(w *window) (page, error) {
 	s.Bind(k.test, k.test.ConnectClicked(k.ping))
 	s.Bind(k.CopyLine, k.CopyLine.ConnectClicked(func() {
 		k.CopyLine.Clipboard().SetText(k.Line.Text())
-		k.toast("Copied. dom0 accepts nothing by copying: it is to be typed there, or kept.")
+		k.toast(i18n.T("Copied. dom0 accepts nothing by copying: it is to be typed there, or kept."))
 	}))
 	s.Bind(k.Generate, k.Generate.ConnectClicked(k.generate))
 	s.Bind(k.Import, k.Import.ConnectClicked(k.importKey))
@@ -109,23 +111,23 @@ func (k *keyPage) standing() (title, line string) {
 	s := k.now
 	switch {
 	case !k.told:
-		return "Looking…", ""
+		return i18n.T("Looking…"), ""
 	case s.Trouble != nil:
-		return "The queue cannot be used", sentence(s.Trouble)
+		return i18n.T("The queue cannot be used"), sentence(s.Trouble)
 	case s.KeyProblem != nil:
-		return "The key cannot be used", sentence(s.KeyProblem)
+		return i18n.T("The key cannot be used"), sentence(s.KeyProblem)
 	case !s.HasKey():
-		return "No key yet", "A key proves to dom0 that a request comes from this qube."
+		return i18n.T("No key yet"), i18n.T("A key proves to dom0 that a request comes from this qube.")
 	case s.Connected:
-		return "Connected to dom0", "dom0 looks into this qube's queue."
+		return i18n.T("Connected to dom0"), i18n.T("dom0 looks into this qube's queue.")
 	case s.Legacy && k.answered():
-		return "dom0 answers", "It speaks version 1, of which nothing here shows when it looks into this qube's queue."
+		return i18n.T("dom0 answers"), i18n.T("It speaks version 1, of which nothing here shows when it looks into this qube's queue.")
 	case s.Legacy:
-		return "Version 1: it cannot be seen", "Nothing shows whether a dom0 of version 1 looks into this qube's queue. Test asks it."
+		return i18n.T("Version 1: it cannot be seen"), i18n.T("Nothing shows whether a dom0 of version 1 looks into this qube's queue. Test asks it.")
 	case s.LastLook.IsZero():
-		return "Waiting for dom0", "dom0 has not looked into this qube's queue yet."
+		return i18n.T("Waiting for dom0"), i18n.T("dom0 has not looked into this qube's queue yet.")
 	}
-	return "Not connected", "dom0 last looked into this qube's queue " + say.When(s.LastLook) + "."
+	return i18n.T("Not connected"), i18n.T("dom0 last looked into this qube's queue %s.", say.When(s.LastLook))
 }
 
 // answered reports whether dom0 answered to the key that there is.
@@ -143,21 +145,21 @@ func (k *keyPage) showSteps() {
 	guides := !looks || k.doubt
 	k.Guide.SetVisible(k.told && s.Trouble == nil)
 	if guides {
-		k.Guide.SetTitle("Pair this qube with dom0")
-		k.Guide.SetDescription("Once, in three steps. Until then dom0 takes nothing from this qube.")
+		k.Guide.SetTitle(glib.MarkupEscapeText(i18n.T("Pair this qube with dom0"), -1))
+		k.Guide.SetDescription(glib.MarkupEscapeText(i18n.T("Once, in three steps. Until then dom0 takes nothing from this qube."), -1))
 	} else {
-		k.Guide.SetTitle("Connection")
+		k.Guide.SetTitle(glib.MarkupEscapeText(i18n.T("Connection"), -1))
 		k.Guide.SetDescription("")
 	}
 	k.steps[0].row.SetVisible(guides)
 	k.steps[1].row.SetVisible(guides)
-	k.steps[0].set(has, "It stays in this qube; dom0 gets a copy.", "Fingerprint "+s.Fingerprint)
-	decides := "A person in dom0 decides."
+	k.steps[0].set(has, i18n.T("It stays in this qube; dom0 gets a copy."), i18n.T("Fingerprint %s", s.Fingerprint))
+	decides := i18n.T("A person in dom0 decides.")
 	if s.Legacy {
 		decides += " " + client.LegacyOptions
 	}
-	k.steps[1].set(paired, decides, "dom0 accepts requests with this key.")
-	k.steps[2].set(has && looks, "It does once it runs and this qube is authorised.", "It does now. Test asks it whether it accepts this key.")
+	k.steps[1].set(paired, decides, i18n.T("dom0 accepts requests with this key."))
+	k.steps[2].set(has && looks, i18n.T("It does once it runs and this qube is authorised."), i18n.T("It does now. Test asks it whether it accepts this key."))
 	k.test.SetSensitive(has && (s.Connected || s.Legacy))
 	k.LineBox.SetVisible(has && guides && !paired && s.Trouble == nil)
 	k.Line.SetText(authoriseLine(s.Qube, s.Legacy))
@@ -172,12 +174,12 @@ func (k *keyPage) showKey() {
 	s := k.now
 	has := s.HasKey()
 	k.Facts.SetVisible(has)
-	k.fingerprint.Set("Fingerprint", s.Fingerprint)
-	k.file.Set("Kept in", k.queue.Layout.Key()+" · since "+say.When(s.KeySince))
+	k.fingerprint.Set(i18n.T("Fingerprint"), s.Fingerprint)
+	k.file.Set(i18n.T("Kept in"), k.queue.Layout.Key()+" · "+i18n.T("since %s", say.When(s.KeySince)))
 	k.secret.follow(s.Fingerprint)
-	label := "New key…"
+	label := i18n.T("New key…")
 	if !has {
-		label = "Make a key"
+		label = i18n.T("Make a key")
 	}
 	k.Generate.SetLabel(label)
 	if has {
@@ -194,14 +196,15 @@ func (k *keyPage) generate() {
 		k.makeKey(false, k.now)
 		return
 	}
-	with, named := "", k.now
-	if k.now.Fingerprint != "" { // there is none of a damaged key
-		with = " with the fingerprint " + k.now.Fingerprint
+	named := k.now
+	text := i18n.T("dom0 knows this qube by the key, and takes nothing with another one until it is authorised again. " +
+		"The old key is kept beside the new one.")
+	if named.Fingerprint != "" { // there is none of a damaged key
+		text = i18n.T("dom0 knows this qube by the key with the fingerprint %s, and takes nothing with another one until it is authorised again. "+
+			"The old key is kept beside the new one.", named.Fingerprint)
 	}
 	k.ask(k.scope, ui.Question{
-		Heading: "Replace the key?",
-		Body:    "dom0 knows this qube by the key" + with + ", and takes nothing with another one until it is authorised again. The old key is kept beside the new one.",
-		Action:  "Replace", Harmful: true,
+		Heading: i18n.T("Replace the key?"), Body: text, Action: i18n.T("Replace"), Harmful: true,
 	}, func() { k.makeKey(true, named) })
 }
 
@@ -219,7 +222,7 @@ func (k *keyPage) makeKey(replace bool, named standing.Standing) {
 	}, func(err error) {
 		if err == nil {
 			k.distrust()
-			k.toast("There is a new key. Now authorise this qube in dom0.")
+			k.toast(i18n.T("There is a new key. Now authorise this qube in dom0."))
 		}
 	})
 }
@@ -241,9 +244,9 @@ type pinged struct {
 func denial(o client.Outcome) string {
 	why := say.Sentence(queue.Plain(o.Sentence, 400))
 	if !o.Signed {
-		return "An answer without dom0's signature, so not confirmed by dom0, denies it. " + why
+		return i18n.T("An answer without dom0's signature, so not confirmed by dom0, denies it.") + " " + why
 	}
-	return "dom0 denies it. " + why
+	return i18n.T("dom0 denies it.") + " " + why
 }
 
 // ping asks dom0 whether it accepts the key. It starts nothing there.
@@ -256,7 +259,7 @@ func (k *keyPage) ping() {
 	}, func(p pinged, err error) {
 		switch {
 		case errors.Is(err, client.ErrNotTaken):
-			k.toast("dom0 did not answer. It may not run, or not know this qube.")
+			k.toast(i18n.T("dom0 did not answer. It may not run, or not know this qube."))
 		case err != nil:
 			k.failed(err)
 		case p.outcome.State == queue.StateDenied:
@@ -264,7 +267,7 @@ func (k *keyPage) ping() {
 			k.toast(denial(p.outcome))
 		default:
 			k.tested = p.key
-			k.toast("dom0 answers, and accepts this key.")
+			k.toast(i18n.T("dom0 answers, and accepts this key."))
 		}
 		k.report()
 	})

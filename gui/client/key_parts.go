@@ -10,6 +10,7 @@ import (
 
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // step is one step of the guide: its number, or that it is done.
@@ -43,9 +44,6 @@ func (s step) set(done bool, before, after string) {
 // showFor is how long the key is to be seen, in ms.
 const showFor = 30_000
 
-// hiddenKey stands in the key's place.
-const hiddenKey = "Not shown"
-
 // secret is the row with the key itself, which is shown for a while.
 type secret struct {
 	page  *keyPage
@@ -58,7 +56,7 @@ type secret struct {
 
 func newSecret(k *keyPage) *secret {
 	s := &secret{page: k, row: ui.NewRow(), show: gtk.NewButton(), stop: func() {}}
-	copies := ui.NewIconButton("qr-copy-symbolic", "Copy the key")
+	copies := ui.NewIconButton("qr-copy-symbolic", i18n.T("Copy the key"))
 	s.show.SetVAlign(gtk.AlignCenter)
 	s.row.AddCSSClass("property")
 	s.row.AddSuffix(s.show)
@@ -74,7 +72,7 @@ func newSecret(k *keyPage) *secret {
 	k.scope.Bind(copies, copies.ConnectClicked(func() {
 		s.read(func(key queue.Key) {
 			copies.Clipboard().SetText(string(key.Reveal()))
-			k.toast("The key is in the clipboard, where every program of this qube can read it.")
+			k.toast(i18n.T("The key is in the clipboard, where every program of this qube can read it."))
 		})
 	}))
 	s.hide()
@@ -95,8 +93,8 @@ func (s *secret) read(use func(queue.Key)) {
 
 func (s *secret) reveal(key queue.Key) {
 	s.shown = true
-	s.row.Set("The key itself", string(key.Reveal()))
-	s.name("Hide")
+	s.row.Set(i18n.T("The key itself"), string(key.Reveal()))
+	s.name(i18n.T("Hide"), i18n.T("Hide the key"))
 	s.stop()
 	s.stop = ui.After(s.page.scope, showFor, s.hide)
 }
@@ -106,13 +104,13 @@ func (s *secret) hide() {
 	s.stop()
 	s.stop = func() {}
 	s.shown = false
-	s.row.Set("The key itself", hiddenKey)
-	s.name("Show")
+	s.row.Set(i18n.T("The key itself"), i18n.T("Not shown"))
+	s.name(i18n.T("Show"), i18n.T("Show the key"))
 }
 
-func (s *secret) name(verb string) {
-	s.show.SetLabel(verb)
-	ui.Name(s.show, verb+" the key")
+func (s *secret) name(label, name string) {
+	s.show.SetLabel(label)
+	ui.Name(s.show, name)
 }
 
 // follow hides a key that is no longer the qube's.

@@ -5,8 +5,8 @@ package client
 import (
 	"strings"
 
-	"qvmremote/gui/say"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // unfinished is what has not ended, and is spoken of before the window closes.
@@ -30,23 +30,23 @@ func (w *window) unfinished() (u unfinished) {
 
 // question says what becomes of it.
 func (u unfinished) question() ui.Question {
-	q := ui.Question{Heading: "Close before all has ended?", Action: "Close"}
+	q := ui.Question{Heading: i18n.T("Close before all has ended?"), Action: i18n.T("Close")}
 	var parts []string
 	if u.commands > 0 {
 		parts = append(parts, stillRunning(u.commands))
 	}
 	if u.transfers > 0 {
-		parts = append(parts, "Closing stops "+say.Count(u.transfers, "transfer")+
-			". What is moved again within a week goes on from where it is.")
+		parts = append(parts, i18n.N(u.transfers, "Closing stops %d transfer.", "Closing stops %d transfers.", u.transfers),
+			i18n.T("What is moved again within a week goes on from where it is."))
 	}
 	if u.saves > 0 {
-		parts = append(parts, "Output that is being saved is not written to its file.")
+		parts = append(parts, i18n.T("Output that is being saved is not written to its file."))
 	}
 	if u.export {
-		parts = append(parts, "The export under way is given up.")
+		parts = append(parts, i18n.T("The export under way is given up."))
 	}
 	if u.commands > 0 && u.transfers == 0 && u.saves == 0 && !u.export {
-		q.Heading = "Close while commands run?"
+		q.Heading = i18n.T("Close while commands run?")
 	}
 	q.Body = strings.Join(parts, " ")
 	return q

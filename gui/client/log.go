@@ -17,6 +17,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 const (
@@ -222,14 +223,14 @@ func (l *logPane) showState() {
 	title, text := "", ""
 	switch {
 	case l.problem != "":
-		title, text = "The log cannot be shown", l.problem
+		title, text = i18n.T("The log cannot be shown"), l.problem
 	case len(l.have) > 0:
 	case l.more:
-		title = "Searching…"
+		title = i18n.T("Searching…")
 	case l.text == "":
-		title, text = "Nothing is logged yet", "What this qube sends, and how it ended, will be here."
+		title, text = i18n.T("Nothing is logged yet"), i18n.T("What this qube sends, and how it ended, will be here.")
 	default:
-		title, text = "Nothing was found", "No line of the log has that text."
+		title, text = i18n.T("Nothing was found"), i18n.T("No line of the log has that text.")
 	}
 	if title == "" {
 		l.States.SetVisibleChildName("list")
@@ -244,7 +245,7 @@ func (l *logPane) showState() {
 func (l *logPane) copyLine(position int) {
 	if position < len(l.have) {
 		l.List.Clipboard().SetText(queue.Plain(l.have[position].Text, 0))
-		l.toast("The line was copied.")
+		l.toast(i18n.T("The line was copied."))
 	}
 }
 

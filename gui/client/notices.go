@@ -11,6 +11,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/glib/v2"
 
 	"qvmremote/client/transfer"
+	"qvmremote/ui/i18n"
 )
 
 // notice is something for the desktop to say. Desktops take the body for markup:
@@ -25,7 +26,7 @@ func notice(title, body string) *gio.Notification {
 // itself: the tab it was run in opens from there.
 func (a *App) tellEnd(t *task) {
 	l, _ := t.progress.state(true, t.progress.since)
-	n := notice(l.Word, "Open Qubes Remote to see what came of a command for dom0.")
+	n := notice(l.Word, i18n.T("Open Qubes Remote to see what came of a command for dom0."))
 	n.SetDefaultActionAndTarget("app.ended", glib.NewVariantUint64(t.number))
 	a.tell(n)
 }
@@ -36,16 +37,16 @@ func (a *App) tellMoved(fetches bool, err error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, transfer.ErrUnderWay) {
 		return
 	}
-	title := "A file has arrived in dom0"
+	title := i18n.T("A file has arrived in dom0")
 	switch {
 	case err != nil && fetches:
-		title = "A file was not fetched from dom0"
+		title = i18n.T("A file was not fetched from dom0")
 	case err != nil:
-		title = "A file was not sent to dom0"
+		title = i18n.T("A file was not sent to dom0")
 	case fetches:
-		title = "A file has arrived from dom0"
+		title = i18n.T("A file has arrived from dom0")
 	}
-	n := notice(title, "Open Qubes Remote to see which one.")
+	n := notice(title, i18n.T("Open Qubes Remote to see which one."))
 	n.SetDefaultAction("app.moved")
 	a.tell(n)
 }

@@ -5,7 +5,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
@@ -15,9 +14,9 @@ import (
 
 	"qvmremote/client"
 	"qvmremote/client/backlog"
-	"qvmremote/gui/say"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // queueView is resources/client/queue.ui.
@@ -124,14 +123,14 @@ func (q *queuePage) showState() {
 	title, text := "", ""
 	switch {
 	case q.problem != "":
-		title, text = "The queue cannot be shown", q.problem
+		title, text = i18n.T("The queue cannot be shown"), q.problem
 	case !q.told:
-		title = "Looking…"
+		title = i18n.T("Looking…")
 	case len(q.list.Requests) == 0:
-		title, text = "The queue is empty", "What this qube sends waits here until dom0 takes it, and is here while it runs."
+		title, text = i18n.T("The queue is empty"), i18n.T("What this qube sends waits here until dom0 takes it, and is here while it runs.")
 	}
 	q.Clean.SetSensitive(q.list.Stale > 0)
-	q.Clean.SetTooltipText("Removes what belongs to nothing that could still be answered")
+	q.Clean.SetTooltipText(i18n.T("Removes what belongs to nothing that could still be answered"))
 	ui.SetText(q.Summary, q.summary(), 200)
 	if title == "" {
 		q.States.SetVisibleChildName("list")
@@ -148,17 +147,19 @@ func (q *queuePage) summary() string {
 	for _, r := range q.list.Requests {
 		n[r.Stage]++
 	}
+	taken, waiting, answered, left := n[client.StageRunning], n[client.StagePending], n[client.StageAnswered], n[client.StageLeftover]
 	var parts []string
 	for _, s := range []struct {
-		stage client.Stage
-		word  string
-	}{{client.StageRunning, "taken by dom0"}, {client.StagePending, "waiting"}, {client.StageAnswered, "answered"}, {client.StageLeftover, "left over"}} {
-		if n[s.stage] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n[s.stage], s.word))
+		n    int
+		text string
+	}{
+		{taken, i18n.T("%d taken by dom0", taken)}, {waiting, i18n.T("%d waiting", waiting)},
+		{answered, i18n.T("%d answered", answered)}, {left, i18n.T("%d left over", left)},
+		{q.list.More, i18n.N(q.list.More, "%d more file", "%d more files", q.list.More)},
+	} {
+		if s.n > 0 {
+			parts = append(parts, s.text)
 		}
-	}
-	if q.list.More > 0 {
-		parts = append(parts, say.Count(q.list.More, "more file"))
 	}
 	return strings.Join(parts, " · ")
 }
@@ -189,11 +190,11 @@ func (q *queuePage) cancel(id string) {
 		q.lines.Refresh()
 		switch {
 		case errors.Is(err, client.ErrNotConfirmed):
-			q.toast("The cancel was sent. dom0 has not confirmed it yet.")
+			q.toast(i18n.T("The cancel was sent. dom0 has not confirmed it yet."))
 		case err != nil:
 			q.failed(err)
 		case o.State == queue.StateCancelled:
-			q.toast("It was cancelled; dom0 confirms it.")
+			q.toast(i18n.T("It was cancelled; dom0 confirms it."))
 		default:
 			q.toast(endedBefore(o))
 		}
@@ -203,27 +204,27 @@ func (q *queuePage) cancel(id string) {
 // endedBefore says how a request ended that was to be cancelled, and whether
 // that is dom0's own word.
 func endedBefore(o client.Outcome) string {
-	text := "It had ended before: " + endLook(client.Past{State: o.State, Exit: o.Exit}).Word
+	how := endLook(client.Past{State: o.State, Exit: o.Exit}).Word
 	if !o.Signed {
-		text += "; not confirmed by dom0: the answer has no signature"
+		return i18n.T("It had ended before: %s; not confirmed by dom0: the answer has no signature.", how)
 	}
-	return text + "."
+	return i18n.T("It had ended before: %s.", how)
 }
 
 // clean removes what is stale, once a person agreed to it.
 func (q *queuePage) clean() {
-	n := say.Count(q.list.Stale, "leftover")
+	n := q.list.Stale
 	q.ask(q.scope, ui.Question{
-		Heading: "Remove " + n + "?",
-		Body:    "Nothing that could still be answered is removed. What waits or runs stays, and an answer that nobody came for goes to the history.",
-		Action:  "Remove", Harmful: true,
+		Heading: i18n.N(n, "Remove %d leftover?", "Remove %d leftovers?", n),
+		Body:    i18n.T("Nothing that could still be answered is removed. What waits or runs stays, and an answer that nobody came for goes to the history."),
+		Action:  i18n.T("Remove"), Harmful: true,
 	}, func() {
 		look(q.scope, func(ctx context.Context) (int, error) { return q.queue.Clean(ctx, false) }, func(files int, err error) {
 			if err != nil {
 				q.failed(err)
 				return
 			}
-			q.toast(say.Count(files, "file") + " removed.")
+			q.toast(i18n.N(files, "%d file removed.", "%d files removed.", files))
 		})
 	})
 }

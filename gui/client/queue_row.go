@@ -13,6 +13,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // queueLine is what a row says of one request of the queue.
@@ -33,7 +34,7 @@ func (q *queuePage) lineAt(position int) (l queueLine, known bool) {
 	x := q.list.Requests[position]
 	l = queueLine{
 		look: queuedLook(x), text: x.Command, command: x.Command != "",
-		age: "since " + say.Clock(x.Since) + howLong(x.Age), ending: q.ending[x.ID],
+		age: i18n.T("since %s", say.Clock(x.Since)) + howLong(x.Age), ending: q.ending[x.ID],
 	}
 	if !l.command {
 		l.text = x.Name
@@ -57,7 +58,7 @@ type queueRow struct {
 
 func newQueueRow() *queueRow {
 	r := &queueRow{Grid: ui.NewLineGrid(), icon: gtk.NewImage(), text: ui.NewLineText(), since: ui.NewLabel("", "dim-label", "caption"),
-		pill: ui.NewPill(), cancel: gtk.NewButtonWithLabel("Cancel")}
+		pill: ui.NewPill(), cancel: gtk.NewButtonWithLabel(i18n.T("Cancel"))}
 	r.since.SetEllipsize(pango.EllipsizeEnd)
 	r.cancel.SetVAlign(gtk.AlignCenter)
 	r.pill.SetHAlign(gtk.AlignEnd)
@@ -97,7 +98,7 @@ func (r *queueRow) Set(l queueLine) (said string) {
 		r.cancel.SetActionTargetValue(glib.NewVariantString(l.cancel))
 		r.cancel.SetActionName("queue.cancel")
 		r.cancel.SetSensitive(!l.ending)
-		ui.Name(r.cancel, "Cancel: "+queue.Plain(l.text, 100))
+		ui.Name(r.cancel, i18n.T("Cancel: %s", queue.Plain(l.text, 100)))
 	}
 	return queue.Plain(l.look.Word+", "+l.age+": "+l.text, 300)
 }
@@ -106,21 +107,21 @@ func (r *queueRow) Set(l queueLine) (said string) {
 func queuedLook(x client.Queued) say.Look {
 	switch {
 	case x.Stale:
-		return say.As("qr-stopped-symbolic", "left over", say.Quiet)
+		return say.As("qr-stopped-symbolic", i18n.T("left over"), say.Quiet)
 	case x.Cancelled:
-		return say.As("qr-cancelled-symbolic", "being cancelled", say.Warn)
+		return say.As("qr-cancelled-symbolic", i18n.T("being cancelled"), say.Warn)
 	case x.Stage == client.StageAnswered:
-		return say.As("qr-done-symbolic", "answered", say.Good)
+		return say.As("qr-done-symbolic", i18n.T("answered"), say.Good)
 	case x.Stage == client.StageRunning && x.Word == queue.WordApproval:
-		return say.As("qr-requests-symbolic", "waits for approval", say.Warn)
+		return say.As("qr-requests-symbolic", i18n.T("waits for approval"), say.Warn)
 	case x.Stage == client.StageRunning && x.Word == queue.WordQueued:
-		return say.As("qr-waiting-symbolic", "queued in dom0", say.Accent)
+		return say.As("qr-waiting-symbolic", i18n.T("queued in dom0"), say.Accent)
 	case x.Stage == client.StageRunning:
-		return say.As("qr-running-symbolic", "running", say.Accent)
+		return say.As("qr-running-symbolic", i18n.T("running"), say.Accent)
 	case x.Stage == client.StagePending:
-		return say.As("qr-waiting-symbolic", "waits for dom0", say.Quiet)
+		return say.As("qr-waiting-symbolic", i18n.T("waits for dom0"), say.Quiet)
 	}
-	return say.As("qr-info-symbolic", "not whole", say.Quiet)
+	return say.As("qr-info-symbolic", i18n.T("not whole"), say.Quiet)
 }
 
 // howLong is an age in words that stay right until they are told again.

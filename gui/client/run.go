@@ -3,8 +3,6 @@
 package client
 
 import (
-	"fmt"
-
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
@@ -12,6 +10,7 @@ import (
 	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
 
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // tabsView is resources/client/tabs.ui.
@@ -35,7 +34,8 @@ type runPage struct {
 }
 
 func newRun(w *window) (page, error) {
-	r := &runPage{desk: w.desk, window: w, scope: ui.NewScope(w.scope), tasks: map[uintptr]*task{}, small: true, add: ui.NewIconButton("qr-add-symbolic", "New tab")}
+	r := &runPage{desk: w.desk, window: w, scope: ui.NewScope(w.scope), tasks: map[uintptr]*task{}, small: true,
+		add: ui.NewIconButton("qr-add-symbolic", i18n.T("New tab"))}
 	if err := ui.Fill(&r.tabsView, "/org/qvmremote/Client/ui/tabs.ui"); err != nil {
 		return nil, err
 	}
@@ -173,8 +173,8 @@ func (r *runPage) closing(p *adw.TabPage) {
 	}
 	r.Tabs.ClosePageFinish(p, false)
 	r.ask(r.scope, ui.Question{
-		Heading: "Cancel the command?", Body: "It has not ended. Closing its tab cancels it in dom0.",
-		Action: "Cancel it and close", Harmful: true,
+		Heading: i18n.T("Cancel the command?"), Body: i18n.T("It has not ended. Closing its tab cancels it in dom0."),
+		Action: i18n.T("Cancel it and close"), Harmful: true,
 	}, func() {
 		if !t.busy() { // it ended meanwhile
 			r.Tabs.ClosePage(t.tab)
@@ -208,7 +208,8 @@ func (r *runPage) closeTask() bool {
 // stillRunning is what a window that closes says of commands.
 func stillRunning(n int) string {
 	if n == 1 {
-		return "A command has not ended. It goes on in dom0, and its result waits in this qube's queue."
+		return i18n.T("A command has not ended. It goes on in dom0, and its result waits in this qube's queue.")
 	}
-	return fmt.Sprintf("%d commands have not ended. They go on in dom0, and their results wait in this qube's queue.", n)
+	return i18n.N(n, "%d command has not ended. It goes on in dom0, and its result waits in this qube's queue.",
+		"%d commands have not ended. They go on in dom0, and their results wait in this qube's queue.", n)
 }

@@ -17,6 +17,7 @@ import (
 	"qvmremote/client"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // taskView is resources/client/run.ui.
@@ -78,7 +79,7 @@ func newTask(r *runPage) (*task, error) {
 	if err := ui.Fill(&t.taskView, "/org/qvmremote/Client/ui/run.ui"); err != nil {
 		return nil, err
 	}
-	t.stream = ui.NewStream(t.scope, "Output", t.outputGrew)
+	t.stream = ui.NewStream(t.scope, i18n.T("Output"), t.outputGrew)
 	t.stream.SetVExpand(true)
 	t.Output.Append(t.stream)
 	t.More.SetMenuModel(r.Menu)
@@ -128,7 +129,7 @@ func (t *task) title() {
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(t.script()), "\n")
 	if line == "" {
-		line = "New command"
+		line = i18n.T("New command")
 	}
 	t.tab.SetTitle(queue.Plain(line, 60))
 }
@@ -143,7 +144,7 @@ func (t *task) narrow(narrow bool) {
 
 // chooseInput asks for the file that becomes standard input.
 func (t *task) chooseInput() {
-	c := gtk.NewFileChooserNative("Standard input for the command", t.over(), gtk.FileChooserActionOpen, "Choose", "Cancel")
+	c := gtk.NewFileChooserNative(i18n.T("Standard input for the command"), t.over(), gtk.FileChooserActionOpen, i18n.T("Choose"), i18n.T("Cancel"))
 	c.SetModal(true)
 	t.chosen = c
 	c.ConnectResponse(func(response int) {
@@ -157,12 +158,12 @@ func (t *task) chooseInput() {
 
 func (t *task) setInput(path string) {
 	t.input = path
-	text := "Input…"
+	text := i18n.T("Input…")
 	if path != "" {
 		text = queue.Plain(filepath.Base(path), 200)
 	}
 	t.InputName.SetText(text)
-	ui.Name(t.Input, "Standard input: "+text)
+	ui.Name(t.Input, i18n.T("Standard input: %s", text))
 	t.NoInput.SetVisible(path != "")
 }
 
@@ -170,7 +171,7 @@ func (t *task) setInput(path string) {
 func (t *task) copyLine() {
 	t.Timeout.Update() // what is typed there counts, too
 	t.Copy.Clipboard().SetText(commandLine(t.script(), t.Timeout.ValueAsInt(), t.input))
-	t.toast("The command line for a terminal is in the clipboard.")
+	t.toast(i18n.T("The command line for a terminal is in the clipboard."))
 }
 
 // tick shows how long it has been, as long as it runs and is seen.

@@ -4,7 +4,6 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"path/filepath"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"qvmremote/gui/save"
 	"qvmremote/gui/say"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 const (
@@ -46,7 +46,7 @@ func (t *task) outputGrew() {
 	_, _, left := t.stream.Flow().Take()
 	t.Left.SetVisible(left > 0)
 	if left > 0 {
-		t.Left.SetText("There is more than can be shown here: another " + say.Size(uint64(left)) + ". Save the output to have all of it.")
+		t.Left.SetText(i18n.T("There is more than can be shown here: another %s. Save the output to have all of it.", say.Size(uint64(left))))
 	}
 	word, tone := t.progress.trust(t.stream.Len() > 0)
 	t.trust.Set(word, tone)
@@ -58,7 +58,7 @@ func (t *task) chooseSave(which string) {
 	if t.ticket == nil {
 		return
 	}
-	c := gtk.NewFileChooserNative("Save the output", t.over(), gtk.FileChooserActionSave, "Save", "Cancel")
+	c := gtk.NewFileChooserNative(i18n.T("Save the output"), t.over(), gtk.FileChooserActionSave, i18n.T("Save"), i18n.T("Cancel"))
 	c.SetCurrentName(t.ticket.ID + "." + which)
 	c.SetModal(true)
 	t.chosen = c
@@ -90,7 +90,7 @@ func (t *task) save(ticket *client.Ticket, o client.Outcome, errs bool, path str
 			r.failed(err)
 			return
 		}
-		r.toast(fmt.Sprintf("%s were written to %s.", say.Size(uint64(n)), filepath.Base(path)))
+		r.toast(i18n.T("%s were written to %s.", say.Size(uint64(n)), filepath.Base(path)))
 	})
 }
 
@@ -99,10 +99,10 @@ func (t *task) copyOutput() {
 	text, whole := t.stream.Flow().Text(copyMax)
 	t.Root.Clipboard().SetText(text)
 	if !whole {
-		t.toast("The first " + say.Size(uint64(len(text))) + " of the output are in the clipboard. Save it to have all of it.")
+		t.toast(i18n.T("The first %s of the output are in the clipboard. Save it to have all of it.", say.Size(uint64(len(text)))))
 		return
 	}
-	t.toast("The output is in the clipboard.")
+	t.toast(i18n.T("The output is in the clipboard."))
 }
 
 // finder finds words in the output.
@@ -186,11 +186,11 @@ func (f *finder) showPlace() {
 	text, any := "", len(f.found) > 0
 	switch {
 	case any && f.whole:
-		text = fmt.Sprintf("%d of %d", f.at+1, len(f.found))
+		text = i18n.T("%d of %d", f.at+1, len(f.found))
 	case any:
-		text = fmt.Sprintf("%d of more than %d", f.at+1, len(f.found))
+		text = i18n.T("%d of more than %d", f.at+1, len(f.found))
 	case f.Words.Text() != "":
-		text = "nothing"
+		text = i18n.C("what was found", "nothing")
 	}
 	f.Found.SetText(text)
 	f.Next.SetSensitive(any)

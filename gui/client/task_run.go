@@ -14,6 +14,7 @@ import (
 	"qvmremote/client"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 	"qvmremote/ui/pieces"
 )
 
@@ -138,10 +139,10 @@ func submit(ctx context.Context, c *client.Client, r client.Request, input strin
 func openInput(_ context.Context, path string) (io.ReadCloser, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not hold us
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the input: %w", err)
+		return nil, fmt.Errorf("%s: %w", i18n.T("cannot read the input"), err)
 	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(errors.New("cannot read the input: it is not a regular file"), f.Close())
+		return nil, errors.Join(errors.New(i18n.T("cannot read the input: it is not a regular file")), f.Close())
 	}
 	return f, nil
 }

@@ -13,6 +13,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // show shows how far the command is, and what can be done.
@@ -50,9 +51,9 @@ func (p progress) words(asked, connected bool, now time.Time) (say.Look, string)
 	switch {
 	case p.phase >= ended:
 	case asked:
-		look = say.As("qr-waiting-symbolic", "Cancelling", say.Warn)
+		look = say.As("qr-waiting-symbolic", i18n.T("Cancelling"), say.Warn)
 	case p.unsure:
-		look = say.As("qr-waiting-symbolic", "Cancelling, not confirmed", say.Warn)
+		look = say.As("qr-waiting-symbolic", i18n.T("Cancelling, not confirmed"), say.Warn)
 	}
 	if p.note != "" && p.phase < ended {
 		detail = strings.TrimSpace(p.note + " " + detail)
@@ -62,38 +63,40 @@ func (p progress) words(asked, connected bool, now time.Time) (say.Look, string)
 
 func (p progress) state(connected bool, now time.Time) (say.Look, string) {
 	if was := p.phase.inDom0(); was != "" && !connected {
-		return say.As("qr-offline-symbolic", "Was "+was+" when dom0 was last connected", say.Warn), "What became of it is known once dom0 looks into this queue again."
+		return say.As("qr-offline-symbolic", was, say.Warn), i18n.T("What became of it is known once dom0 looks into this queue again.")
 	}
-	lasts := say.Duration(now.Sub(p.since).Truncate(time.Second))
+	lasts := i18n.T("For %s so far.", say.Duration(now.Sub(p.since).Truncate(time.Second)))
 	switch p.phase {
 	case sending:
-		return say.As("qr-waiting-symbolic", "Sending", say.Quiet), ""
+		return say.As("qr-waiting-symbolic", i18n.T("Sending"), say.Quiet), ""
 	case queued:
 		if !connected {
-			return say.As("qr-waiting-symbolic", "Queued", say.Warn), "dom0 does not look into this queue now. The request waits for five minutes and is withdrawn then."
+			return say.As("qr-waiting-symbolic", i18n.T("Queued"), say.Warn),
+				i18n.T("dom0 does not look into this queue now. The request waits for five minutes and is withdrawn then.")
 		}
-		return say.As("qr-waiting-symbolic", "Queued", say.Quiet), "dom0 has not taken it yet."
+		return say.As("qr-waiting-symbolic", i18n.T("Queued"), say.Quiet), i18n.T("dom0 has not taken it yet.")
 	case taken:
-		return say.As("qr-waiting-symbolic", "Queued in dom0", say.Quiet), "It waits for its turn."
+		return say.As("qr-waiting-symbolic", i18n.T("Queued in dom0"), say.Quiet), i18n.T("It waits for its turn.")
 	case approval:
-		return say.As("qr-requests-symbolic", "Waiting for approval", say.Warn), "Somebody in dom0 is asked. For " + lasts + " so far."
+		return say.As("qr-requests-symbolic", i18n.T("Waiting for approval"), say.Warn), i18n.T("Somebody in dom0 is asked.") + " " + lasts
 	case running:
-		return say.As("qr-running-symbolic", "Running", say.Accent), "For " + lasts + " so far."
+		return say.As("qr-running-symbolic", i18n.T("Running"), say.Accent), lasts
 	case broken:
 		return brokenWords(p.err, p.sent)
 	}
 	return outcomeWords(p.outcome)
 }
 
-// inDom0 is what a command does in dom0, "" where it is not there.
+// inDom0 is what a command did in dom0 when that was last seen, "" where it was
+// not there.
 func (p phase) inDom0() string {
 	switch p {
 	case taken:
-		return "queued in dom0"
+		return i18n.T("Was queued in dom0 when dom0 was last connected")
 	case approval:
-		return "waiting for approval"
+		return i18n.T("Was waiting for approval when dom0 was last connected")
 	case running:
-		return "running"
+		return i18n.T("Was running when dom0 was last connected")
 	}
 	return ""
 }
@@ -101,22 +104,23 @@ func (p phase) inDom0() string {
 // brokenWords are for a command without an outcome that can be believed. sent is
 // its id, where it was sent.
 func brokenWords(err error, sent string) (say.Look, string) {
-	word := "Not sent"
+	word := i18n.T("Not sent")
 	switch {
 	case errors.Is(err, client.ErrBadResult):
-		word = "Unverified: the result cannot be believed"
+		word = i18n.T("Unverified: the result cannot be believed")
 	case errors.Is(err, client.ErrNotTaken):
-		word = "Withdrawn"
+		word = i18n.T("Withdrawn")
 	case errors.Is(err, client.ErrNoAnswer), errors.Is(err, client.ErrLegacyTimeout):
-		word = "No answer"
+		word = i18n.T("No answer")
 	case errors.Is(err, client.ErrLegacyGone):
-		word = "Refused"
+		word = i18n.T("Refused")
 	case errors.Is(err, client.ErrNotConfirmed):
-		return say.As("qr-cancelled-symbolic", "Withdrawn, not confirmed", say.Warn), "It was taken out of the queue. Should dom0 have taken it just before, it may still run."
+		return say.As("qr-cancelled-symbolic", i18n.T("Withdrawn, not confirmed"), say.Warn),
+			i18n.T("It was taken out of the queue. Should dom0 have taken it just before, it may still run.")
 	case sent != "":
-		return say.As("qr-failed-symbolic", "Lost sight of it: it may still run", say.Bad), "Its id is " + sent + ". " + sentence(err)
+		return say.As("qr-failed-symbolic", i18n.T("Lost sight of it: it may still run"), say.Bad), i18n.T("Its id is %s.", sent) + " " + sentence(err)
 	case errors.Is(err, context.Canceled):
-		return say.As("qr-cancelled-symbolic", "Cancelled", say.Quiet), "It was not sent."
+		return say.As("qr-cancelled-symbolic", i18n.T("Cancelled"), say.Quiet), i18n.T("It was not sent.")
 	}
 	return say.As("qr-failed-symbolic", word, say.Bad), sentence(err)
 }
@@ -125,28 +129,29 @@ func brokenWords(err error, sent string) (say.Look, string) {
 func outcomeWords(o client.Outcome) (say.Look, string) {
 	var parts []string
 	if !o.Started.IsZero() {
-		parts = append(parts, "It ran for "+say.Duration(o.Duration)+", since "+say.When(o.Started))
+		parts = append(parts, i18n.T("It ran for %s, since %s", say.Duration(o.Duration), say.When(o.Started)))
 	}
-	for name, cut := range map[string]int64{"standard output": o.CutOut, "standard error": o.CutErr} {
-		if cut > 0 {
-			parts = append(parts, fmt.Sprintf("dom0 cut %s after %s", name, say.Size(uint64(cut))))
-		}
+	if o.CutOut > 0 {
+		parts = append(parts, i18n.T("dom0 cut standard output after %s", say.Size(uint64(o.CutOut))))
+	}
+	if o.CutErr > 0 {
+		parts = append(parts, i18n.T("dom0 cut standard error after %s", say.Size(uint64(o.CutErr))))
 	}
 	detail := strings.Join(parts, " · ")
 	switch o.State {
 	case queue.StateExit:
 		if o.Exit == 0 {
-			return say.As("qr-done-symbolic", "Done: exit 0", say.Good), detail
+			return say.As("qr-done-symbolic", i18n.T("Done: exit 0"), say.Good), detail
 		}
-		return say.As("qr-failed-symbolic", fmt.Sprintf("Failed: exit %d", o.Exit), say.Warn), detail
+		return say.As("qr-failed-symbolic", i18n.T("Failed: exit %d", o.Exit), say.Warn), detail
 	case queue.StateTimeout:
-		return say.As("qr-timeout-symbolic", "Timed out", say.Warn), detail
+		return say.As("qr-timeout-symbolic", i18n.T("Timed out"), say.Warn), detail
 	case queue.StateCancelled:
-		return say.As("qr-cancelled-symbolic", "Cancelled", say.Quiet), detail
+		return say.As("qr-cancelled-symbolic", i18n.T("Cancelled"), say.Quiet), detail
 	case queue.StateInterrupted:
-		return say.As("qr-interrupted-symbolic", "Interrupted", say.Warn), strings.TrimSpace("dom0 stopped meanwhile. " + detail)
+		return say.As("qr-interrupted-symbolic", i18n.T("Interrupted"), say.Warn), strings.TrimSpace(i18n.T("dom0 stopped meanwhile.") + " " + detail)
 	case queue.StateDenied:
-		return say.As("qr-denied-symbolic", "Denied: "+queue.Escape(string(o.Reason), 40), say.Bad), say.Sentence(queue.Plain(o.Sentence, 500))
+		return say.As("qr-denied-symbolic", i18n.T("Denied: %s", queue.Escape(string(o.Reason), 40)), say.Bad), say.Sentence(queue.Plain(o.Sentence, 500))
 	}
 	return say.As("qr-info-symbolic", queue.Escape(string(o.State), 40), say.Quiet), detail
 }
@@ -155,15 +160,15 @@ func outcomeWords(o client.Outcome) (say.Look, string) {
 func (p progress) trust(output bool) (word, tone string) {
 	switch {
 	case p.phase == broken && errors.Is(p.err, client.ErrBadResult):
-		return "unverified", string(say.Bad)
+		return i18n.T("unverified"), string(say.Bad)
 	case p.phase == broken && output:
-		return "unverified", string(say.Warn)
+		return i18n.T("unverified"), string(say.Warn)
 	case p.phase == ended && p.outcome.Signed:
-		return "verified", string(say.Good)
+		return i18n.T("verified"), string(say.Good)
 	case p.phase == ended:
-		return "not signed", string(say.Warn)
+		return i18n.T("not signed"), string(say.Warn)
 	case output:
-		return "not verified yet", string(say.Quiet)
+		return i18n.T("not verified yet"), string(say.Quiet)
 	}
 	return "", ""
 }

@@ -9,6 +9,7 @@ import (
 	"qvmremote/client/standing"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // page is one page of the window.
@@ -29,13 +30,13 @@ type place struct {
 // places are the window's pages, in their order.
 func places() []place {
 	return []place{
-		{"run", "Run", "qr-run-symbolic", newRun},
-		{"history", "History", "qr-activity-symbolic", newHistory},
-		{"files", "Files", "qr-files-symbolic", newFiles},
-		{"key", "Key", "qr-key-symbolic", newKey},
-		{"queue", "Queue", "qr-waiting-symbolic", newQueue},
-		{"log", "Log", "qr-log-symbolic", newLog},
-		{"backup", "Backup", "qr-backup-symbolic", newBackup},
+		{"run", i18n.T("Run"), "qr-run-symbolic", newRun},
+		{"history", i18n.T("History"), "qr-activity-symbolic", newHistory},
+		{"files", i18n.T("Files"), "qr-files-symbolic", newFiles},
+		{"key", i18n.T("Key"), "qr-key-symbolic", newKey},
+		{"queue", i18n.T("Queue"), "qr-waiting-symbolic", newQueue},
+		{"log", i18n.T("Log"), "qr-log-symbolic", newLog},
+		{"backup", i18n.T("Backup"), "qr-backup-symbolic", newBackup},
 	}
 }
 
@@ -234,9 +235,9 @@ func (w *window) attention() (text, tone, icon string) {
 	case w.Current() == "key":
 		return "", "", "" // which says the rest itself
 	case !s.HasKey():
-		return "This qube has no key yet, so dom0 takes nothing from it.", "warn", "qr-key-symbolic"
+		return i18n.T("This qube has no key yet, so dom0 takes nothing from it."), "warn", "qr-key-symbolic"
 	case !s.Connected && !s.Legacy:
-		return "dom0 does not look into this qube's queue now. What you send waits there for five minutes.", "warn", "qr-offline-symbolic"
+		return i18n.T("dom0 does not look into this qube's queue now. What you send waits there for five minutes."), "warn", "qr-offline-symbolic"
 	}
 	return "", "", ""
 }

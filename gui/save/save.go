@@ -12,17 +12,19 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"qvmremote/ui/i18n"
 )
 
 // File makes the file at path of what write writes, which has to end with ctx, and
 // returns what write did.
 func File(ctx context.Context, path string, write func(context.Context, io.Writer) (int64, error)) (int64, error) {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return 0, fmt.Errorf("cannot write there: %s is not a file", path)
+		return 0, errors.New(i18n.T("cannot write there: %s is not a file", path))
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".qvm-remote-")
 	if err != nil {
-		return 0, explain(path, fmt.Errorf("cannot write there: %w", err))
+		return 0, explain(path, fmt.Errorf("%s: %w", i18n.T("cannot write there"), err))
 	}
 	defer os.Remove(f.Name())
 	n, err := write(ctx, f)
@@ -30,7 +32,7 @@ func File(ctx context.Context, path string, write func(context.Context, io.Write
 		return n, explain(path, err)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
-		return n, fmt.Errorf("cannot put it in its place: %w", err)
+		return n, fmt.Errorf("%s: %w", i18n.T("cannot put it in its place"), err)
 	}
 	return n, nil
 }
@@ -40,7 +42,7 @@ func File(ctx context.Context, path string, write func(context.Context, io.Write
 func explain(path string, err error) error {
 	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT} {
 		if errors.Is(err, full) {
-			return fmt.Errorf("cannot write %s: its disk is full; make room there, or save it elsewhere (%w)", filepath.Base(path), full)
+			return fmt.Errorf("%s (%w)", i18n.T("cannot write %s: its disk is full; make room there, or save it elsewhere", filepath.Base(path)), full)
 		}
 	}
 	return err
