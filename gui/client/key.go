@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	"github.com/diamondburned/gotk4/pkg/glib/v2"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/client"
@@ -144,10 +145,10 @@ func (k *keyPage) showSteps() {
 	guides := !looks || k.doubt
 	k.Guide.SetVisible(k.told && s.Trouble == nil)
 	if guides {
-		k.Guide.SetTitle(i18n.T("Pair this qube with dom0"))
-		k.Guide.SetDescription(i18n.T("Once, in three steps. Until then dom0 takes nothing from this qube."))
+		k.Guide.SetTitle(glib.MarkupEscapeText(i18n.T("Pair this qube with dom0"), -1))
+		k.Guide.SetDescription(glib.MarkupEscapeText(i18n.T("Once, in three steps. Until then dom0 takes nothing from this qube."), -1))
 	} else {
-		k.Guide.SetTitle(i18n.T("Connection"))
+		k.Guide.SetTitle(glib.MarkupEscapeText(i18n.T("Connection"), -1))
 		k.Guide.SetDescription("")
 	}
 	k.steps[0].row.SetVisible(guides)

@@ -91,7 +91,7 @@ func TestTranslationsAreFilledInAlike(t *testing.T) {
 				if got, want := verbs(form), verbs(m.Text); !slices.Equal(got, want) {
 					t.Errorf("%s: %q takes %q, but %q takes %q", file, form, got, m.Text, want)
 				}
-				// Some of it is shown where GTK takes text for markup.
+				// Some texts of views are shown where GTK takes them for markup.
 				if strings.ContainsAny(form, "<>&") && !strings.ContainsAny(m.Text, "<>&") {
 					t.Errorf("%s: %q could be taken for markup, unlike %q", file, form, m.Text)
 				}

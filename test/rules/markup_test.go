@@ -81,9 +81,6 @@ func ourWords(e ast.Expr) bool {
 		case *ast.Ident:
 			return slices.Contains(markupEscapes, fn.Name)
 		case *ast.SelectorExpr:
-			if x, ok := fn.X.(*ast.Ident); ok && x.Name == "i18n" { // resources/po holds that translations are as harmless
-				return !slices.ContainsFunc(e.Args, func(arg ast.Expr) bool { return !ourWords(arg) })
-			}
 			return slices.Contains(markupEscapes, fn.Sel.Name)
 		}
 	}
