@@ -24,6 +24,12 @@ const (
 	goingMark = ".going-"
 )
 
+// Deleted reports whether what goes by name in a day's folder of the history was
+// deleted, and is there because it can still be put back, or is about to go.
+func Deleted(name string) bool {
+	return strings.HasPrefix(name, asideMark) || strings.HasPrefix(name, goingMark)
+}
+
 // Bin holds the entries that were deleted from the history and can be put back.
 // They lie aside, whole, in the folder they were in, until Empty removes them.
 // What a program that ended without it left aside is put back by the next one.
@@ -209,9 +215,7 @@ func (c *Client) recoverBin(ctx context.Context) {
 func (c *Client) putBack(ctx context.Context) {
 	days, _ := c.Days()
 	for _, day := range days {
-		names, _ := c.names(filepath.Join(c.Layout.History(), day), func(name string) bool {
-			return strings.HasPrefix(name, asideMark) || strings.HasPrefix(name, goingMark)
-		})
+		names, _ := c.names(filepath.Join(c.Layout.History(), day), Deleted)
 		slices.Sort(names) // what lies aside comes first
 		for _, name := range names {
 			if ctx.Err() != nil {

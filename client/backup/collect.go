@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"qvmremote/client"
 	"qvmremote/queue"
 )
 
@@ -157,6 +158,7 @@ func (c *collected) collectDay(ctx context.Context, history folder, day string, 
 	if err != nil {
 		return fmt.Errorf("cannot read the history: %w", err)
 	}
+	ids = slices.DeleteFunc(ids, client.Deleted)
 	slices.SortFunc(ids, func(a, b string) int { return strings.Compare(b, a) })
 	for _, id := range ids {
 		if err := ctx.Err(); err != nil {

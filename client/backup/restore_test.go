@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -82,6 +83,29 @@ func TestThereAndBack(t *testing.T) {
 }
 
 // TestNothingIsWrittenOver: what is here stays, and is in the safety archive.
+// TestADeletedCommandIsNotMissed: what one deleted is not in a backup, also while
+// it can be undone, and nobody is told that something was left out.
+func TestADeletedCommandIsNotMissed(t *testing.T) {
+	t.Parallel()
+	k := newKeeper(t, filepath.Join(t.TempDir(), "a"))
+	k.lived(t)
+	bin, err := k.Client.OpenBin(t.Context())
+	must(t, err)
+	t.Cleanup(func() { must(t, bin.Close(context.Background())) })
+	days, err := k.Client.Days()
+	must(t, err)
+	entries, err := k.Client.Entries(days[0])
+	must(t, err)
+	deleted, err := bin.Delete(t.Context(), entries[:1])
+	if err != nil || len(deleted) != 1 {
+		t.Fatalf("%v, %v", deleted, err)
+	}
+	made, err := k.Create(t.Context(), "")
+	if err != nil || made.Entries != 2 || len(made.LeftOut) != 0 {
+		t.Errorf("made %+v, %v", made, err)
+	}
+}
+
 func TestNothingIsWrittenOver(t *testing.T) {
 	t.Parallel()
 	k := newKeeper(t, t.TempDir())
