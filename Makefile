@@ -61,7 +61,7 @@ $(GRESOURCE): resources/qvm-remote.gresource.xml $(shell find resources -name '*
 # catalogues FOLDER PROGRAM puts the translations where PROGRAM looks for them.
 catalogues = set -e; for po in resources/po/*.po; do \
 		to="$(1)/$$(basename "$$po" .po)/LC_MESSAGES"; install -d "$$to"; \
-		msgfmt --check -o "$$to/$(2).mo" "$$po"; chmod 0644 "$$to/$(2).mo"; done
+		msgfmt -o "$$to/$(2).mo" "$$po"; chmod 0644 "$$to/$(2).mo"; done
 
 build-gui: gotk4 resources ## build bin/qvm-remote-admin and bin/qvm-remote-gui, which need GTK 4.8 and libadwaita 1.2
 	CC=clang $(GO) build $(GTK) -ldflags "-s -w" -o bin/ ./cmd/qvm-remote-admin ./cmd/qvm-remote-gui

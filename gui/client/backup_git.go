@@ -102,7 +102,7 @@ func (g *gitForm) send(told bool) {
 		case errors.Is(err, repository.ErrNotTold):
 			b.Bar.SetRevealChild(false)
 			b.ask(b.scope, ui.Question{
-				Heading: i18n.T("Push to this repository?"), Body: to + "\n\n" + repository.Risk, Action: i18n.T("Push"),
+				Heading: i18n.T("Push to this repository?"), Body: to + "\n\n" + i18n.Known(repository.Risk), Action: i18n.T("Push"),
 			}, func() { g.send(true) })
 		case err != nil:
 			b.fail(err, "")

@@ -223,7 +223,7 @@ func (p *pastPane) showFacts(d *client.Detail) {
 		}
 	}
 	if d.State == queue.StateDenied && d.Outcome.Sentence != "" {
-		answer += " " + say.Sentence(queue.Plain(d.Outcome.Sentence, 400))
+		answer += " " + reasonOf(d.Outcome)
 	}
 	sent, limit, qube := "", "", ""
 	if !d.Issued.IsZero() {

@@ -242,7 +242,7 @@ type pinged struct {
 // denial says that dom0 denies a command, and where that lacks its signature,
 // which anybody in this qube could have written, says that too.
 func denial(o client.Outcome) string {
-	why := say.Sentence(queue.Plain(o.Sentence, 400))
+	why := reasonOf(o)
 	if !o.Signed {
 		return i18n.T("An answer without dom0's signature, so not confirmed by dom0, denies it.") + " " + why
 	}

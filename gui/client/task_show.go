@@ -151,7 +151,7 @@ func outcomeWords(o client.Outcome) (say.Look, string) {
 	case queue.StateInterrupted:
 		return say.As("qr-interrupted-symbolic", i18n.T("Interrupted"), say.Warn), strings.TrimSpace(i18n.T("dom0 stopped meanwhile.") + " " + detail)
 	case queue.StateDenied:
-		return say.As("qr-denied-symbolic", i18n.T("Denied: %s", queue.Escape(string(o.Reason), 40)), say.Bad), say.Sentence(queue.Plain(o.Sentence, 500))
+		return say.As("qr-denied-symbolic", i18n.T("Denied: %s", queue.Escape(string(o.Reason), 40)), say.Bad), reasonOf(o)
 	}
 	return say.As("qr-info-symbolic", queue.Escape(string(o.State), 40), say.Quiet), detail
 }

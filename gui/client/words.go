@@ -3,8 +3,12 @@
 package client
 
 import (
+	"strings"
+
+	"qvmremote/client"
 	"qvmremote/client/standing"
 	"qvmremote/gui/say"
+	"qvmremote/queue"
 	"qvmremote/ui/i18n"
 )
 
@@ -25,3 +29,13 @@ func linkLook(s standing.Standing) say.Look {
 
 // commands is a number of them.
 func commands(n int) string { return i18n.N(n, "%d command", "%d commands", n) }
+
+// reasonOf is why dom0 denied a command: its sentence, in the person's language
+// where it is the contract's, with whatever dom0 says beyond that.
+func reasonOf(o client.Outcome) string {
+	why := o.Sentence
+	if known := o.Reason.Sentence(); strings.HasPrefix(why, known) {
+		why = i18n.Known(known) + why[len(known):]
+	}
+	return say.Sentence(queue.Plain(why, 500))
+}

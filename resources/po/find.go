@@ -15,11 +15,14 @@ import (
 	"strings"
 )
 
-const (
-	translator = "qvmremote/ui/i18n"
-	// contract has the sentences that a qube is told a refusal by.
-	contract = "queue/reason.go"
-)
+const translator = "qvmremote/ui/i18n"
+
+// elsewhere are declarations with sentences of packages that know of no
+// language; i18n.Known says them.
+var elsewhere = []struct{ file, name string }{
+	{"queue/reason.go", "sentences"}, {"queue/reason.go", "Sentence"},
+	{"client/backup/repository/push.go", "Risk"},
+}
 
 // views adds what GtkBuilder files mark as translatable.
 func (m messages) views(root string) error {
@@ -76,8 +79,7 @@ func (m messages) view(root, file string) error {
 	}
 }
 
-// source adds what the programs say by ui/i18n, and the sentences of the
-// contract, which knows of no language.
+// source adds what the programs say by ui/i18n, and the sentences from elsewhere.
 func (m messages) source(root string) error {
 	for _, folder := range []string{"ui", "gui"} {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(file string, _ fs.DirEntry, err error) error {
@@ -90,7 +92,12 @@ func (m messages) source(root string) error {
 			return err
 		}
 	}
-	return m.sentences(root)
+	for _, e := range elsewhere {
+		if err := m.sentences(root, e.file, e.name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m messages) calls(root, file string) error {
@@ -145,27 +152,40 @@ func message(call *ast.CallExpr) (m Message, says bool, err error) {
 	return m, parts != nil, nil
 }
 
-func (m messages) sentences(root string) error {
-	file := filepath.Join(root, contract)
-	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+// sentences adds what is written out in a declaration: a constant, the values of
+// a table, what a function returns.
+func (m messages) sentences(root, file, name string) error {
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.SkipObjectResolution)
 	if err != nil {
 		return err
 	}
+	found := 0
 	ast.Inspect(parsed, func(n ast.Node) bool {
-		var said ast.Expr
+		var said []ast.Expr
 		switch n := n.(type) {
-		case *ast.KeyValueExpr: // of the table
-			said = n.Value
-		case *ast.ReturnStmt: // for a reason of a later version
-			if len(n.Results) == 1 {
-				said = n.Results[0]
+		case *ast.FuncDecl:
+			return n.Name.Name == name
+		case *ast.ValueSpec:
+			if n.Names[0].Name != name {
+				return false
 			}
+			said = n.Values
+		case *ast.KeyValueExpr:
+			said = []ast.Expr{n.Value}
+		case *ast.ReturnStmt:
+			said = n.Results
 		}
-		if text, ok := literal(said); ok && err == nil {
-			err = m.add(Message{Text: text}, contract)
+		for _, e := range said {
+			if text, ok := literal(e); ok && err == nil {
+				found++
+				err = m.add(Message{Text: text}, file)
+			}
 		}
 		return err == nil
 	})
+	if err == nil && found == 0 {
+		return fmt.Errorf("%s says nothing in %s", file, name)
+	}
 	return err
 }
 
