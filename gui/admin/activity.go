@@ -12,6 +12,7 @@ import (
 	"qvmremote/gui/timeline"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 type activityView struct {
@@ -216,14 +217,14 @@ func (a *activity) showState() {
 	title, text := "", ""
 	switch {
 	case a.problem != "":
-		title, text = "The record cannot be shown", a.problem
+		title, text = i18n.T("The record cannot be shown"), a.problem
 	case a.model == nil || a.model.Len() > 0:
 	case a.model.Searching():
-		title, text = "Searching…", words.Percent(a.model.Reached())+" of the record was looked at."
+		title, text = i18n.T("Searching…"), i18n.T("%s of the record was looked at.", words.Percent(a.model.Reached()))
 	case a.filters.now.None():
-		title, text = "Nothing has happened yet", "What qubes ask for, what ran and how it ended will be here."
+		title, text = i18n.T("Nothing has happened yet"), i18n.T("What qubes ask for, what ran and how it ended will be here.")
 	default:
-		title, text = "Nothing was found", "Nothing in the record fits what you are looking for."
+		title, text = i18n.T("Nothing was found"), i18n.T("Nothing in the record fits what you are looking for.")
 	}
 	if title == "" {
 		a.States.SetVisibleChildName("list")

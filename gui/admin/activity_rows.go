@@ -8,6 +8,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/say"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // escape is text where libadwaita takes markup.
@@ -26,7 +27,7 @@ func (a *activity) momentAt(position int) (m ui.Moment, known bool) {
 func (a *activity) moment(position int, r dbus.Record) ui.Moment {
 	m := moment(r, a.labels[r.Qube], say.Clock(r.Time))
 	if r.Event == "run" && a.desk.now.Manager.State == dbus.Stopped {
-		m.Word, m.Tone, m.Icon = "not ended", string(say.Warn), "qr-interrupted-symbolic" // until the next start says how it did
+		m.Word, m.Tone, m.Icon = i18n.T("not ended"), string(say.Warn), "qr-interrupted-symbolic" // until the next start says how it did
 	}
 	day := say.Day(r.Time)
 	if before, known := a.model.Row(position - 1); position == 0 || known && say.Day(before.Time) != day {

@@ -9,6 +9,7 @@ import (
 	"qvmremote/gui/link"
 	"qvmremote/gui/program"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // ID is the application's id: of its name on the session bus, its desktop file
@@ -47,8 +48,8 @@ type App struct {
 
 func identity(version string) program.Identity {
 	return program.Identity{ID: ID, Command: "qvm-remote-admin", Title: "Qubes Remote", Version: version, Keep: "admin", Instead: "qvm-remote-dom0",
-		About: "Lets chosen qubes run commands in dom0, and keeps a record of each one.\n\n" +
-			"A qube that is authorised here can do everything: dom0 is only as safe as that qube."}
+		About: i18n.T("Lets chosen qubes run commands in dom0, and keeps a record of each one.\n\n" +
+			"A qube that is authorised here can do everything: dom0 is only as safe as that qube.")}
 }
 
 // Run shows the program until it is closed. Where it is running already for

@@ -14,6 +14,7 @@ import (
 	"qvmremote/gui/words"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 type authoriseView struct {
@@ -70,7 +71,7 @@ type authorise struct {
 // authorise opens the dialog, at the choice of the way where the qube is given.
 func (w *window) authorise(qube string) {
 	if !w.usable() {
-		w.toast("The service cannot be asked now.")
+		w.toast(i18n.T("The service cannot be asked now."))
 		return
 	}
 	a := &authorise{desk: w.desk, scope: ui.NewScope(w.scope)}
@@ -110,11 +111,11 @@ func (a *authorise) load(first string) {
 	act(a.desk, a.scope, func(ctx context.Context, c *dbus.Client) ([]dbus.AvailableQube, error) { return c.AvailableQubes(ctx) },
 		func(qubes []dbus.AvailableQube, err error) {
 			if err != nil {
-				a.NoQubes.SetText("The qubes could not be listed. " + words.Error(err))
+				a.NoQubes.SetText(i18n.T("The qubes could not be listed.") + " " + words.Error(err))
 				return
 			}
 			a.all = qubes
-			a.NoQubes.SetText("There is no such qube.")
+			a.NoQubes.SetText(i18n.T("There is no such qube."))
 			a.filter()
 			for _, q := range qubes {
 				if q.Name == first {
@@ -148,11 +149,11 @@ func availableRow(q dbus.AvailableQube) *gtk.ListBoxRow {
 	row.Set(q.Name, words.Available(q))
 	if q.HasKey {
 		pill := ui.NewPill()
-		pill.Set("has a key", "quiet")
+		pill.Set(i18n.T("has a key"), "quiet")
 		row.AddSuffix(pill)
 	}
 	row.SetActivatable(true)
-	ui.Name(row, q.Name+", label "+q.Label+", "+words.Available(q))
+	ui.Name(row, i18n.T("%s, label %s, %s", q.Name, q.Label, words.Available(q)))
 	return &row.ListBoxRow
 }
 
@@ -174,7 +175,7 @@ func (a *authorise) take(q dbus.AvailableQube) {
 	running := q.PowerState == "Running"
 	a.MakeRow.SetSensitive(running)
 	a.FetchRow.SetSensitive(running)
-	a.WayNote.SetText(q.Name + " is not running. To make or fetch its key, start it first.")
+	a.WayNote.SetText(i18n.T("%s is not running. To make or fetch its key, start it first.", q.Name))
 	a.WayNote.SetVisible(!running)
 	if !running {
 		a.Paste.SetActive(true)
@@ -206,17 +207,17 @@ func (a *authorise) focus() {
 
 // refresh has the button say what it does next, and work when it can.
 func (a *authorise) refresh() {
-	label, ready := "Next", false
+	label, ready := i18n.T("Next"), false
 	switch a.Steps.VisibleChildName() {
 	case "qube":
 		ready = a.chosen.Name != ""
 	case "way":
 		ready = a.refreshWay()
 	case "compare":
-		label = "Authorise"
+		label = i18n.T("Authorise")
 		ready = (a.Make.Active() || a.Same.Active()) && (!a.Replace.Visible() || a.Replace.Active())
 	case "done":
-		label, ready = "Close", true
+		label, ready = i18n.T("Close"), true
 	}
 	a.Next.SetLabel(label)
 	a.Next.SetSensitive(ready)
@@ -232,12 +233,12 @@ func (a *authorise) refreshWay() bool {
 	key, err := queue.ParseKey([]byte(text))
 	switch {
 	case text == "":
-		a.KeyProblem.SetText("It is not shown here unless you ask, and goes to nobody but the service.")
+		a.KeyProblem.SetText(i18n.T("It is not shown here unless you ask, and goes to nobody but the service."))
 	case err != nil:
-		a.KeyProblem.SetText("This is not a key: 64 digits from 0 to 9 and a to f are expected.")
+		a.KeyProblem.SetText(i18n.T("This is not a key: 64 digits from 0 to 9 and a to f are expected."))
 	default:
 		a.key = key
-		a.KeyProblem.SetText("Fingerprint: " + key.Fingerprint())
+		a.KeyProblem.SetText(i18n.T("Fingerprint: %s", key.Fingerprint()))
 	}
 	return text != "" && err == nil
 }
@@ -268,7 +269,7 @@ func (a *authorise) compare() {
 	a.terms.offer(a.chosen.Name)
 	switch {
 	case a.Make.Active():
-		a.CompareText.SetText("dom0 makes a key and places it in " + a.chosen.Name + ". It passes no bus and no command line.")
+		a.CompareText.SetText(i18n.T("dom0 makes a key and places it in %s. It passes no bus and no command line.", a.chosen.Name))
 		a.step("compare")
 	case a.Paste.Active():
 		a.showPrint(a.key.Fingerprint())
@@ -279,14 +280,14 @@ func (a *authorise) compare() {
 
 func (a *authorise) showPrint(fingerprint string) {
 	a.print = fingerprint
-	a.CompareText.SetText("Run “qvm-remote status” in " + a.chosen.Name + " and compare. Nothing vouches for this key but the qube itself.")
+	a.CompareText.SetText(i18n.T("Run “qvm-remote status” in %s and compare. Nothing vouches for this key but the qube itself.", a.chosen.Name))
 	a.Fingerprint.SetText(fingerprint)
 	a.step("compare")
 }
 
 func (a *authorise) fetch() {
 	name := a.chosen.Name
-	a.work("Reading the key of " + name)
+	a.work(i18n.T("Reading the key of %s", name))
 	act(a.desk, a.scope, func(ctx context.Context, c *dbus.Client) (string, error) { return c.FetchKey(ctx, name) },
 		func(fingerprint string, err error) {
 			if err != nil {
@@ -336,7 +337,7 @@ func (a *authorise) store() {
 			return s, err
 		}
 	}
-	a.work("Authorising " + name)
+	a.work(i18n.T("Authorising %s", name))
 	act(a.desk, a.scope, order, a.finish)
 }
 
@@ -352,7 +353,7 @@ func (a *authorise) finish(s stored, err error) {
 	a.key = queue.Key{}
 	a.Key.SetText("")
 	text := words.Authorised(a.chosen.Name, s.fingerprint, a.now.Manager.State, s.warnings)
-	a.Done.SetTitle(glib.MarkupEscapeText(a.chosen.Name+" is authorised", -1))
+	a.Done.SetTitle(glib.MarkupEscapeText(i18n.T("%s is authorised", a.chosen.Name), -1))
 	a.Done.SetDescription(glib.MarkupEscapeText(text, -1))
 	a.step("done")
 }

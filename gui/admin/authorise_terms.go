@@ -9,6 +9,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // terms are on what a qube is authorised: by which rules, and for how long.
@@ -20,8 +21,8 @@ type terms struct {
 
 func newTerms(a *authorise) *terms {
 	t := &terms{authorise: a}
-	t.rules = ui.NewChoice(a.scope, a.Rules, "Its requests", t.note)
-	t.time = ui.NewChoice(a.scope, a.Time, "How long", func() {})
+	t.rules = ui.NewChoice(a.scope, a.Rules, i18n.T("Its requests"), t.note)
+	t.time = ui.NewChoice(a.scope, a.Time, i18n.T("How long"), func() {})
 	return t
 }
 

@@ -5,6 +5,7 @@ package admin
 import (
 	"qvmremote/dbus"
 	"qvmremote/gui/words"
+	"qvmremote/ui/i18n"
 )
 
 // showBanner says the worst of what needs attention, over every page.
@@ -40,7 +41,7 @@ func (w *window) attention() (text, tone, icon string) {
 	case w.States.VisibleChildName() != "content":
 		return "", "", ""
 	case s.Availability == dbus.Restarting:
-		return "The service is restarting. What you see is what was known last.", "quiet", "qr-waiting-symbolic"
+		return i18n.T("The service is restarting. What you see is what was known last."), "quiet", "qr-waiting-symbolic"
 	}
 	// Somebody waits for it, and its time will be over.
 	if w.asked() {
@@ -52,11 +53,11 @@ func (w *window) attention() (text, tone, icon string) {
 	}
 	for _, q := range s.Qubes {
 		if q.Legacy {
-			return q.Name + " uses the first version's protocol, which is not secure.", "warn", "qr-failed-symbolic"
+			return i18n.T("%s uses the first version's protocol, which is not secure.", q.Name), "warn", "qr-failed-symbolic"
 		}
 	}
 	if s.Manager.DryRun {
-		return "This is a dry run: requests are used up and nothing is started.", "warn", "qr-info-symbolic"
+		return i18n.T("This is a dry run: requests are used up and nothing is started."), "warn", "qr-info-symbolic"
 	}
 	return "", "", ""
 }

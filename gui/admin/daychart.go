@@ -12,6 +12,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // dayChart is how many commands ended how in each of the last 24 hours, drawn
@@ -37,8 +38,8 @@ func newDayChart(d *desk, s *ui.Scope, into *gtk.Box) *dayChart {
 	c := &dayChart{desk: d, scope: s, chart: ui.NewChart(), legend: newLegend(), entries: map[string]legendEntry{}, list: gtk.NewBox(gtk.OrientationVertical, 3)}
 	c.fetch = refresher{scope: s, again: c.ask}
 	c.chart.Bind(s)
-	ends, now := gtk.NewBox(gtk.OrientationHorizontal, 6), ui.NewLabel("now", "dim-label", "caption")
-	ends.Append(ui.NewLabel("24 hours ago", "dim-label", "caption"))
+	ends, now := gtk.NewBox(gtk.OrientationHorizontal, 6), ui.NewLabel(i18n.T("now"), "dim-label", "caption")
+	ends.Append(ui.NewLabel(i18n.T("24 hours ago"), "dim-label", "caption"))
 	now.SetHExpand(true)
 	now.SetXAlign(1)
 	ends.Append(now)
@@ -47,10 +48,10 @@ func newDayChart(d *desk, s *ui.Scope, into *gtk.Box) *dayChart {
 	}
 	c.none = ui.NewLabel("", "caption", "dim-label")
 	c.none.SetWrap(true)
-	c.numbers = gtk.NewExpander("In numbers")
+	c.numbers = gtk.NewExpander(i18n.T("In numbers"))
 	c.numbers.SetChild(c.list)
 	c.list.SetMarginTop(6)
-	ui.Name(c.numbers, "In numbers")
+	ui.Name(c.numbers, i18n.T("In numbers"))
 	for _, w := range []gtk.Widgetter{c.chart, ends, c.legend, c.none, c.numbers} {
 		into.Append(w)
 	}
@@ -65,7 +66,7 @@ func newLegend() *gtk.FlowBox {
 	legend.SetColumnSpacing(12)
 	legend.SetRowSpacing(3)
 	legend.AddCSSClass("plain")
-	ui.Name(legend, "How many ended how")
+	ui.Name(legend, i18n.T("How many ended how"))
 	return legend
 }
 
@@ -129,7 +130,7 @@ func (c *dayChart) show(from time.Time, spans []dbus.Span) {
 	}
 	c.none.SetText(total)
 	c.none.SetVisible(len(spans) == 0)
-	c.chart.Set(bars, "Commands per hour in the last 24 hours. "+total)
+	c.chart.Set(bars, i18n.T("Commands per hour in the last 24 hours.")+" "+total)
 	c.showNumbers(spans)
 }
 

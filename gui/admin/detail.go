@@ -12,6 +12,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // detailPane is one request or event in full.
@@ -49,14 +50,14 @@ func newDetailPane(a *activity) *detailPane {
 	d.facts = rows[words.Fact]{group: a.Facts, make: func() shownRow[words.Fact] { return newFactRow(a.desk, a.scope) }}
 	d.steps = rows[dbus.Record]{group: a.Steps, make: newStepRow}
 	d.proof = ui.NewRow()
-	d.check = gtk.NewButtonWithLabel("Verify")
+	d.check = gtk.NewButtonWithLabel(i18n.T("Verify"))
 	d.check.SetVAlign(gtk.AlignCenter)
 	d.proof.AddSuffix(d.check)
 	a.Proof.Add(d.proof)
 	a.scope.Bind(d.check, d.check.ConnectClicked(func() { a.verify(d.point) }))
 	a.scope.Bind(a.CopyScript, a.CopyScript.ConnectClicked(func() {
 		a.CopyScript.Clipboard().SetText(d.text)
-		a.toast("The command was copied.")
+		a.toast(i18n.T("The command was copied."))
 	}))
 	return d
 }
@@ -66,18 +67,18 @@ func newFactRow(d *desk, around *ui.Scope) shownRow[words.Fact] {
 	scope := ui.NewScope(around)
 	row := ui.NewRow()
 	row.AddCSSClass("property")
-	copy := ui.NewIconButton("qr-copy-symbolic", "Copy")
+	copy := ui.NewIconButton("qr-copy-symbolic", i18n.T("Copy"))
 	row.AddSuffix(copy)
 	value := ""
 	scope.Bind(copy, copy.ConnectClicked(func() {
 		copy.Clipboard().SetText(value)
-		d.toast("Copied.")
+		d.toast(i18n.T("Copied."))
 	}))
 	return shownRow[words.Fact]{widget: row, close: scope.Close, set: func(f words.Fact) {
 		value = f.Value
 		row.Set(f.Label, f.Value)
 		copy.SetVisible(f.Code)
-		ui.Name(copy, "Copy: "+f.Label)
+		ui.Name(copy, i18n.T("Copy: %s", f.Label))
 	}}
 }
 
@@ -96,9 +97,9 @@ func newStepRow() shownRow[dbus.Record] {
 func (d *detailPane) begin(r dbus.Record) {
 	d.scope.Close()
 	d.scope = ui.NewScope(d.activity.scope)
-	d.title = "Record"
+	d.title = i18n.C("one entry of the record", "Record")
 	if r.Number != 0 {
-		d.title = "Command"
+		d.title = i18n.T("Command")
 	}
 	d.show([]dbus.Record{r}, r)
 	d.Root.SetVisibleChildName("detail")
@@ -166,7 +167,7 @@ func (d *detailPane) show(records []dbus.Record, row dbus.Record) {
 	d.facts.show(words.Facts(whole))
 	d.steps.show(records)
 	d.Steps.SetVisible(len(records) > 1)
-	d.proof.Set("Checkpoint", whole.Checkpoint)
+	d.proof.Set(i18n.T("Checkpoint"), whole.Checkpoint)
 	d.Proof.SetVisible(whole.Checkpoint != "")
 }
 

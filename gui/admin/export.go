@@ -4,7 +4,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"path/filepath"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // exportLimit bounds how long an export may take.
@@ -37,7 +37,7 @@ func newExport(a *activity) *export {
 	a.scope.Bind(a.GiveUp, a.GiveUp.ConnectClicked(func() {
 		if e.running != nil {
 			e.running.Close()
-			e.end("The export was given up.")
+			e.end(i18n.T("The export was given up."))
 		}
 	}))
 	return e
@@ -62,11 +62,11 @@ func (e *export) report() {}
 // choose asks for the file; the dialog asks again before it replaces one.
 func (e *export) choose(format string) {
 	if e.running != nil {
-		e.toast("An export is under way.")
+		e.toast(i18n.T("An export is under way."))
 		return
 	}
 	name := map[string]string{"jsonl": "qvm-remote.jsonl", "csv": "qvm-remote.csv", "text": "qvm-remote.txt"}[format]
-	c := gtk.NewFileChooserNative("Export the record", e.over(), gtk.FileChooserActionSave, "Export", "Cancel")
+	c := gtk.NewFileChooserNative(i18n.T("Export the record"), e.over(), gtk.FileChooserActionSave, i18n.T("Export"), i18n.T("Cancel"))
 	c.SetCurrentName(name)
 	c.SetModal(true)
 	e.chooser = c
@@ -83,12 +83,12 @@ func (e *export) choose(format string) {
 // write exports into the file at path.
 func (e *export) write(path, format string) {
 	e.running = ui.NewScope(e.activity.scope)
-	e.ProgressText.SetText("Exporting…")
+	e.ProgressText.SetText(i18n.T("Exporting…"))
 	e.Progress.SetRevealChild(true)
 	running := e.running
 	shown := func(n int64) {
 		if !running.Closed() {
-			e.ProgressText.SetText("Exporting: " + say.Size(uint64(n)))
+			e.ProgressText.SetText(i18n.T("Exporting: %s", say.Size(uint64(n))))
 		}
 	}
 	act(e.desk, running, func(ctx context.Context, c *dbus.Client) (int64, error) {
@@ -103,7 +103,7 @@ func (e *export) write(path, format string) {
 			e.end(words.Error(err))
 			return
 		}
-		e.end(fmt.Sprintf("%s were written to %s.", say.Size(uint64(n)), filepath.Base(path)))
+		e.end(i18n.T("%s were written to %s.", say.Size(uint64(n)), filepath.Base(path)))
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"qvmremote/gui/timeline"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // filters are the controls above the timeline.
@@ -25,15 +26,17 @@ var kinds = []struct {
 	kind timeline.Kind
 	word string
 }{
-	{"", "Any outcome"}, {timeline.Done, "Done"}, {timeline.Failed, "Failed"}, {timeline.Denied, "Denied or refused"},
-	{timeline.Ended, "Cancelled"}, {timeline.Decision, "Keys and settings"}, {timeline.Every, "Every record"},
+	{"", i18n.T("Any outcome")}, {timeline.Done, i18n.T("Done")}, {timeline.Failed, i18n.T("Failed")},
+	{timeline.Denied, i18n.T("Denied or refused")}, {timeline.Ended, i18n.T("Cancelled")},
+	{timeline.Decision, i18n.T("Keys and settings")}, {timeline.Every, i18n.T("Every record")},
 }
 
 var times = []struct {
 	back time.Duration
 	word string
 }{
-	{0, "Any time"}, {time.Hour, "Last hour"}, {24 * time.Hour, "Last day"}, {7 * 24 * time.Hour, "Last week"}, {30 * 24 * time.Hour, "Last month"},
+	{0, i18n.T("Any time")}, {time.Hour, i18n.T("Last hour")}, {24 * time.Hour, i18n.T("Last day")},
+	{7 * 24 * time.Hour, i18n.T("Last week")}, {30 * 24 * time.Hour, i18n.T("Last month")},
 }
 
 func newFilters(a *activity) *filters {
@@ -47,14 +50,14 @@ func newFilters(a *activity) *filters {
 	}
 	f.setting = true // until the words are there
 	changed := f.changed
-	f.qube = ui.NewChoice(a.scope, a.Qube, "Qube", changed)
-	f.kind = ui.NewChoice(a.scope, a.Kind, "Outcome", changed)
-	f.since = ui.NewChoice(a.scope, a.Since, "Time", changed)
-	ui.Name(a.Pattern, "Regular expression")
+	f.qube = ui.NewChoice(a.scope, a.Qube, i18n.T("Qube"), changed)
+	f.kind = ui.NewChoice(a.scope, a.Kind, i18n.T("Outcome"), changed)
+	f.since = ui.NewChoice(a.scope, a.Since, i18n.T("Time"), changed)
+	ui.Name(a.Pattern, i18n.T("Regular expression"))
 	a.scope.Bind(a.Search, a.Search.ConnectSearchChanged(changed))
 	a.scope.Bind(a.Pattern, a.Pattern.ConnectToggled(changed))
 	a.scope.Bind(a.Search, a.Search.ConnectStopSearch(func() { a.Search.SetText("") }))
-	f.qube.Offer([]string{"All qubes"}, 0)
+	f.qube.Offer([]string{i18n.T("All qubes")}, 0)
 	f.kind.Offer(kindWords, 0)
 	f.since.Offer(timeWords, 0)
 	f.setting = false
@@ -75,7 +78,7 @@ func (f *filters) report() {
 	}
 	f.names = names
 	f.setting = true
-	f.qube.Offer(append([]string{"All qubes"}, names...), 1+slices.Index(names, f.now.Qube))
+	f.qube.Offer(append([]string{i18n.T("All qubes")}, names...), 1+slices.Index(names, f.now.Qube))
 	f.setting = false
 }
 

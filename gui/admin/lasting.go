@@ -12,6 +12,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // lasting is what was approved for a qube beyond single requests. It is asked
@@ -37,7 +38,7 @@ func newLasting(p *qubePane) *lasting {
 
 func (l *lasting) row() shownRow[dbus.Approval] {
 	scope := ui.NewScope(l.qubes.scope)
-	row, back := ui.NewRow(), gtk.NewButtonWithLabel("Take back")
+	row, back := ui.NewRow(), gtk.NewButtonWithLabel(i18n.T("Take back"))
 	back.SetVAlign(gtk.AlignCenter)
 	row.AddSuffix(back)
 	number := uint64(0)
@@ -46,7 +47,7 @@ func (l *lasting) row() shownRow[dbus.Approval] {
 		number = a.Number
 		title, subtitle := words.Lasting(a, time.Now())
 		row.Set(title, subtitle)
-		ui.Name(back, "Take back: "+title)
+		ui.Name(back, i18n.T("Take back: %s", title))
 	}}
 }
 
@@ -78,7 +79,7 @@ func (l *lasting) look() {
 			l.busy = false
 			l.show(slices.DeleteFunc(all, func(a dbus.Approval) bool { return a.Qube != name }))
 			if err != nil {
-				l.unknown.Set("It could not be asked for", words.Error(err))
+				l.unknown.Set(i18n.T("It could not be asked for"), words.Error(err))
 				l.unknown.SetVisible(true)
 				l.Lasting.SetVisible(true)
 			}

@@ -11,6 +11,7 @@ import (
 
 	"qvmremote/dbus"
 	"qvmremote/queue"
+	"qvmremote/ui/i18n"
 )
 
 // notice is something for the desktop to say. Desktops take the body for markup:
@@ -54,11 +55,12 @@ func (a *App) tellRequests(s dbus.Snapshot) {
 // tellRequest offers to open it, and to deny it unseen; what would run is seen
 // before it is approved, so that is not offered.
 func (a *App) tellRequest(r dbus.Request) {
-	n := notice(queue.Escape(r.Qube, 64)+" asks to run something in dom0", "Open it to see what. It is denied unless you approve it by "+r.Expires.Local().Format("15:04:05")+".")
+	n := notice(i18n.T("%s asks to run something in dom0", queue.Escape(r.Qube, 64)),
+		i18n.T("Open it to see what. It is denied unless you approve it by %s.", r.Expires.Local().Format("15:04:05")))
 	number := glib.NewVariantUint64(r.Number)
 	n.SetPriority(gio.NotificationPriorityHigh)
 	n.SetDefaultActionAndTarget("app.request", number)
-	n.AddButtonWithTarget("Deny", "app.deny", number)
+	n.AddButtonWithTarget(i18n.T("Deny"), "app.deny", number)
 	a.App.SendNotification(requestNotice(r.Number), n)
 }
 
@@ -87,7 +89,7 @@ func (a *App) deny(number uint64) {
 		if err == nil {
 			return
 		}
-		n := notice("The request was not denied", "Open it to see what became of it.")
+		n := notice(i18n.T("The request was not denied"), i18n.T("Open it to see what became of it."))
 		n.SetDefaultActionAndTarget("app.request", glib.NewVariantUint64(number))
 		a.App.SendNotification(requestNotice(number), n)
 	})

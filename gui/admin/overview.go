@@ -12,6 +12,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 type overviewView struct {
@@ -62,7 +63,8 @@ func newOverview(w *window) (page, error) {
 	}
 	o.health = rows[dbus.Problem]{group: o.Health, make: newProblemRow, empty: ""}
 	o.running = rows[dbus.Command]{group: o.Running, make: o.newCommandRow}
-	o.qubes = rows[dbus.Qube]{group: o.Qubes, make: func() shownRow[dbus.Qube] { return w.linkedQubeRow(o.scope) }, empty: "No qube is authorised. Nothing can ask dom0 for anything."}
+	o.qubes = rows[dbus.Qube]{group: o.Qubes, make: func() shownRow[dbus.Qube] { return w.linkedQubeRow(o.scope) },
+		empty: i18n.T("No qube is authorised. Nothing can ask dom0 for anything.")}
 	o.chart = newDayChart(o.desk, o.scope, o.ChartCard)
 	o.recent = newRecent(o.desk, o.scope, o.Recent, w.openRecord)
 	o.settings = newSettingsList(o.desk, o.scope, o.Settings)
@@ -81,7 +83,7 @@ func (o *overview) close()                { o.scope.Close() }
 func (o *overview) Narrow(narrow bool) { o.recent.narrow(narrow) }
 
 func (o *overview) connect() {
-	ui.Name(o.Everything, "Stop everything")
+	ui.Name(o.Everything, i18n.T("Stop everything"))
 	simple := func(b *gtk.Button, order func(*dbus.Client, context.Context) error) {
 		o.scope.Bind(b, b.ConnectClicked(func() {
 			o.do(o.scope, b, func(ctx context.Context, c *dbus.Client) error { return order(c, ctx) }, func(error) { o.showState() })
@@ -97,24 +99,24 @@ func (o *overview) connect() {
 }
 
 func (o *overview) confirmStop() {
-	body := "Nothing is taken from any qube until somebody starts the service again."
+	body := i18n.T("Nothing is taken from any qube until somebody starts the service again.")
 	if o.now.Manager.Running > 0 {
-		body = "Commands are running. They get a while to end by themselves, and are interrupted then. " + body
+		body = i18n.T("Commands are running. They get a while to end by themselves, and are interrupted then.") + " " + body
 	}
-	o.ask(o.scope, ui.Question{Heading: "Stop the service?", Body: body, Action: "Stop", Harmful: true}, func() {
+	o.ask(o.scope, ui.Question{Heading: i18n.T("Stop the service?"), Body: body, Action: i18n.T("Stop"), Harmful: true}, func() {
 		o.do(o.scope, o.Stop, func(ctx context.Context, c *dbus.Client) error { return c.Stop(ctx) }, func(error) { o.showState() })
 	})
 }
 
 func (o *overview) confirmEverything() {
 	o.ask(o.scope, ui.Question{
-		Heading: "Stop everything?", Action: "Stop everything", Harmful: true,
-		Body: "Every command that runs is killed with all its processes, and what waits is refused. " +
-			"Nothing new is taken until you choose Go on. What commands did before stays done.",
+		Heading: i18n.T("Stop everything?"), Action: i18n.T("Stop everything"), Harmful: true,
+		Body: i18n.T("Every command that runs is killed with all its processes, and what waits is refused. " +
+			"Nothing new is taken until you choose Go on. What commands did before stays done."),
 	}, func() {
 		o.do(o.scope, o.Everything, func(ctx context.Context, c *dbus.Client) error { return c.StopEverything(ctx) }, func(err error) {
 			if err == nil {
-				o.toast("Everything was stopped. Nothing new is taken until you choose Go on.")
+				o.toast(i18n.T("Everything was stopped. Nothing new is taken until you choose Go on."))
 			}
 			o.showState()
 		})
@@ -145,10 +147,10 @@ func (o *overview) bootPressed(on bool) bool {
 		return true
 	}
 	o.ask(o.scope, ui.Question{
-		Heading: "Start at boot?", Typed: "yes", Action: "Start at boot", Harmful: true,
-		Body: "From the next boot on, whoever controls an authorised qube controls dom0 and with it every other qube, " +
+		Heading: i18n.T("Start at boot?"), Typed: i18n.C("word to type", "yes"), Action: i18n.T("Start at boot"), Harmful: true,
+		Body: i18n.T("From the next boot on, whoever controls an authorised qube controls dom0 and with it every other qube, " +
 			"without anybody having to start anything.\n\nWithout this, the service ends when this computer restarts, " +
-			"and runs again only when you start it.",
+			"and runs again only when you start it."),
 	}, func() {
 		o.setBoot(func(ctx context.Context, c *dbus.Client) error { return c.EnableAtBoot(ctx, true) })
 	})

@@ -4,7 +4,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
@@ -12,6 +11,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 func newProblemRow() shownRow[dbus.Problem] {
@@ -29,7 +29,7 @@ func (o *overview) newCommandRow() shownRow[dbus.Command] {
 	scope := ui.NewScope(o.scope)
 	row, chip := ui.NewRow(), ui.NewChip()
 	row.AddPrefix(chip)
-	end := gtk.NewButtonWithLabel("Cancel…")
+	end := gtk.NewButtonWithLabel(i18n.T("Cancel…"))
 	end.SetVAlign(gtk.AlignCenter)
 	row.AddSuffix(end)
 	var now dbus.Command
@@ -39,14 +39,14 @@ func (o *overview) newCommandRow() shownRow[dbus.Command] {
 		chip.SetColour(o.labels[c.Qube])
 		row.Set(c.Qube, words.CommandLine(c))
 		end.SetVisible(c.Number != 0)
-		ui.Name(end, "Cancel the command of "+c.Qube)
+		ui.Name(end, i18n.T("Cancel the command of %s", c.Qube))
 	}}
 }
 
 func (o *overview) confirmCancel(button *gtk.Button, c dbus.Command) {
 	o.ask(o.scope, ui.Question{
-		Heading: "Cancel this command?", Action: "Cancel the command", Harmful: true, Qube: c.Qube, Label: o.labels[c.Qube],
-		Body: "It is ended with all its processes, and the qube is told. What it did before stays done.",
+		Heading: i18n.T("Cancel this command?"), Action: i18n.T("Cancel the command"), Harmful: true, Qube: c.Qube, Label: o.labels[c.Qube],
+		Body: i18n.T("It is ended with all its processes, and the qube is told. What it did before stays done."),
 	}, func() {
 		o.do(o.scope, button, func(ctx context.Context, client *dbus.Client) error { return client.CancelCommand(ctx, c.Number) }, func(error) {})
 	})
@@ -84,5 +84,5 @@ func (r qubeRow) show(q dbus.Qube, last dbus.Record) {
 	r.Set(q.Name, words.QubeLine(q, last))
 	look := words.Connection(q)
 	r.state.Set(look.Word, string(look.Tone))
-	ui.Name(r, fmt.Sprintf("%s, label %s, %s", q.Name, q.Label, look.Word))
+	ui.Name(r, i18n.T("%s, label %s, %s", q.Name, q.Label, look.Word))
 }

@@ -4,7 +4,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
@@ -14,6 +13,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // qubeMay is what a qube may do: by which rules, for how long, and whether it is
@@ -25,7 +25,8 @@ type qubeMay struct {
 }
 
 func newQubeMay(p *qubePane) *qubeMay {
-	m := &qubeMay{qubePane: p, rules: ui.NewRow(), grant: ui.NewRow(), suspended: ui.NewRow(), resume: gtk.NewButtonWithLabel("Resume"), edit: gtk.NewButtonWithLabel("Edit…")}
+	m := &qubeMay{qubePane: p, rules: ui.NewRow(), grant: ui.NewRow(), suspended: ui.NewRow(),
+		resume: gtk.NewButtonWithLabel(i18n.T("Resume")), edit: gtk.NewButtonWithLabel(i18n.T("Edit…"))}
 	for _, r := range []ui.Row{m.suspended, m.rules, m.grant} {
 		r.AddCSSClass("property")
 		p.May.Add(r)
@@ -34,7 +35,7 @@ func newQubeMay(p *qubePane) *qubeMay {
 	m.suspended.AddSuffix(m.resume)
 	m.grant.AddSuffix(p.Limit)
 	m.edit.SetVAlign(gtk.AlignCenter)
-	m.edit.SetTooltipText("Read, edit and try the rules")
+	m.edit.SetTooltipText(i18n.T("Read, edit and try the rules"))
 	m.rules.AddSuffix(m.edit)
 	s := p.qubes.scope
 	s.Bind(m.edit, m.edit.ConnectClicked(func() { m.window.editRules(m.now.Name) }))
@@ -49,9 +50,9 @@ func newQubeMay(p *qubePane) *qubeMay {
 }
 
 func (m *qubeMay) show(q dbus.Qube) {
-	m.rules.Set("Rules", words.Rules(q))
-	m.grant.Set("Its key counts", words.Grant(q))
-	m.suspended.Set("Suspended", words.Suspended(q))
+	m.rules.Set(i18n.T("Rules"), words.Rules(q))
+	m.grant.Set(i18n.T("Its key counts"), words.Grant(q))
+	m.suspended.Set(i18n.T("Suspended"), words.Suspended(q))
 	m.suspended.SetVisible(!q.SuspendedAt.IsZero())
 	m.grant.SetVisible(q.KeyState != "none")
 	m.May.SetVisible(q.KeyState != "none" || q.Rules != "none")
@@ -66,7 +67,7 @@ func (m *qubeMay) resumeIt() {
 		return err
 	}, func(err error) {
 		if err == nil {
-			m.toast(fmt.Sprintf("Requests of %s are taken again.", name))
+			m.toast(i18n.T("Requests of %s are taken again.", name))
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // qubePane is one qube: its key, its commands, its queue, and what can be done
@@ -56,10 +57,10 @@ func newQubePane(q *qubes) *qubePane {
 	p.files = ui.NewFold()
 	p.Queue.Add(p.files)
 	p.entries = rows[dbus.QueueEntry]{group: unfolding{p.files.ExpanderRow}, make: newEntryRow}
-	p.copy = ui.NewIconButton("qr-copy-symbolic", "Copy the fingerprint")
+	p.copy = ui.NewIconButton("qr-copy-symbolic", i18n.T("Copy the fingerprint"))
 	p.fingerprint.AddSuffix(p.copy)
-	p.activity = gtk.NewButtonWithLabel("Show all")
-	p.start, p.shut = gtk.NewButtonWithLabel("Start"), gtk.NewButtonWithLabel("Shut down…")
+	p.activity = gtk.NewButtonWithLabel(i18n.T("Show all"))
+	p.start, p.shut = gtk.NewButtonWithLabel(i18n.T("Start")), gtk.NewButtonWithLabel(i18n.T("Shut down…"))
 	for row, buttons := range map[ui.Row][]*gtk.Button{p.last: {p.activity}, p.power: {p.start, p.shut}} {
 		for _, b := range buttons {
 			b.SetVAlign(gtk.AlignCenter)
@@ -81,7 +82,7 @@ func (p *qubePane) connect() {
 	on := func(b *gtk.Button, f func()) { s.Bind(b, b.ConnectClicked(f)) }
 	on(p.copy, func() {
 		p.copy.Clipboard().SetText(p.now.Fingerprint)
-		p.toast("The fingerprint was copied.")
+		p.toast(i18n.T("The fingerprint was copied."))
 	})
 	on(p.activity, func() { p.window.showActivityOf(p.now.Name) })
 	on(p.Look, p.look)
@@ -106,7 +107,7 @@ func (p *qubePane) begin(name string) {
 	}
 	p.showFiles(queueFound{})
 	p.lasting.begin()
-	p.found.Set("Not looked at yet", "")
+	p.found.Set(i18n.T("Not looked at yet"), "")
 	p.now = dbus.Qube{Name: name}
 	p.One.VAdjustment().SetValue(0)
 }
@@ -121,9 +122,9 @@ func (p *qubePane) show(q dbus.Qube) {
 	p.pill.Set(look.Word, string(look.Tone))
 	p.showKey(q)
 	p.may.show(q)
-	p.last.Set("Last command", words.LastCommand(p.window.lasts.of(q.Name)))
-	p.counts.Set("Since the service started", words.QubeCounts(q))
-	p.power.Set("This qube is "+words.Power(q.PowerState), "")
+	p.last.Set(i18n.T("Last command"), words.LastCommand(p.window.lasts.of(q.Name)))
+	p.counts.Set(i18n.T("Since the service started"), words.QubeCounts(q))
+	p.power.Set(i18n.T("This qube is %s", words.Power(q.PowerState)), "")
 	running := q.PowerState == "Running"
 	p.start.SetVisible(!running && q.PowerState != "missing")
 	p.shut.SetVisible(running)
@@ -138,16 +139,16 @@ func (p *qubePane) show(q dbus.Qube) {
 
 func (p *qubePane) showKey(q dbus.Qube) {
 	key := words.KeyState(q)
-	p.fingerprint.Set("Fingerprint", q.Fingerprint)
+	p.fingerprint.Set(i18n.T("Fingerprint"), q.Fingerprint)
 	p.copy.SetVisible(q.Fingerprint != "")
 	if q.Fingerprint == "" {
-		p.fingerprint.Set("Fingerprint", key)
+		p.fingerprint.Set(i18n.T("Fingerprint"), key)
 	}
-	p.next.Set("Second key, until it is first used", q.NextFingerprint)
+	p.next.Set(i18n.T("Second key, until it is first used"), q.NextFingerprint)
 	p.next.SetVisible(q.NextFingerprint != "")
-	p.since.Set("Authorised", say.When(q.AuthorizedAt))
+	p.since.Set(i18n.T("Authorised"), say.When(q.AuthorizedAt))
 	p.since.SetVisible(!q.AuthorizedAt.IsZero())
-	p.looked.Set("dom0 looks at it", words.Looked(q))
+	p.looked.Set(i18n.T("dom0 looks at it"), words.Looked(q))
 	hasKey := q.KeyState != "none"
 	p.Revoke.SetVisible(hasKey)
 	p.Disconnect.SetVisible(hasKey || q.Configured)
@@ -167,7 +168,7 @@ func (p *qubePane) look() {
 	}
 	p.asking = true
 	name := p.now.Name
-	p.found.Set("Looking…", "")
+	p.found.Set(i18n.T("Looking…"), "")
 	act(p.desk, p.scope, func(ctx context.Context, c *dbus.Client) (f queueFound, err error) {
 		if f.status, err = c.QueueStatus(ctx, name); err != nil || f.status.Note != "" {
 			return f, err
@@ -177,7 +178,7 @@ func (p *qubePane) look() {
 	}, func(f queueFound, err error) {
 		p.asking = false
 		if err != nil {
-			p.found.Set("The queue could not be looked at", words.Error(err))
+			p.found.Set(i18n.T("The queue could not be looked at"), words.Error(err))
 			return
 		}
 		p.found.Set(words.Queue(f.status, p.now))
@@ -201,8 +202,8 @@ func (p *qubePane) question(heading, body, action string) ui.Question {
 
 func (p *qubePane) confirmClean() {
 	name := p.now.Name
-	p.ask(p.scope, p.question("Clean the queue?",
-		"Files older than a day that nobody fetched are removed from the qube's queue. What dom0 works on, and what waits, stays.", "Clean"), func() {
+	p.ask(p.scope, p.question(i18n.T("Clean the queue?"),
+		i18n.T("Files older than a day that nobody fetched are removed from the qube's queue. What dom0 works on, and what waits, stays."), i18n.T("Clean")), func() {
 		p.do(p.scope, p.Clean, func(ctx context.Context, c *dbus.Client) error {
 			_, _, _, err := c.CleanQueue(ctx, name, false)
 			return err
@@ -220,15 +221,15 @@ func (p *qubePane) recover() {
 
 func (p *qubePane) confirmRevoke() {
 	name := p.now.Name
-	p.ask(p.scope, p.question("Revoke "+name+"?",
-		"Its key is removed from dom0 and every request of it is denied from now on. What runs is not ended. "+
-			"It can be authorised again.", "Revoke"), func() {
+	p.ask(p.scope, p.question(i18n.T("Revoke %s?", name),
+		i18n.T("Its key is removed from dom0 and every request of it is denied from now on. What runs is not ended. "+
+			"It can be authorised again."), i18n.T("Revoke")), func() {
 		p.do(p.scope, p.Revoke, func(ctx context.Context, c *dbus.Client) error {
 			_, err := c.RevokeQube(ctx, name)
 			return err
 		}, func(err error) {
 			if err == nil {
-				p.toast(name + " was revoked.")
+				p.toast(i18n.T("%s was revoked.", name))
 			}
 		})
 	})
@@ -236,14 +237,14 @@ func (p *qubePane) confirmRevoke() {
 
 func (p *qubePane) confirmDisconnect() {
 	name := p.now.Name
-	p.ask(p.scope, p.question("Disconnect "+name+"?",
-		"Its key is removed, dom0 does not look at it any more, and its queue is cleaned if it runs.", "Disconnect"), func() {
+	p.ask(p.scope, p.question(i18n.T("Disconnect %s?", name),
+		i18n.T("Its key is removed, dom0 does not look at it any more, and its queue is cleaned if it runs."), i18n.T("Disconnect")), func() {
 		p.do(p.scope, p.Disconnect, func(ctx context.Context, c *dbus.Client) error {
 			_, _, err := c.DisconnectQube(ctx, name)
 			return err
 		}, func(err error) {
 			if err == nil {
-				p.toast(name + " was disconnected.")
+				p.toast(i18n.T("%s was disconnected.", name))
 			}
 		})
 	})
@@ -251,7 +252,8 @@ func (p *qubePane) confirmDisconnect() {
 
 func (p *qubePane) confirmShutDown() {
 	name := p.now.Name
-	p.ask(p.scope, p.question("Shut down "+name+"?", "Programs in it that have not saved their work lose it; one that has not shut down after 90 seconds is killed.", "Shut down"), func() {
+	p.ask(p.scope, p.question(i18n.T("Shut down %s?", name),
+		i18n.T("Programs in it that have not saved their work lose it; one that has not shut down after 90 seconds is killed."), i18n.T("Shut down")), func() {
 		p.do(p.scope, p.shut, func(ctx context.Context, c *dbus.Client) error { return c.ShutDownQube(ctx, name) }, func(error) {})
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"qvmremote/gui/say"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // recent is the last events, the newest first.
@@ -35,7 +36,7 @@ const (
 func newRecent(d *desk, s *ui.Scope, group *adw.PreferencesGroup, open func(dbus.Record)) *recent {
 	r := &recent{desk: d, scope: s, open: open}
 	r.fetch = refresher{scope: s, again: r.ask, dirty: true}
-	r.list = rows[dbus.Record]{group: group, empty: "Nothing has happened yet.", make: r.newRow}
+	r.list = rows[dbus.Record]{group: group, empty: i18n.T("Nothing has happened yet."), make: r.newRow}
 	return r
 }
 

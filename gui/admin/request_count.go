@@ -8,6 +8,7 @@ import (
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // requestCount is how many requests wait, in the sidebar.
@@ -28,9 +29,9 @@ func newRequestCount(at ui.SidebarRow) requestCount {
 func (c requestCount) show(n int) {
 	if n == 0 {
 		c.pill.Set("", "")
-		ui.Name(c.row, "Requests")
+		ui.Name(c.row, i18n.T("Requests"))
 		return
 	}
 	c.pill.Set(fmt.Sprint(n), "warn")
-	ui.Name(c.row, fmt.Sprintf("Requests, %d waiting", n))
+	ui.Name(c.row, i18n.N(n, "Requests, %d waiting", "Requests, %d waiting", n))
 }

@@ -13,6 +13,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // pressing are the keys that press what has the focus.
@@ -33,8 +34,8 @@ func (p *requestPane) listen() {
 	}))
 	p.watchKeys(s, top)
 	on := func(b *gtk.Button, f func()) { s.Bind(b, b.ConnectClicked(f)) }
-	on(p.Deny, func() { p.denyIt(false, "Denied.") })
-	on(p.DenySession, func() { p.denyIt(true, "Denied, and the same until dom0 reboots.") })
+	on(p.Deny, func() { p.denyIt(false, i18n.T("Denied.")) })
+	on(p.DenySession, func() { p.denyIt(true, i18n.T("Denied, and the same until dom0 reboots.")) })
 	for _, a := range p.approvals() {
 		on(a.button, func() { p.approveIt(a.scope, a.said) })
 	}
@@ -55,11 +56,11 @@ const briefly = 10 * time.Minute
 // that opens takes the focus from the window, and with it the guard's word.
 func (p *requestPane) approvals() []approval {
 	return []approval{
-		{p.Approve, dbus.Scope{}, "Approved: it runs now."},
-		{p.CommandWhile, dbus.Scope{For: briefly}, "Approved, and the same command for 10 minutes."},
-		{p.CommandBoot, dbus.Scope{UntilReboot: true}, "Approved, and the same command until dom0 reboots."},
-		{p.QubeWhile, dbus.Scope{Qube: true, For: briefly}, "Approved, and whatever the qube asks for 10 minutes."},
-		{p.QubeBoot, dbus.Scope{Qube: true, UntilReboot: true}, "Approved, and whatever the qube asks until dom0 reboots."},
+		{p.Approve, dbus.Scope{}, i18n.T("Approved: it runs now.")},
+		{p.CommandWhile, dbus.Scope{For: briefly}, i18n.T("Approved, and the same command for 10 minutes.")},
+		{p.CommandBoot, dbus.Scope{UntilReboot: true}, i18n.T("Approved, and the same command until dom0 reboots.")},
+		{p.QubeWhile, dbus.Scope{Qube: true, For: briefly}, i18n.T("Approved, and whatever the qube asks for 10 minutes.")},
+		{p.QubeBoot, dbus.Scope{Qube: true, UntilReboot: true}, i18n.T("Approved, and whatever the qube asks until dom0 reboots.")},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"qvmremote/gui/guard"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // requestPane is one request: the bytes that would run, and what is decided about
@@ -124,7 +125,7 @@ func (p *requestPane) show(v reading, err error) {
 	p.Reading.SetVisible(false)
 	p.Spinner.SetSpinning(false)
 	if err != nil {
-		p.say("What it would run cannot be read. " + words.Error(err))
+		p.say(i18n.T("What it would run cannot be read.") + " " + words.Error(err))
 		p.see()
 		return
 	}
@@ -132,9 +133,9 @@ func (p *requestPane) show(v reading, err error) {
 	p.sound = v.whole && v.hash == p.now.Sha256
 	switch {
 	case v.hash != p.now.Sha256:
-		p.say("These are not the bytes that the service has a hash of, so they cannot be approved. Deny the request, and look at the record for what happened.")
+		p.say(i18n.T("These are not the bytes that the service has a hash of, so they cannot be approved. Deny the request, and look at the record for what happened."))
 	case !v.whole:
-		p.say("Its input is too long to be shown whole, so it cannot be approved here. See all of it with: " + words.ApproveCommand(p.now))
+		p.say(i18n.T("Its input is too long to be shown whole, so it cannot be approved here. See all of it with: %s", words.ApproveCommand(p.now)))
 	}
 	p.script.SetPieces(v.script)
 	p.input.SetPieces(v.input)
@@ -163,7 +164,7 @@ func (p *requestPane) report(all []dbus.Request) {
 	p.left.Set(words.Left(p.now.Expires, time.Now()), leftTone(p.now))
 	waits := slices.ContainsFunc(all, func(r dbus.Request) bool { return r.Number == p.now.Number })
 	if !waits && !p.busy {
-		p.toast("The request of " + p.now.Qube + " waits no more: it was decided elsewhere, given up, or its time was over.")
+		p.toast(i18n.T("The request of %s waits no more: it was decided elsewhere, given up, or its time was over.", p.now.Qube))
 		p.end()
 	}
 }

@@ -4,7 +4,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"qvmremote/gui/words"
 	"qvmremote/queue"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 type requestsView struct {
@@ -84,7 +84,7 @@ func (q *requests) Inner() string {
 	if !q.one.open {
 		return ""
 	}
-	return "Request of " + q.one.now.Qube
+	return i18n.T("Request of %s", q.one.now.Qube)
 }
 
 // open opens the request of that number, if it waits.
@@ -92,7 +92,7 @@ func (q *requests) open(number string) {
 	n, err := strconv.ParseUint(number, 10, 64)
 	i := slices.IndexFunc(q.waiting(), func(r dbus.Request) bool { return r.Number == n })
 	if err != nil || i < 0 {
-		q.toast("That request waits no more.")
+		q.toast(i18n.T("That request waits no more."))
 		return
 	}
 	q.one.begin(q.waiting()[i])
@@ -149,7 +149,7 @@ func (q *requests) newRow() shownRow[dbus.Request] {
 			now, line = r, said
 			chip.SetColour(q.labels[r.Qube])
 			row.Set(r.Qube, line)
-			ui.Name(row, fmt.Sprintf("%s, label %s, %s", r.Qube, q.labels[r.Qube], queue.Plain(line, 200)))
+			ui.Name(row, i18n.T("%s, label %s, %s", r.Qube, q.labels[r.Qube], queue.Plain(line, 200)))
 		}
 		left.Set(words.Left(r.Expires, time.Now()), leftTone(r))
 	}}

@@ -12,6 +12,7 @@ import (
 	"qvmremote/dbus"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 type rulesView struct {
@@ -56,7 +57,7 @@ type rules struct {
 // editRules opens the dialog.
 func (w *window) editRules(qube string) {
 	if !w.usable() {
-		w.toast("The service cannot be asked now.")
+		w.toast(i18n.T("The service cannot be asked now."))
 		return
 	}
 	r := &rules{desk: w.desk, scope: ui.NewScope(w.scope), name: qube, forget: func() {}}
@@ -64,7 +65,7 @@ func (w *window) editRules(qube string) {
 		w.toast(err.Error())
 		return
 	}
-	r.why = ui.NewOutput(r.scope, "Why")
+	r.why = ui.NewOutput(r.scope, i18n.T("Why"))
 	r.why.SetHExpand(true)
 	r.Why.Append(r.why)
 	chip := ui.NewChip()
@@ -80,7 +81,7 @@ func (r *rules) connect() {
 	s := r.scope
 	s.Bind(r.Close, r.Close.ConnectClicked(r.Dialog.Close))
 	s.Bind(r.Save, r.Save.ConnectClicked(r.save))
-	s.Bind(r.Reload, r.Reload.ConnectClicked(func() { r.discard("What there is now is shown.", r.load) }))
+	s.Bind(r.Reload, r.Reload.ConnectClicked(func() { r.discard(i18n.T("What there is now is shown."), r.load) }))
 	buffer := r.Text.Buffer()
 	s.Bind(buffer, buffer.ConnectChanged(r.changed))
 	s.Bind(r.Command, r.Command.ConnectChanged(r.changed))
@@ -92,12 +93,12 @@ func (r *rules) mayClose() bool {
 	if !r.dirty() {
 		return true
 	}
-	r.discard("The rules of "+r.name+" stay as they are.", func() { ui.Soon(r.scope, r.scope.Close) })
+	r.discard(i18n.T("The rules of %s stay as they are.", r.name), func() { ui.Soon(r.scope, r.scope.Close) })
 	return false
 }
 
 func (r *rules) discard(then string, yes func()) {
-	q := ui.Question{Heading: "Discard what you wrote?", Body: then, Action: "Discard", Harmful: true, Qube: r.name, Label: r.labels[r.name]}
+	q := ui.Question{Heading: i18n.T("Discard what you wrote?"), Body: then, Action: i18n.T("Discard"), Harmful: true, Qube: r.name, Label: r.labels[r.name]}
 	if err := ui.Ask(r.scope, &r.Dialog.Window, q, yes); err != nil {
 		r.say(err.Error())
 	}
@@ -125,7 +126,7 @@ func (r *rules) load() {
 	act(r.desk, r.scope, func(ctx context.Context, c *dbus.Client) (dbus.Policy, error) { return c.Policy(ctx, r.name) },
 		func(p dbus.Policy, err error) {
 			if err != nil {
-				r.say("The rules could not be read. " + words.Error(err))
+				r.say(i18n.T("The rules could not be read.") + " " + words.Error(err))
 				return
 			}
 			r.held, r.loaded = p, true
@@ -168,7 +169,7 @@ func (r *rules) check() {
 	r.asked++
 	number, text, command := r.asked, r.text(), r.Command.Text()
 	if strings.TrimSpace(text) == "" && r.held.Text != "" {
-		r.say("Rules cannot be empty. To deny everything, write: deny **")
+		r.say(i18n.T("Rules cannot be empty. To deny everything, write: deny **"))
 		r.Answer.SetVisible(false)
 		return
 	}
@@ -214,7 +215,7 @@ func (r *rules) save() {
 			r.compare()
 			return
 		}
-		r.toast("The rules of " + r.name + " are in force.")
+		r.toast(i18n.T("The rules of %s are in force.", r.name))
 		r.load()
 	})
 }

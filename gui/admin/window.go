@@ -3,7 +3,6 @@
 package admin
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/diamondburned/gotk4/pkg/gio/v2"
@@ -12,6 +11,7 @@ import (
 	"qvmremote/gui/link"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // page is one page of the window.
@@ -27,10 +27,10 @@ type page interface {
 
 // pages are the window's, in their order.
 var pages = []struct{ name, title, icon string }{
-	{"overview", "Overview", "qr-overview-symbolic"},
-	{"qubes", "Qubes", "qr-qubes-symbolic"},
-	{"requests", "Requests", "qr-requests-symbolic"},
-	{"activity", "Activity", "qr-activity-symbolic"},
+	{"overview", i18n.T("Overview"), "qr-overview-symbolic"},
+	{"qubes", i18n.T("Qubes"), "qr-qubes-symbolic"},
+	{"requests", i18n.T("Requests"), "qr-requests-symbolic"},
+	{"activity", i18n.T("Activity"), "qr-activity-symbolic"},
 }
 
 // makers make the pages, in the same order.
@@ -178,7 +178,7 @@ func (w *window) tellRunning() {
 		w.ran[q.Name] = q.Running > 0
 		switch {
 		case began && w.app.Prefs.Notify:
-			w.app.tell("running-"+q.Name, fmt.Sprintf("%s runs a command in dom0", q.Name), "Open Qubes Remote to see it, or to stop it.")
+			w.app.tell("running-"+q.Name, i18n.T("%s runs a command in dom0", q.Name), i18n.T("Open Qubes Remote to see it, or to stop it."))
 		case q.Running == 0:
 			w.app.App.WithdrawNotification("running-" + q.Name)
 		}
