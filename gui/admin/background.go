@@ -13,11 +13,12 @@ import (
 	"qvmremote/gui/autostart"
 	"qvmremote/gui/words"
 	"qvmremote/ui"
+	"qvmremote/ui/i18n"
 )
 
 // atLogin is the program as a desktop starts it, to wait for requests.
 var atLogin = autostart.Entry{
-	ID: ID, Name: "Qubes Remote: requests", Comment: "Tells you when a qube asks to run something in dom0", Exec: "qvm-remote-admin --background",
+	ID: ID, Name: i18n.T("Qubes Remote: requests"), Comment: i18n.T("Tells you when a qube asks to run something in dom0"), Exec: "qvm-remote-admin --background",
 }
 
 // stay has the program go on without a window; closing its window hides it.

@@ -49,7 +49,7 @@ func (w *window) attention() (text, tone, icon string) {
 	}
 	// The Overview lists them itself.
 	if p := words.Worst(s.Manager.Health); p != nil && p.Severity != "info" && w.Current() != "overview" {
-		return p.Title, words.Severity(p.Severity), "qr-failed-symbolic"
+		return words.Trouble(*p), words.Severity(p.Severity), "qr-failed-symbolic"
 	}
 	for _, q := range s.Qubes {
 		if q.Legacy {

@@ -19,7 +19,7 @@ func newProblemRow() shownRow[dbus.Problem] {
 	icon := gtk.NewImageFromIconName("qr-failed-symbolic")
 	row.AddPrefix(icon)
 	return shownRow[dbus.Problem]{widget: row, set: func(p dbus.Problem) {
-		row.Set(p.Title, say.Sentence(p.Text))
+		row.Set(words.Trouble(p), say.Sentence(p.Text))
 		ui.SetTone(icon, words.Severity(p.Severity))
 	}}
 }

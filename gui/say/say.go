@@ -6,7 +6,6 @@
 package say
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -63,12 +62,4 @@ func stop(text string) string {
 		}
 	}
 	return "."
-}
-
-// Count is a number of things.
-func Count[N int | int64 | uint32 | uint64](n N, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

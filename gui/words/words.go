@@ -75,6 +75,9 @@ func Severity(severity string) string {
 	return string(say.Quiet)
 }
 
+// Trouble is the title of a problem.
+func Trouble(p dbus.Problem) string { return queue.Plain(i18n.Known(p.Title), maxLine) }
+
 var severities = []string{"error", "warning", "info"}
 
 // Problems are those of health, the worst first.

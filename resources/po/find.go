@@ -20,7 +20,7 @@ const translator = "qvmremote/ui/i18n"
 // elsewhere are declarations with sentences of packages that know of no
 // language; i18n.Known says them.
 var elsewhere = []struct{ file, name string }{
-	{"queue/reason.go", "sentences"}, {"queue/reason.go", "Sentence"},
+	{"queue/reason.go", "sentences"}, {"queue/reason.go", "Sentence"}, {"daemon/health.go", "registered"},
 	{"client/backup/repository/push.go", "Risk"},
 }
 
@@ -172,6 +172,8 @@ func (m messages) sentences(root, file, name string) error {
 			said = n.Values
 		case *ast.KeyValueExpr:
 			said = []ast.Expr{n.Value}
+		case *ast.CompositeLit:
+			said = n.Elts
 		case *ast.ReturnStmt:
 			said = n.Results
 		}
