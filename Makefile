@@ -28,7 +28,7 @@ export GORACE := atexit_sleep_ms=20 $(GORACE)
 CRASH := $(shell grep -rlE '^//go:build.*crashpoints' --include='*_test.go' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-gui setup-system build build-gui gotk4 resources po demo demo-gui screenshots \
+.PHONY: help setup setup-test setup-gui setup-system build build-gui gotk4 resources catalogues po demo demo-gui screenshots \
 	test test-core test-crash test-transports test-qrexec test-poll test-gui test-system model floor lint vuln docs bench bench-gui fuzz cover size install-dom0 uninstall-dom0 install-admin uninstall-admin install-gui uninstall-gui clean
 
 help: ## list these targets
@@ -58,17 +58,17 @@ resources: $(GRESOURCE) ## compile the views, styles and icons of the desktop pr
 $(GRESOURCE): resources/qvm-remote.gresource.xml $(shell find resources -name '*.ui' -o -name '*.css' -o -name '*.svg')
 	glib-compile-resources --sourcedir=resources --target=$@ $<
 
-# catalogues FOLDER PROGRAM puts the translations where PROGRAM looks for them.
-catalogues = set -e; for po in resources/po/*.po; do \
-		to="$(1)/$$(basename "$$po" .po)/LC_MESSAGES"; install -d "$$to"; \
-		msgfmt -o "$$to/$(2).mo" "$$po"; chmod 0644 "$$to/$(2).mo"; done
-
-build-gui: gotk4 resources ## build bin/qvm-remote-admin and bin/qvm-remote-gui, which need GTK 4.8 and libadwaita 1.2
+build-gui: gotk4 resources catalogues ## build bin/qvm-remote-admin and bin/qvm-remote-gui, which need GTK 4.8 and libadwaita 1.2
 	CC=clang $(GO) build $(GTK) -ldflags "-s -w" -o bin/ ./cmd/qvm-remote-admin ./cmd/qvm-remote-gui
-	@$(call catalogues,share/locale,qvm-remote-admin)
-	@$(call catalogues,share/locale,qvm-remote-gui)
+
+# Each program has a catalogue of its own name, so that packages share no file.
+catalogues: ## compile the translations of the desktop programs into share/locale
+	@set -e; for po in resources/po/*.po; do \
+		to="$(CATALOGUES)/$$(basename "$$po" .po)/LC_MESSAGES"; install -d "$$to"; \
+		msgfmt -o "$$to/qvm-remote-admin.mo" "$$po"; cp "$$to/qvm-remote-admin.mo" "$$to/qvm-remote-gui.mo"; done
 
 po: ## bring the translations in resources/po up to what the programs say now
+	@install -d build
 	$(GO) run ./resources/po/extract >build/messages.pot
 	for po in resources/po/*.po; do msgmerge --quiet --update --backup=none --no-fuzzy-matching --no-location --sort-output "$$po" build/messages.pot || exit; done
 
@@ -154,10 +154,12 @@ cover: ## test the packages with the race detector and the oldest Go; queue/, da
 size: build ## check that both programs are static and at most 12 MiB
 	@.ci/size 12 bin/qvm-remote bin/qvm-remote-dom0
 
-# What a package puts into dom0. PROGRAMS is where the programs were built.
+# What a package puts into dom0. PROGRAMS and CATALOGUES are where the programs and
+# their translations were built.
 DESTDIR  ?=
 PREFIX   ?= /usr
 PROGRAMS ?= bin
+CATALOGUES ?= share/locale
 bindir   := $(DESTDIR)$(PREFIX)/bin
 unitdir  := $(DESTDIR)$(PREFIX)/lib/systemd/system
 datadir  := $(DESTDIR)$(PREFIX)/share
@@ -166,6 +168,10 @@ mandir   := $(datadir)/man
 icondir  := $(datadir)/icons/hicolor
 ADMIN    := org.qvmremote.Admin
 INSTALL  := install -p -m 0644
+
+# install_catalogues PROGRAM installs its translations.
+install_catalogues = set -e; for mo in $(CATALOGUES)/*/LC_MESSAGES/$(1).mo; do \
+		to="$(datadir)/locale/$${mo\#$(CATALOGUES)/}"; install -d "$${to%/*}"; $(INSTALL) "$$mo" "$$to"; done
 POLICIES := power preferences read-only updates
 INTERFACES := org.qvmremote1.Manager.xml org.qvmremote1.Qube.xml
 
@@ -200,7 +206,7 @@ install-admin: ## install dom0's desktop program, built before, below DESTDIR
 	$(INSTALL) resources/icons/hicolor/symbolic/apps/$(ADMIN)-symbolic.svg $(icondir)/symbolic/apps
 	$(INSTALL) docs/man/qvm-remote-admin.1 $(mandir)/man1
 	$(INSTALL) LICENSE $(datadir)/licenses/qvm-remote-admin
-	$(call catalogues,$(datadir)/locale,qvm-remote-admin)
+	$(call install_catalogues,qvm-remote-admin)
 
 uninstall-admin: ## remove what install-admin installed
 	rm -f $(bindir)/qvm-remote-admin $(appdir)/$(ADMIN).desktop $(datadir)/metainfo/$(ADMIN).metainfo.xml \
@@ -220,7 +226,7 @@ install-gui: ## install a qube's desktop program, built before, below DESTDIR
 	$(INSTALL) resources/icons/hicolor/symbolic/apps/$(CLIENT)-symbolic.svg $(icondir)/symbolic/apps
 	$(INSTALL) docs/man/qvm-remote-gui.1 $(mandir)/man1
 	$(INSTALL) LICENSE $(datadir)/licenses/qvm-remote-gui
-	$(call catalogues,$(datadir)/locale,qvm-remote-gui)
+	$(call install_catalogues,qvm-remote-gui)
 
 uninstall-gui: ## remove what install-gui installed
 	rm -f $(bindir)/qvm-remote-gui $(appdir)/$(CLIENT).desktop $(datadir)/metainfo/$(CLIENT).metainfo.xml \

@@ -16,6 +16,15 @@ import (
 	"qvmremote/queue"
 )
 
+// Why something is left out.
+const (
+	noFolder  = "it is no folder"
+	noFile    = "it is no plain file"
+	noRequest = "it is no request"
+	tooLarge  = "it is too large"
+	noRoom    = "there is no room for all of the history in one backup"
+)
+
 // collected is what a qube has to save.
 type collected struct {
 	root    folder
@@ -94,14 +103,14 @@ func (c *collected) take(d folder, file, name string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, queue.ErrNotRegular):
-		c.leave(name, "it is no plain file")
+		c.leave(name, noFile)
 		return nil
 	case err != nil:
 		return fmt.Errorf("cannot read what is to be saved: %w", err)
 	}
 	defer f.Close()
 	if size > singles[name] {
-		c.leave(name, "it is too large")
+		c.leave(name, tooLarge)
 		return nil
 	}
 	b, err := io.ReadAll(io.LimitReader(f, size)) // a log may grow meanwhile
@@ -150,7 +159,7 @@ func (c *collected) collectDay(ctx context.Context, history folder, day string, 
 		return nil // it was pruned right now
 	}
 	if err != nil {
-		c.leave(historyDir+"/"+day, "it is no folder")
+		c.leave(historyDir+"/"+day, noFolder)
 		return nil
 	}
 	defer d.close()
@@ -166,7 +175,7 @@ func (c *collected) collectDay(ctx context.Context, history folder, day string, 
 		}
 		name := historyDir + "/" + day + "/" + id
 		if !queue.ValidID(id) {
-			c.leave(name, "it is no request")
+			c.leave(name, noRequest)
 			continue
 		}
 		e, err := readEntry(d, day, id, c.only)
@@ -177,7 +186,7 @@ func (c *collected) collectDay(ctx context.Context, history folder, day string, 
 		case err != nil:
 			return fmt.Errorf("cannot read the history: %w", err)
 		case !t.fits(e):
-			c.leave(name, "there is no room for all of the history in one backup")
+			c.leave(name, noRoom)
 		default:
 			c.entries = append(c.entries, e)
 		}
@@ -203,7 +212,7 @@ func readEntry(day folder, date, id string, only []string) (*entry, error) {
 	d, err := day.sub(id)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			err = refuse("it is no folder")
+			err = refuse(noFolder)
 		}
 		return nil, err
 	}

@@ -82,7 +82,6 @@ func TestThereAndBack(t *testing.T) {
 	}
 }
 
-// TestNothingIsWrittenOver: what is here stays, and is in the safety archive.
 // TestADeletedCommandIsNotMissed: what one deleted is not in a backup, also while
 // it can be undone, and nobody is told that something was left out.
 func TestADeletedCommandIsNotMissed(t *testing.T) {
@@ -106,6 +105,7 @@ func TestADeletedCommandIsNotMissed(t *testing.T) {
 	}
 }
 
+// TestNothingIsWrittenOver: what is here stays, and is in the safety archive.
 func TestNothingIsWrittenOver(t *testing.T) {
 	t.Parallel()
 	k := newKeeper(t, t.TempDir())

@@ -104,6 +104,7 @@ func (a *activity) Shown() {
 func (a *activity) Narrow(narrow bool) {
 	a.small = narrow
 	a.lines.Narrow(narrow)
+	a.detail.steps.narrow(narrow)
 	a.Choose.SetVisible(narrow)
 	a.showFilters()
 }

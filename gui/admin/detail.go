@@ -28,7 +28,7 @@ type detailPane struct {
 	out    *ui.Output
 	errors *ui.Output
 	facts  rows[words.Fact]
-	steps  rows[dbus.Record]
+	steps  moments
 	proof  ui.Row
 	check  *gtk.Button
 	text   string // the whole command
@@ -48,7 +48,7 @@ func newDetailPane(a *activity) *detailPane {
 		group.Add(*o)
 	}
 	d.facts = rows[words.Fact]{group: a.Facts, make: func() shownRow[words.Fact] { return newFactRow(a.desk, a.scope) }}
-	d.steps = rows[dbus.Record]{group: a.Steps, make: newStepRow}
+	d.steps.rows = rows[dbus.Record]{group: a.Steps, make: d.newStepRow}
 	d.proof = ui.NewRow()
 	d.check = gtk.NewButtonWithLabel(i18n.T("Verify"))
 	d.check.SetVAlign(gtk.AlignCenter)
@@ -82,15 +82,12 @@ func newFactRow(d *desk, around *ui.Scope) shownRow[words.Fact] {
 	}}
 }
 
-func newStepRow() shownRow[dbus.Record] {
+func (d *detailPane) newStepRow() shownRow[dbus.Record] {
 	line := ui.NewTimelineRow()
 	line.WithoutQube()
-	row := adw.NewPreferencesRow()
-	row.SetChild(line)
-	row.SetActivatable(false)
-	return shownRow[dbus.Record]{widget: row, set: func(r dbus.Record) {
-		ui.Name(row, line.Set(moment(r, "", r.Time.Local().Format("15:04:05.000"))))
-	}}
+	return d.steps.row(line, false, func(r dbus.Record) ui.Moment {
+		return moment(r, "", r.Time.Local().Format("15:04:05.000"))
+	})
 }
 
 // begin opens the request or the event of a record.

@@ -80,7 +80,7 @@ func (o *overview) find()                 {}
 func (o *overview) open(string)           {}
 func (o *overview) close()                { o.scope.Close() }
 
-func (o *overview) Narrow(narrow bool) { o.recent.narrow(narrow) }
+func (o *overview) Narrow(narrow bool) { o.recent.list.narrow(narrow) }
 
 func (o *overview) connect() {
 	ui.Name(o.Everything, i18n.T("Stop everything"))

@@ -19,12 +19,10 @@ import (
 type recent struct {
 	*desk
 	scope *ui.Scope
-	list  rows[dbus.Record]
+	list  moments
 	now   []dbus.Record // what the rows show
 	open  func(dbus.Record)
 	heard bool // the list is listened to
-	small bool
-	made  []*ui.TimelineRow
 	fetch refresher
 }
 
@@ -36,37 +34,14 @@ const (
 func newRecent(d *desk, s *ui.Scope, group *adw.PreferencesGroup, open func(dbus.Record)) *recent {
 	r := &recent{desk: d, scope: s, open: open}
 	r.fetch = refresher{scope: s, again: r.ask, dirty: true}
-	r.list = rows[dbus.Record]{group: group, empty: i18n.T("Nothing has happened yet."), make: r.newRow}
+	r.list.rows = rows[dbus.Record]{group: group, empty: i18n.T("Nothing has happened yet."), make: r.newRow}
 	return r
 }
 
 func (r *recent) newRow() shownRow[dbus.Record] {
-	line := ui.NewTimelineRow()
-	line.Narrow(r.small)
-	r.made = append(r.made, line)
-	row := adw.NewPreferencesRow()
-	row.SetChild(line)
-	row.SetActivatable(true)
-	return shownRow[dbus.Record]{widget: row, set: func(rec dbus.Record) {
-		ui.Name(row, line.Set(moment(rec, r.labels[rec.Qube], say.Clock(rec.Time))))
-	}}
-}
-
-// moment is a record as a line of a timeline, with the time as it is shown.
-func moment(r dbus.Record, label, clock string) ui.Moment {
-	look := words.Event(r)
-	text, command := words.Summary(r)
-	return ui.Moment{
-		Time: clock, Icon: look.Icon, Tone: string(look.Tone), Word: look.Word,
-		Qube: r.Qube, Label: label, Text: text, Command: command,
-	}
-}
-
-func (r *recent) narrow(narrow bool) {
-	r.small = narrow
-	for _, line := range r.made {
-		line.Narrow(narrow)
-	}
+	return r.list.row(ui.NewTimelineRow(), true, func(rec dbus.Record) ui.Moment {
+		return moment(rec, r.labels[rec.Qube], say.Clock(rec.Time))
+	})
 }
 
 func (r *recent) stale()   { r.fetch.stale() }

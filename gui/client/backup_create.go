@@ -146,7 +146,7 @@ func without(left []backup.LeftOut) string {
 	const most = 3
 	text := ""
 	for _, l := range left[:min(len(left), most)] {
-		text += " " + i18n.T("Left out: %s", say.Sentence(queue.Plain(l.String(), 200)))
+		text += " " + i18n.T("Left out: %s", say.Sentence(queue.Plain(queue.Quote(l.Name, 120)+": "+i18n.Known(l.Why), 200)))
 	}
 	if more := len(left) - most; more > 0 {
 		text += " " + i18n.T("Left out: %d more.", more)

@@ -156,7 +156,7 @@ func (k *keyPage) showSteps() {
 	k.steps[0].set(has, i18n.T("It stays in this qube; dom0 gets a copy."), i18n.T("Fingerprint %s", s.Fingerprint))
 	decides := i18n.T("A person in dom0 decides.")
 	if s.Legacy {
-		decides += " " + client.LegacyOptions
+		decides += " " + i18n.Known(client.LegacyOptions)
 	}
 	k.steps[1].set(paired, decides, i18n.T("dom0 accepts requests with this key."))
 	k.steps[2].set(has && looks, i18n.T("It does once it runs and this qube is authorised."), i18n.T("It does now. Test asks it whether it accepts this key."))

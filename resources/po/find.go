@@ -21,7 +21,9 @@ const translator = "qvmremote/ui/i18n"
 // language; i18n.Known says them.
 var elsewhere = []struct{ file, name string }{
 	{"queue/reason.go", "sentences"}, {"queue/reason.go", "Sentence"}, {"daemon/health.go", "registered"},
-	{"client/backup/repository/push.go", "Risk"},
+	{"daemon/health.go", "NewHealth"}, {"client/backup/repository/push.go", "Risk"}, {"client/pairing.go", "LegacyOptions"},
+	{"client/backup/collect.go", "noFolder"}, {"client/backup/collect.go", "noRequest"}, {"client/backup/collect.go", "noFile"},
+	{"client/backup/collect.go", "tooLarge"}, {"client/backup/collect.go", "noRoom"},
 }
 
 // views adds what GtkBuilder files mark as translatable.
@@ -174,6 +176,8 @@ func (m messages) sentences(root, file, name string) error {
 			said = []ast.Expr{n.Value}
 		case *ast.CompositeLit:
 			said = n.Elts
+		case *ast.AssignStmt:
+			said = n.Rhs
 		case *ast.ReturnStmt:
 			said = n.Results
 		}

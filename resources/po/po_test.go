@@ -1,8 +1,10 @@
 package po
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -38,6 +40,9 @@ func TestCataloguesAreComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, po := range catalogues(t) {
+		if text, err := os.ReadFile(file); err != nil || bytes.Contains(text, []byte("\n#, fuzzy")) {
+			t.Errorf("%s has guesses, which msgfmt leaves out: %v", file, err)
+		}
 		said := map[key]bool{{}: true} // the header
 		for _, m := range list {
 			said[key{m.Context, m.Text}] = true
@@ -90,6 +95,10 @@ func TestTranslationsAreFilledInAlike(t *testing.T) {
 			for _, form := range forms {
 				if got, want := verbs(form), verbs(m.Text); !slices.Equal(got, want) {
 					t.Errorf("%s: %q takes %q, but %q takes %q", file, form, got, m.Text, want)
+				}
+				// The first sentence of a refusal stands alone in a list.
+				if slices.Contains(m.Places, "queue/reason.go") && strings.Count(form, ". ") != strings.Count(m.Text, ". ") {
+					t.Errorf("%s: %q has other sentences than %q", file, form, m.Text)
 				}
 				// Some texts of views are shown where GTK takes them for markup.
 				if strings.ContainsAny(form, "<>&") && !strings.ContainsAny(m.Text, "<>&") {

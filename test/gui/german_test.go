@@ -39,7 +39,7 @@ func TestGerman(t *testing.T) {
 		{"overview", key("ctrl+1"), [2]string{"switch", de.Say("Start at boot") + "*"}, ""},
 		{"main menu", key("F10"), [2]string{"menu item", de.Say("About Qubes Remote")}, "Escape"},
 		{"shortcuts", key("F1"), [2]string{"", de.Say("Keyboard shortcuts")}, "Escape"},
-		{"qubes", key("ctrl+2"), [2]string{"list item", "work, *"}, ""},
+		{"qubes", key("ctrl+2"), [2]string{"", de.Say("Qubes that may ask dom0")}, ""},
 		{"authorise", key("ctrl+n"), [2]string{"list item", "vault, *"}, ""},
 		{"authorise, the way", press("list item", "vault, *"), [2]string{"", de.Say("Where its key comes from")}, "Escape"},
 		{"a qube", press("list item", "work, *"), [2]string{"", de.Say("Fingerprint")}, "alt+Left"},

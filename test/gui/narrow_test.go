@@ -34,6 +34,10 @@ func TestNarrow(t *testing.T) {
 	s.app.Find(t, "list item", "Activity").Press(t)
 	s.app.Find(t, "list item", "*echo a rather long*").Press(t)
 	s.app.Find(t, "label", "Steps in the record")
+	step := s.app.Find(t, "label", "the qube has the result").Bounds(t)
+	if pill := s.app.Find(t, "label", "delivered").Bounds(t); step.Min.Y < pill.Max.Y {
+		t.Errorf("a step is said at %v, beside %v, where there is no room for it", step, pill)
+	}
 	s.app.Find(t, "button", "Back*").Press(t)
 	s.app.Find(t, "button", "Choose what is shown*").Toggle(t)
 	s.choose(t, "Outcome", "Failed")

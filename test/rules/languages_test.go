@@ -23,8 +23,9 @@ var readable = regexp.MustCompile(`^[A-Z][a-z]+( |…|:|\.|$)|[a-z]{2,} [a-z]{2,
 // sameInAll is what has one name in every language.
 var sameInAll = []string{"Qubes Remote"}
 
-// unread are functions and methods whose texts are for a program; an error that
-// a person sees is made of a message of i18n.
+// unread are functions and methods whose texts are for a program, and those that
+// make errors: one of those that says a cause may be in English, and no rule can
+// tell which these are.
 var unread = []string{"AddCSSClass", "Errorf", "New", "NewShortcutTriggerParseString"}
 
 // untranslated lists texts for people that do not go through i18n.

@@ -112,7 +112,8 @@ func TestInstallDesktopProgram(t *testing.T) {
 	t.Parallel()
 	programs, dest := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(programs, "qvm-remote-admin"), "program", 0o700)
-	args := []string{"DESTDIR=" + dest, "PROGRAMS=" + programs}
+	write(t, filepath.Join(programs, "locale/de/LC_MESSAGES/qvm-remote-admin.mo"), "catalogue", 0o600)
+	args := []string{"DESTDIR=" + dest, "PROGRAMS=" + programs, "CATALOGUES=" + filepath.Join(programs, "locale")}
 	runMake(t, append(args, "install-admin")...)
 	if got := files(t, dest); !slices.Equal(got, desktopInstalled) {
 		t.Errorf("installed:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(desktopInstalled, "\n"))

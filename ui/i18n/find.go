@@ -1,12 +1,15 @@
 package i18n
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/leonelquinteros/gotext"
 )
@@ -42,24 +45,74 @@ func Find(getenv func(string) string, place Place) (Catalogue, error) {
 		for _, folder := range place.Folders {
 			file := filepath.Join(folder, language, "LC_MESSAGES", place.Domain+".mo")
 			c, err := open(language, file)
-			if err == nil || !errors.Is(err, fs.ErrNotExist) {
-				return c, err
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+				continue
 			}
+			return c, err
 		}
 	}
 	return Catalogue{}, nil
 }
 
 func open(language, file string) (Catalogue, error) {
-	data, err := os.ReadFile(file)
+	data, err := read(file)
 	if err != nil {
 		return Catalogue{}, fmt.Errorf("cannot read the translations: %w", err)
 	}
-	messages := gotext.NewMo()
-	if messages.Parse(data); len(messages.GetDomain().GetTranslations()) == 0 { // it has no other way to say so
-		return Catalogue{}, fmt.Errorf("cannot read the translations: %s is no compiled catalogue", file)
+	if !whole(data) {
+		return Catalogue{}, fmt.Errorf("cannot read the translations: %s is no compiled catalogue, or only a part of one", file)
 	}
+	messages := gotext.NewMo()
+	messages.Parse(data)
 	return Catalogue{language, messages}, nil
+}
+
+// maxCatalogue bounds a catalogue, in bytes.
+const maxCatalogue = 8 << 20
+
+func read(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxCatalogue+1))
+	if err == nil && len(data) > maxCatalogue {
+		err = fmt.Errorf("%s is larger than %d bytes", file, maxCatalogue)
+	}
+	return data, err
+}
+
+// whole reports whether a compiled catalogue has all the texts that its index
+// names (GNU gettext's manual, "The Format of GNU MO Files"). The library stops at
+// the first that is not there, without a word, and believes any count.
+func whole(data []byte) bool {
+	const header, entry = 28, 8
+	if len(data) < header {
+		return false
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	switch order.Uint32(data) {
+	case gotext.MoMagicLittleEndian:
+	case gotext.MoMagicBigEndian:
+		order = binary.BigEndian
+	default:
+		return false
+	}
+	size, count := uint64(len(data)), uint64(order.Uint32(data[8:]))
+	for _, field := range []int{12, 16} { // the index of what is said, then of how
+		start := uint64(order.Uint32(data[field:]))
+		if start+count*entry > size {
+			return false
+		}
+		for i := range count {
+			at := data[start+i*entry:]
+			if uint64(order.Uint32(at))+uint64(order.Uint32(at[4:])) >= size { // a zero ends each
+				return false
+			}
+		}
+	}
+	return count > 0
 }
 
 // languages are those that the environment asks for, the first the most wanted,
@@ -72,7 +125,7 @@ func languages(getenv func(string) string) []string {
 			break
 		}
 	}
-	if locale == "" || locale == "C" || locale == "POSIX" {
+	if locale == "" || noLanguage(locale) || strings.HasPrefix(locale, "C.") {
 		return nil
 	}
 	wanted := []string{locale}
@@ -82,6 +135,9 @@ func languages(getenv func(string) string) []string {
 	}
 	var found []string
 	for _, name := range wanted {
+		if noLanguage(name) {
+			break
+		}
 		name, _, _ = strings.Cut(name, "@")
 		name, _, _ = strings.Cut(name, ".")
 		if name == "" || strings.ContainsAny(name, `/\`) { // it becomes the name of a folder
@@ -94,3 +150,7 @@ func languages(getenv func(string) string) []string {
 	}
 	return found
 }
+
+// noLanguage reports whether a locale is that of programs, which is English and
+// asks for no other.
+func noLanguage(locale string) bool { return locale == "C" || locale == "POSIX" }

@@ -93,8 +93,10 @@ func TestViews(t *testing.T) {
 	if got, err := (Catalogue{}).View([]byte(view)); err != nil || string(got) != view {
 		t.Errorf("in English %s, %v", got, err)
 	}
-	if _, err := german(t).View([]byte("<a><b")); err == nil {
-		t.Error("half a view is translated")
+	for _, half := range []string{"<a><b", "<a><b/>"} {
+		if _, err := german(t).View([]byte(half)); err == nil {
+			t.Errorf("half a view is translated: %s", half)
+		}
 	}
 }
 
@@ -109,6 +111,8 @@ func TestLanguages(t *testing.T) {
 		"LC_ALL=POSIX LANGUAGE=de":             nil,
 		"LANG=en_US.UTF-8 LANGUAGE=nds:de::en": {"nds", "de", "en"},
 		"LANGUAGE=de":                          nil,
+		"LANG=C.UTF-8 LANGUAGE=de":             nil,
+		"LANG=fr LANGUAGE=de:C:fr":             {"de"},
 		"LANG=../../etc LANGUAGE=a/b:..:de":    {"de"},
 		"LANG=x LANGUAGE=" + strings.Repeat("de:", 40): slices.Repeat([]string{"de"}, maxLanguages),
 	} {
@@ -127,7 +131,9 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", wanted, c.Language(), err, want)
 		}
 	}
-	for what, damaged := range map[string][]byte{"no catalogue": []byte("msgid"), "an empty file": nil, "half of one": compiled("", plurals, "Open", "Öffnen")[:40]} {
+	full := compiled("", plurals, "Open", "Öffnen")
+	for what, damaged := range map[string][]byte{"no catalogue": []byte("msgid"), "an empty file": nil, "half of an index": compiled("", plurals, "Open", "Öffnen")[:40],
+		"all but the last byte": full[:len(full)-1], "a count beyond all bounds": slices.Concat(full[:8], []byte{255, 255, 255, 255}, full[12:])} {
 		if err := os.WriteFile(file, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -48,7 +48,7 @@ func (c Catalogue) View(text []byte) ([]byte, error) {
 			return nil, fmt.Errorf("cannot translate a view: %w", err)
 		}
 	}
-	if err := e.Flush(); err != nil {
+	if err := e.Close(); err != nil {
 		return nil, fmt.Errorf("cannot translate a view: %w", err)
 	}
 	return out.Bytes(), nil

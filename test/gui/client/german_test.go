@@ -25,13 +25,12 @@ func TestGerman(t *testing.T) {
 		t.Errorf("dom0 denied it for %s", r.Reason)
 	}
 	de.NoEnglish(t, "a command that was denied", s.app)
-	for _, page := range []struct{ key, find string }{
-		{"ctrl+2", "Search the history"}, {"ctrl+3", "Send to dom0"}, {"ctrl+4", "Fingerprint"},
-		{"ctrl+5", "Queue"}, {"ctrl+6", "Search the log"}, {"ctrl+7", "Git repository"},
+	for key, title := range map[string]string{
+		"ctrl+2": "History", "ctrl+3": "Files", "ctrl+4": "Key", "ctrl+5": "Queue", "ctrl+6": "Log", "ctrl+7": "Backup",
 	} {
-		s.Desktop.Key(t, page.key)
-		s.app.Find(t, "", de.Say(page.find)+"*")
-		de.NoEnglish(t, page.find, s.app)
+		s.Desktop.Key(t, key)
+		s.onPage(t, de.Say(title))
+		de.NoEnglish(t, title, s.app)
 	}
 	s.Desktop.Key(t, "F10")
 	s.app.Find(t, "menu item", de.Say("About Qubes Remote"))

@@ -36,7 +36,8 @@ func Install(t *testing.T, from, target, program string) *Speaker {
 	place := t.TempDir()
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
-	cmd := exec.CommandContext(ctx, "make", "-C", from, "--no-print-directory", target, "DESTDIR="+place, "PREFIX=/usr", "PROGRAMS="+filepath.Dir(program))
+	cmd := exec.CommandContext(ctx, "make", "-C", from, "--no-print-directory", "catalogues", target, "DESTDIR="+place, "PREFIX=/usr",
+		"PROGRAMS="+filepath.Dir(program), "CATALOGUES="+filepath.Join(place, "built"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make %s: %v\n%s", target, err, out)
 	}
@@ -74,6 +75,9 @@ func only(t *testing.T, from string, c i18n.Catalogue) []*regexp.Regexp {
 	for _, m := range messages {
 		if !german[m.Text] && words.MatchString(m.Text) && !slices.Contains(toolkit, m.Text) {
 			english = append(english, said(m.Text))
+			if m.Plural != "" {
+				english = append(english, said(m.Plural))
+			}
 		}
 	}
 	if len(english) < 100 {
@@ -101,7 +105,8 @@ var (
 func (s *Speaker) Say(message string) string { return s.T(message, []any{}...) }
 
 // NoEnglish reports what one sees below a node, and what an assistive technology
-// is told of it, that is in English.
+// is told of it, that is a message in English; test/rules holds that all which
+// looks like words is a message.
 func (s *Speaker) NoEnglish(t *testing.T, where string, n *desktop.Node) {
 	t.Helper()
 	for _, node := range n.Such(t, func(c *desktop.Node) bool { return s.isEnglish(c.Name) }) {

@@ -54,7 +54,7 @@ func (h *home) remember() error {
 
 // openPast looks for a past command and opens it.
 func (s *stage) openPast(text string) {
-	first := s.find("list item", "*").Name
+	first := s.find("list", "Past commands*").Find(s, "list item", "*").Name
 	s.key("ctrl+f")
 	s.desktop.Type(s, text)
 	s.app.Gone(s, "list item", first)
@@ -73,13 +73,13 @@ var kept = []scene{
 	{name: "qube-past-denied", guest: true, minor: true, page: "history", act: func(s *stage) { s.openPast("rm -rf") }},
 	{name: "qube-past-unverified", guest: true, minor: true, page: "history", act: func(s *stage) { s.openPast("qvm-ls --raw-list --running") }},
 	{name: "qube-history-none", guest: true, minor: true, page: "history", act: func(s *stage) {
-		s.find("list item", "*")
+		s.find("list", "Past commands*").Find(s, "list item", "*")
 		s.key("ctrl+f")
 		s.desktop.Type(s, "nothing like this")
 		s.find("", "Nothing was found")
 	}},
 	{name: "qube-history-menu", guest: true, minor: true, page: "history", act: func(s *stage) {
-		s.find("list item", "*")
+		s.find("list", "Past commands*").Find(s, "list item", "*")
 		s.press("button", "Export and delete*")
 		s.find("menu item", "Delete what is shown…")
 	}},
