@@ -79,6 +79,7 @@ func NewLineText() LineText {
 	t := LineText{NewLabel("", "timeline-text")}
 	t.SetEllipsize(pango.EllipsizeEnd)
 	t.SetHExpand(true)
+	t.SetMaxWidthChars(1) // or what is above it would be cut for what it would like
 	t.SetSingleLineMode(true)
 	return t
 }

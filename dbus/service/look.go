@@ -123,7 +123,7 @@ func (l *look) health(st daemon.Status, a *admin.Admin) []trouble {
 		add(h)
 	}
 	if a.Paused() != admin.NotPaused {
-		add(daemon.NewHealth(daemon.HealthPaused, "no new request is taken until Resume, also by an executor that is started; from a terminal: qvm-remote-dom0 resume"))
+		add(daemon.NewHealth(daemon.HealthPaused, "no new request is taken, also by an executor that is started, until it is told to go on; from a terminal: qvm-remote-dom0 resume"))
 	}
 	if l.broken != nil {
 		add(daemon.NewHealth(daemon.HealthSettings, l.broken.Error()))
