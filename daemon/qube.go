@@ -38,9 +38,10 @@ type qube struct {
 
 	stirred time.Time // the loop's own: when something last happened, where polling goes on at its pace
 
-	left   bool // the loop's own: names may have been left in the qube because nothing new was taken
-	unsure bool // the loop's own: a name of the last answer may be on its way out, so it is asked for once more
-	idle   int  // the loop's own: names that this look asked about for nothing
+	left    bool // the loop's own: names may have been left in the qube because nothing new was taken
+	unsure  bool // the loop's own: a name of the last answer may be on its way out, so it is asked for once more
+	reading bool // the loop's own: a name of the last answer belongs to a request that is still being read
+	idle    int  // the loop's own: names that this look asked about for nothing
 
 	bare     bare          // scripts without a token
 	settling chan struct{} // has room for one version-1 script that is being read

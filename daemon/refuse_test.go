@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,6 +104,32 @@ func TestACopyOfWhatRunsIsRemovedAndLogged(t *testing.T) {
 	}
 	if w.count(audit.Run, "a") != 1 {
 		t.Error("it ran twice")
+	}
+}
+
+// TestACopyIsNotOverlookedWhileDom0IsToldOfTheOriginal: its name comes after the
+// agent removed the original, and before the daemon knows that it did.
+func TestACopyIsNotOverlookedWhileDom0IsToldOfTheOriginal(t *testing.T) {
+	t.Parallel()
+	q := newTestQube(t)
+	w := newWorld(t, q)
+	w.o.Times.Wait = queue.MaxWait
+	var once sync.Once
+	q.linger = func() {
+		once.Do(func() {
+			asked := 0
+			q.change(func() { asked = q.asked[queue.FrameWait] })
+			q.submit("a", "true\n")
+			q.until("the daemon has seen the copy's name and asks anew", func() bool { return q.asked[queue.FrameWait] > asked })
+		})
+	}
+	w.start()
+	q.submit("a", "sleep 1000\n")
+	w.eventually("the copy is logged", func() bool { return w.count(audit.Replayed, "a") == 1 })
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.headers) != 0 || q.overdue != 0 {
+		t.Errorf("there are %d names, and it was known after %d minutes", len(q.headers), q.overdue)
 	}
 }
 

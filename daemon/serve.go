@@ -30,6 +30,9 @@ func (q *qube) serve(ctx, asking context.Context, conn transport.Conn) error {
 		case q.left:
 			seen, q.left = 0, false // ask for what was left there
 		}
+		if q.reading {
+			wait, q.reading = min(wait, reread), false
+		}
 		look := q.looks.Add(1)
 		if q.unsure {
 			seen, q.unsure = 0, false // ask for the same names once more
@@ -58,6 +61,10 @@ func (q *qube) serve(ctx, asking context.Context, conn transport.Conn) error {
 		}
 	}
 }
+
+// reread is the longest question for names after one was seen whose request was
+// still being read: it is looked at again once that is over.
+const reread = time.Second
 
 // haste counts the answers of a qube that bring nothing.
 type haste struct {
@@ -157,7 +164,8 @@ func (q *qube) claimed(ctx context.Context, conn transport.Conn, id string, look
 		told, at := r.courier.removedBy()
 		switch {
 		case told == nil:
-			return nil // its parts are still being read
+			q.reading = true // or dom0 does not know yet that the original was removed, and this is a copy
+			return nil
 		case told != conn && status == claim.Open:
 			q.idle++
 			r.courier.again()
