@@ -51,7 +51,7 @@ func TestOldClientWritesInPlace(t *testing.T) {
 		t.Errorf("the command is %q", read(t, body))
 	}
 	must(t, os.WriteFile(h.queue("results", "my.free_form-id.out"), []byte("done\n"), 0o644))
-	must(t, os.WriteFile(h.queue("results", "my.free_form-id.exit"), []byte("5"), 0o644))
+	must(t, queue.Publish(h.queue("results", "my.free_form-id.exit"), []byte("5")))
 	if e := run.end(); e.code != 5 || e.out != "done\n" {
 		t.Errorf("the end is %+v", e)
 	}
@@ -138,6 +138,6 @@ func TestOldClientWithoutKey(t *testing.T) {
 	if exists(h.queue("pending", "x.auth")) {
 		t.Error("there is a token without a key")
 	}
-	must(t, os.WriteFile(h.queue("results", "x.exit"), []byte("0"), 0o644))
+	must(t, queue.Publish(h.queue("results", "x.exit"), []byte("0")))
 	run.end().wants(t, 0)
 }
