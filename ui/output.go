@@ -105,7 +105,7 @@ func Pieces(text string, escaped bool) []string {
 	if escaped {
 		show = queue.Plain
 	}
-	cut, whole := cutAll(text, maxPieces, func(line string) string { return show(strings.ReplaceAll(line, "\t", "    "), 0) })
+	cut, whole := pieces.Of(text, maxPieces, func(line string) string { return show(strings.ReplaceAll(line, "\t", "    "), 0) })
 	if !whole {
 		cut = append(cut, "…")
 	}
@@ -115,21 +115,5 @@ func Pieces(text string, escaped bool) []string {
 // Exact is Pieces for who must see each byte: tabs, and letters beyond ASCII, of
 // which some look like others, are escapes as well, and whole is false where there are more pieces than max, which are left out.
 func Exact(text string, max int) (cut []string, whole bool) {
-	return cutAll(text, max, func(line string) string { return queue.EscapeASCII(line, 0) })
-}
-
-// cutAll is at most max pieces, of lines that show has made fit to be shown.
-func cutAll(text string, max int, show func(string) string) (all []string, whole bool) {
-	for line := range strings.Lines(text) {
-		line = show(strings.TrimSuffix(line, "\n")) // a \r before it is a byte as any other
-		for first := true; first || line != ""; first = false {
-			if len(all) == max {
-				return all, false
-			}
-			part := pieces.Cut(line)
-			all = append(all, part)
-			line = line[len(part):]
-		}
-	}
-	return all, true
+	return pieces.Of(text, max, func(line string) string { return queue.EscapeASCII(line, 0) })
 }

@@ -250,6 +250,7 @@ func (w *Shell) fold() {
 	for _, p := range w.made {
 		p.Narrow(w.narrow())
 	}
+	fitToasts(w.Toasts, w.narrow())
 	w.Refresh()
 }
 

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/diamondburned/gotk4-adwaita/pkg/adw"
+	coreglib "github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 	"github.com/diamondburned/gotk4/pkg/pango"
 
 	"qvmremote/queue"
@@ -25,15 +27,44 @@ func newToast(text string, narrow bool) *adw.Toast {
 	label := NewLabel(text)
 	label.SetWrap(true)
 	label.SetWrapMode(pango.WrapWordChar)
-	// What fits into one line is one: GTK would rather have two short ones.
+	label.AddCSSClass(toastClass)
+	fitToast(label, narrow)
+	toast := adw.NewToast("")
+	toast.SetObjectProperty("custom-title", label) // since libadwaita 1.2; its own title is one line
+	toast.SetTimeout(uint(6 + utf8.RuneCountInString(text)/30))
+	return toast
+}
+
+// toastClass is what the text of a toast is found by.
+const toastClass = "toast-text"
+
+// fitToast gives a toast its width. What fits into one line is one: GTK would
+// rather have two short ones.
+func fitToast(label *gtk.Label, narrow bool) {
 	columns, oneLine := 60, 30
 	if narrow { // libadwaita gives a toast the height for the width it would like
 		columns, oneLine = 30, 22 // beside a button
 	}
 	label.SetMaxWidthChars(columns)
-	label.SetWidthChars(min(utf8.RuneCountInString(text), oneLine))
-	toast := adw.NewToast("")
-	toast.SetObjectProperty("custom-title", label) // since libadwaita 1.2; its own title is one line
-	toast.SetTimeout(uint(6 + utf8.RuneCountInString(text)/30))
-	return toast
+	label.SetWidthChars(min(utf8.RuneCountInString(label.Text()), oneLine))
+}
+
+// fitToasts gives the toast that is shown its width anew, as the window has become
+// narrow while one reads it, or no longer is.
+func fitToasts(o *adw.ToastOverlay, narrow bool) {
+	content := o.Child() // all pages, with nothing of a toast
+	for c := o.FirstChild(); c != nil; c = gtk.BaseWidget(c).NextSibling() {
+		if content == nil || !coreglib.BaseObject(c).Eq(content) {
+			fitBelow(c, narrow)
+		}
+	}
+}
+
+func fitBelow(w gtk.Widgetter, narrow bool) {
+	if l, ok := w.(*gtk.Label); ok && l.HasCSSClass(toastClass) {
+		fitToast(l, narrow)
+	}
+	for c := gtk.BaseWidget(w).FirstChild(); c != nil; c = gtk.BaseWidget(c).NextSibling() {
+		fitBelow(c, narrow)
+	}
 }

@@ -41,6 +41,32 @@ func TestAToastSaysAllOfIt(t *testing.T) {
 	}
 }
 
+// TestAToastFitsAWindowThatBecomesNarrow while it is read.
+func TestAToastFitsAWindowThatBecomesNarrow(t *testing.T) {
+	stage.Enter(t)
+	overlay := adw.NewToastOverlay()
+	overlay.SetChild(gtk.NewBox(gtk.OrientationVertical, 0))
+	window := show(t, overlay)
+	window.SetDefaultSize(900, 500)
+	text := "the result could not be kept: there is no room left on the disk of this qube; make room there, and the result comes by itself"
+	overlay.AddToast(newToast(text, false))
+	var label *gtk.Label
+	stage.Until(t, "the toast is drawn", func() bool {
+		for _, l := range each[*gtk.Label](overlay) {
+			if l.Text() == text && l.Width() > 300 {
+				label = l
+			}
+		}
+		return label != nil
+	})
+	window.SetDefaultSize(360, 500)
+	fitToasts(overlay, true)
+	stage.Until(t, "the window is narrow, and the toast as well", func() bool { return overlay.Width() == 360 && label.Width() < 300 })
+	if label.Layout().IsEllipsized() || label.Layout().LineCount() < 4 {
+		t.Errorf("it has %d lines", label.Layout().LineCount())
+	}
+}
+
 // TestAShortToastIsOneLine beside its button too.
 func TestAShortToastIsOneLine(t *testing.T) {
 	stage.Enter(t)

@@ -102,16 +102,6 @@ func shown(line string) string {
 	return queue.Escape(strings.ReplaceAll(line, "\t", "    "), 0)
 }
 
-// appendCut appends a line in pieces; an empty one is a piece where it is whole.
-func appendCut(to []string, line string, whole bool) []string {
-	for first := whole; first || line != ""; first = false {
-		part := Cut(line)
-		to = append(to, part)
-		line = line[len(part):]
-	}
-	return to
-}
-
 // characters is the beginning of s, at most n of them.
 func characters(s string, n int) string {
 	for i := range s {

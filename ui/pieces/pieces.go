@@ -8,6 +8,7 @@ package pieces
 
 import (
 	"regexp"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -39,4 +40,26 @@ func Cut(s string) string {
 		n += size
 	}
 	return s[:n]
+}
+
+// Of is a text in pieces, at most max of them, of lines that show has made fit to
+// be shown; whole is false where there would be more.
+func Of(text string, max int, show func(line string) string) (all []string, whole bool) {
+	for line := range strings.Lines(text) {
+		all = appendCut(all, show(strings.TrimSuffix(line, "\n")), true) // a \r before it is a byte as any other
+		if len(all) > max {
+			return all[:max], false
+		}
+	}
+	return all, true
+}
+
+// appendCut appends a line in pieces; an empty one is a piece where it is whole.
+func appendCut(to []string, line string, whole bool) []string {
+	for first := whole; first || line != ""; first = false {
+		part := Cut(line)
+		to = append(to, part)
+		line = line[len(part):]
+	}
+	return to
 }
