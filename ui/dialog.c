@@ -16,6 +16,10 @@ void qvm_dialog_offer(guintptr dialog, const char *response, const char *label, 
 		harmful ? ADW_RESPONSE_DESTRUCTIVE : ADW_RESPONSE_SUGGESTED);
 }
 
+void qvm_dialog_label(guintptr dialog, const char *response, const char *label) {
+	adw_message_dialog_set_response_label(ADW_MESSAGE_DIALOG((gpointer)dialog), response, label);
+}
+
 void qvm_dialog_respond(guintptr dialog, const char *response) {
 	adw_message_dialog_response(ADW_MESSAGE_DIALOG((gpointer)dialog), response);
 }

@@ -23,6 +23,7 @@ type Question struct {
 	Body    string
 	Action  string // what the button that does it says
 	Harmful bool   // it destroys, or lets somebody in: the button says so by its colour
+	Keep    string // what the button that does nothing says; "" for Cancel
 	// Typed is the word that must be typed before the button works; "" for none.
 	Typed string
 	// Qube and Label are shown above the words; "" for none.
@@ -36,9 +37,13 @@ type questionView struct {
 	Prompt *gtk.Label
 	Entry  *gtk.Entry
 	Extra  *gtk.Box
+	no     string // what its other button says
 }
 
-const agree = "go" // the response of the button
+const (
+	agree  = "go" // the response of the button
+	refuse = "cancel"
+)
 
 // Ask shows a question over a window and calls yes if the person agrees, and
 // nothing otherwise. Escape and closing the dialog mean no. The dialog is gone
@@ -69,13 +74,31 @@ func Ask(around *Scope, over *gtk.Window, q Question, yes func()) error {
 	}))
 	v.Dialog.SetTransientFor(over)
 	v.Dialog.Present()
+	if q.Typed == "" {
+		AfterFrame(scope, v.Dialog, v.focusNo)()
+	}
 	return nil
+}
+
+// focusNo has the focus on the button that does nothing. Where there is no room for
+// two beside each other GTK would have it on the upper one, which does it. There
+// is a pair of buttons for either case, one of them out of sight.
+func (v *questionView) focusNo() {
+	eachBelow(v.Dialog, func(w gtk.Widgetter) {
+		if b, ok := w.(*gtk.Button); ok && b.Label() == v.no && b.Mapped() {
+			b.GrabFocus()
+		}
+	})
 }
 
 func (v *questionView) show(q Question) {
 	v.Dialog.SetObjectProperty("heading", q.Heading)
 	v.Dialog.SetObjectProperty("body", q.Body)
 	v.offer(q.Action, q.Harmful)
+	if v.no = q.Keep; v.no == "" {
+		v.no = i18n.T("Cancel")
+	}
+	v.label(refuse, v.no)
 	if q.Qube != "" {
 		chip := NewChip()
 		chip.Set(q.Qube, q.Label)
@@ -98,6 +121,13 @@ func (v *questionView) offer(label string, harmful bool) {
 	defer C.free(unsafe.Pointer(response))
 	defer C.free(unsafe.Pointer(text))
 	C.qvm_dialog_offer(v.native(), response, text, gboolean(harmful))
+}
+
+func (v *questionView) label(name, label string) {
+	response, text := C.CString(name), C.CString(label)
+	defer C.free(unsafe.Pointer(response))
+	defer C.free(unsafe.Pointer(text))
+	C.qvm_dialog_label(v.native(), response, text)
 }
 
 func (v *questionView) enable(enabled bool) {

@@ -8,6 +8,7 @@
  * do. */
 void qvm_dialog_enable(guintptr dialog, const char *response, gboolean enabled);
 void qvm_dialog_offer(guintptr dialog, const char *response, const char *label, gboolean harmful);
+void qvm_dialog_label(guintptr dialog, const char *response, const char *label);
 void qvm_dialog_respond(guintptr dialog, const char *response);
 
 #endif

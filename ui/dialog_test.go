@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/test/stage"
@@ -46,6 +47,42 @@ func ask(t *testing.T, q Question) *asked {
 	t.Cleanup(a.scope.Close)
 	stage.Settle()
 	return a
+}
+
+// narrowProgram is such a window without room for two buttons beside each other.
+var narrowProgram = sync.OnceValue(func() *gtk.Window {
+	window := gtk.NewWindow()
+	window.SetDefaultSize(360, 500)
+	window.Present()
+	return window
+})
+
+// TestReturnDoesNothingHarmful: the focus is on the button that does nothing, be
+// the buttons beside or above each other.
+func TestReturnDoesNothingHarmful(t *testing.T) {
+	stage.Enter(t)
+	for name, over := range map[string]*gtk.Window{"wide": program(), "narrow": narrowProgram()} {
+		for keep, want := range map[string]string{"": "Cancel", "Let it run": "Let it run"} {
+			scope := NewScope(nil)
+			q := Question{Heading: "Cancel this command?", Action: "Cancel the command and close the tab", Keep: keep, Harmful: true}
+			if err := Ask(scope, over, q, func() { t.Errorf("%s: it was done", name) }); err != nil {
+				t.Fatal(err)
+			}
+			var dialog *gtk.Window
+			for _, w := range gtk.WindowListToplevels() {
+				if top, ok := w.(*gtk.Window); ok && top.TransientFor() != nil && top.Visible() {
+					dialog = top
+				}
+			}
+			frames := 0 // GTK lays it out with the buttons side by side first
+			dialog.AddTickCallback(func(gtk.Widgetter, gdk.FrameClocker) bool { frames++; return frames < 6 })
+			stage.Until(t, name+": it is laid out", func() bool { return frames == 6 })
+			if b, ok := dialog.Focus().(*gtk.Button); !ok || b.Label() != want || !b.Mapped() {
+				t.Errorf("%s: the focus is not on %q", name, want)
+			}
+			scope.Close()
+		}
+	}
 }
 
 // button is the one that says so.

@@ -31,6 +31,7 @@ func newToast(text string, narrow bool) *adw.Toast {
 	fitToast(label, narrow)
 	toast := adw.NewToast("")
 	toast.SetObjectProperty("custom-title", label) // since libadwaita 1.2; its own title is one line
+	toast.SetPriority(adw.ToastPriorityHigh)       // the newest is an answer; the one before comes again after it
 	toast.SetTimeout(uint(6 + utf8.RuneCountInString(text)/30))
 	return toast
 }
@@ -54,17 +55,21 @@ func fitToast(label *gtk.Label, narrow bool) {
 func fitToasts(o *adw.ToastOverlay, narrow bool) {
 	content := o.Child() // all pages, with nothing of a toast
 	for c := o.FirstChild(); c != nil; c = gtk.BaseWidget(c).NextSibling() {
-		if content == nil || !coreglib.BaseObject(c).Eq(content) {
-			fitBelow(c, narrow)
+		if content != nil && coreglib.BaseObject(c).Eq(content) {
+			continue
 		}
+		eachBelow(c, func(w gtk.Widgetter) {
+			if l, ok := w.(*gtk.Label); ok && l.HasCSSClass(toastClass) {
+				fitToast(l, narrow)
+			}
+		})
 	}
 }
 
-func fitBelow(w gtk.Widgetter, narrow bool) {
-	if l, ok := w.(*gtk.Label); ok && l.HasCSSClass(toastClass) {
-		fitToast(l, narrow)
-	}
+// eachBelow calls visit for a widget and all below it.
+func eachBelow(w gtk.Widgetter, visit func(gtk.Widgetter)) {
+	visit(w)
 	for c := gtk.BaseWidget(w).FirstChild(); c != nil; c = gtk.BaseWidget(c).NextSibling() {
-		fitBelow(c, narrow)
+		eachBelow(c, visit)
 	}
 }

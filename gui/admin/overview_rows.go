@@ -45,7 +45,7 @@ func (o *overview) newCommandRow() shownRow[dbus.Command] {
 
 func (o *overview) confirmCancel(button *gtk.Button, c dbus.Command) {
 	o.ask(o.scope, ui.Question{
-		Heading: i18n.T("Cancel this command?"), Action: i18n.T("Cancel the command"), Harmful: true, Qube: c.Qube, Label: o.labels[c.Qube],
+		Heading: i18n.T("Cancel this command?"), Action: i18n.T("Cancel the command"), Keep: i18n.T("Let it run"), Harmful: true, Qube: c.Qube, Label: o.labels[c.Qube],
 		Body: i18n.T("It is ended with all its processes, and the qube is told. What it did before stays done."),
 	}, func() {
 		o.do(o.scope, button, func(ctx context.Context, client *dbus.Client) error { return client.CancelCommand(ctx, c.Number) }, func(error) {})

@@ -174,7 +174,7 @@ func (r *runPage) closing(p *adw.TabPage) {
 	r.Tabs.ClosePageFinish(p, false)
 	r.ask(r.scope, ui.Question{
 		Heading: i18n.T("Cancel the command?"), Body: i18n.T("It has not ended. Closing its tab cancels it in dom0."),
-		Action: i18n.T("Cancel it and close"), Harmful: true,
+		Action: i18n.T("Cancel it and close"), Keep: i18n.T("Let it run"), Harmful: true,
 	}, func() {
 		if !t.busy() { // it ended meanwhile
 			r.Tabs.ClosePage(t.tab)
