@@ -15,21 +15,25 @@ import (
 
 // Say says what happened, or what went wrong, for a while. The text may hold
 // names from anywhere; it is text, and what cannot be seen is an escape.
-func (w *Shell) Say(text string) { w.Toasts.AddToast(w.PlainToast(text)) }
+func (w *Shell) Say(text string) { w.Toasts.AddToast(w.PlainToast(text, "")) }
 
-// PlainToast is a toast that says a text, as [Shell.Say] does.
-func (w *Shell) PlainToast(text string) *adw.Toast { return newToast(text, w.narrow()) }
+// PlainToast is a toast that says a text, as [Shell.Say] does, with a button that
+// says so beside it; "" for none.
+func (w *Shell) PlainToast(text, button string) *adw.Toast { return newToast(text, button, w.narrow()) }
 
 // newToast makes one that says all of the text, in as many lines as it takes, and
 // for as long as one reads.
-func newToast(text string, narrow bool) *adw.Toast {
+func newToast(text, button string, narrow bool) *adw.Toast {
 	text = queue.Plain(text, 1000)
 	label := NewLabel(text)
 	label.SetWrap(true)
 	label.SetWrapMode(pango.WrapWordChar)
 	label.AddCSSClass(toastClass)
-	fitToast(label, narrow)
+	fitToast(label, utf8.RuneCountInString(button), narrow)
 	toast := adw.NewToast("")
+	if button != "" {
+		toast.SetButtonLabel(button)
+	}
 	toast.SetObjectProperty("custom-title", label) // since libadwaita 1.2; its own title is one line
 	toast.SetPriority(adw.ToastPriorityHigh)       // the newest is an answer; the one before comes again after it
 	toast.SetTimeout(uint(6 + utf8.RuneCountInString(text)/30))
@@ -39,12 +43,12 @@ func newToast(text string, narrow bool) *adw.Toast {
 // toastClass is what the text of a toast is found by.
 const toastClass = "toast-text"
 
-// fitToast gives a toast its width. What fits into one line is one: GTK would
-// rather have two short ones.
-func fitToast(label *gtk.Label, narrow bool) {
+// fitToast gives a toast its width, beside a button of so many characters. What
+// fits into one line is one: GTK would rather have two short ones.
+func fitToast(label *gtk.Label, button int, narrow bool) {
 	columns, oneLine := 60, 30
 	if narrow { // libadwaita gives a toast the height for the width it would like
-		columns, oneLine = 30, 22 // beside a button
+		columns, oneLine = 30, max(26-button, 8)
 	}
 	label.SetMaxWidthChars(columns)
 	label.SetWidthChars(min(utf8.RuneCountInString(label.Text()), oneLine))
@@ -58,11 +62,21 @@ func fitToasts(o *adw.ToastOverlay, narrow bool) {
 		if content != nil && coreglib.BaseObject(c).Eq(content) {
 			continue
 		}
+		var said *gtk.Label
+		button := 0
 		eachBelow(c, func(w gtk.Widgetter) {
-			if l, ok := w.(*gtk.Label); ok && l.HasCSSClass(toastClass) {
-				fitToast(l, narrow)
+			switch w := w.(type) {
+			case *gtk.Label:
+				if w.HasCSSClass(toastClass) {
+					said = w
+				}
+			case *gtk.Button:
+				button = max(button, utf8.RuneCountInString(w.Label()))
 			}
 		})
+		if said != nil {
+			fitToast(said, button, narrow)
+		}
 	}
 }
 

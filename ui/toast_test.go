@@ -23,7 +23,7 @@ func TestAToastSaysAllOfIt(t *testing.T) {
 	stage.Until(t, "the window is narrow", func() bool { return overlay.Width() == 360 })
 	long := "the result could not be kept: there is no room left on the disk of this qube; make room there, and the result comes by itself"
 	for name, text := range hostile {
-		toast := newToast(long+text, true)
+		toast := newToast(long+text, "", true)
 		overlay.AddToast(toast)
 		want := queue.Plain(long+text, 1000)
 		stage.Until(t, name+": the toast", func() bool { return slices.Contains(texts(overlay), want) })
@@ -49,7 +49,7 @@ func TestAToastFitsAWindowThatBecomesNarrow(t *testing.T) {
 	window := show(t, overlay)
 	window.SetDefaultSize(900, 500)
 	text := "the result could not be kept: there is no room left on the disk of this qube; make room there, and the result comes by itself"
-	overlay.AddToast(newToast(text, false))
+	overlay.AddToast(newToast(text, "", false))
 	var label *gtk.Label
 	stage.Until(t, "the toast is drawn", func() bool {
 		for _, l := range each[*gtk.Label](overlay) {
@@ -79,8 +79,7 @@ func TestAShortToastIsOneLine(t *testing.T) {
 	}{{"1 command was deleted.", 360}, {"1 command was deleted.", 900}, {"125 commands were deleted.", 900}} {
 		window.SetDefaultSize(c.width, 500)
 		stage.Until(t, "the window has its width", func() bool { return overlay.Width() == c.width })
-		toast := newToast(c.text, c.width < 600)
-		toast.SetButtonLabel("Undo")
+		toast := newToast(c.text, "Undo", c.width < 600)
 		overlay.AddToast(toast)
 		lines := 0
 		stage.Until(t, "the toast is drawn", func() bool {

@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
@@ -83,5 +84,9 @@ func sentence(err error) string {
 	case errors.Is(err, client.ErrNoKey):
 		return i18n.T("This qube has no key yet. Make one on the page Key.")
 	}
-	return say.Sentence(queue.Plain(err.Error(), 1000))
+	parts := strings.Split(err.Error(), ": ")
+	for i, part := range parts {
+		parts[i] = i18n.Known(part)
+	}
+	return say.Sentence(queue.Plain(strings.Join(parts, ": "), 1000))
 }

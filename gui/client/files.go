@@ -72,9 +72,14 @@ const mostShown = 20
 // begin moves a file, and shows how far it is.
 func (f *files) begin(d direction, here, there string, replace bool) {
 	m := newMoving(f, d, here, there)
-	f.under = append([]*moving{m}, f.under...)
-	f.Transfers.Add(m.row)
 	f.Transfers.SetVisible(true)
+	for _, older := range f.under { // a group adds at its end, and the newest is to be the first
+		f.Transfers.Remove(older.row)
+	}
+	f.under = append([]*moving{m}, f.under...)
+	for _, one := range f.under {
+		f.Transfers.Add(one.row)
+	}
 	for i := len(f.under) - 1; i >= mostShown; i-- {
 		if old := f.under[i]; old.run == nil {
 			f.Transfers.Remove(old.row)

@@ -117,7 +117,14 @@ func (m *moving) end(r transfer.Result, err error) {
 	m.bar.SetVisible(false)
 	m.cancel.SetVisible(false)
 	m.files.report()
-	m.show(ending(m.way.fetches, r, err))
+	icon, tone, text := ending(m.way.fetches, r, err)
+	m.show(icon, tone, text)
+	switch said := say.Sentence(moved(m.way.fetches, err)); { // its row may be out of sight
+	case err == nil:
+		m.files.toast(said)
+	case !errors.Is(err, context.Canceled): // whoever cancelled it knows
+		m.files.toast(said + " " + say.Sentence(text))
+	}
 	m.files.app.tellMoved(m.way.fetches, err)
 	if err != nil {
 		m.files.bell.Ring()

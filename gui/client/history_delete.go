@@ -102,8 +102,7 @@ func (d *deleting) offer(text string) {
 	if d.offered != nil {
 		d.offered.Dismiss()
 	}
-	toast := d.window.PlainToast(text)
-	toast.SetButtonLabel(i18n.T("Undo"))
+	toast := d.window.PlainToast(text, i18n.T("Undo"))
 	toast.SetActionName("win.put-back")
 	toast.SetTimeout(undoFor)
 	d.offered = toast
@@ -144,10 +143,10 @@ func (d *deleting) deleteShown() {
 		return
 	}
 	n := len(entries)
-	what := i18n.N(n, "This deletes all %d past command, with their results, from this qube's history.",
+	what := i18n.N(n, "This deletes %d past command, with its result, from this qube's history.",
 		"This deletes all %d past commands, with their results, from this qube's history.", n)
 	if !d.filter.None() {
-		what = i18n.N(n, "This deletes the %d past command that are shown, with their results, from this qube's history.",
+		what = i18n.N(n, "This deletes the %d past command that is shown, with its result, from this qube's history.",
 			"This deletes the %d past commands that are shown, with their results, from this qube's history.", n)
 	}
 	d.ask(d.scope, ui.Question{

@@ -86,12 +86,20 @@ func newKey(w *window) (page, error) {
 func (k *keyPage) Widget() gtk.Widgetter { return k.Root }
 func (k *keyPage) Shown()                {}
 func (k *keyPage) Hidden()               { k.secret.hide() }
-func (k *keyPage) Narrow(bool)           {}
 func (k *keyPage) Inner() string         { return "" }
 func (k *keyPage) Leave()                {}
 func (k *keyPage) find()                 {}
 func (k *keyPage) open(string)           {}
 func (k *keyPage) close()                { k.scope.Close() }
+
+// Narrow has the buttons above each other: in some languages they are too long to
+// stand side by side.
+func (k *keyPage) Narrow(narrow bool) {
+	k.Buttons.SetOrientation(gtk.OrientationHorizontal)
+	if narrow {
+		k.Buttons.SetOrientation(gtk.OrientationVertical)
+	}
+}
 
 // report shows how the qube stands.
 func (k *keyPage) report() {

@@ -37,18 +37,22 @@ func (a *App) tellMoved(fetches bool, err error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, transfer.ErrUnderWay) {
 		return
 	}
-	title := i18n.T("A file has arrived in dom0")
-	switch {
-	case err != nil && fetches:
-		title = i18n.T("A file was not fetched from dom0")
-	case err != nil:
-		title = i18n.T("A file was not sent to dom0")
-	case fetches:
-		title = i18n.T("A file has arrived from dom0")
-	}
-	n := notice(title, i18n.T("Open Qubes Remote to see which one."))
+	n := notice(moved(fetches, err), i18n.T("Open Qubes Remote to see which one."))
 	n.SetDefaultAction("app.moved")
 	a.tell(n)
+}
+
+// moved is how a transfer ended.
+func moved(fetches bool, err error) string {
+	switch {
+	case err != nil && fetches:
+		return i18n.T("A file was not fetched from dom0")
+	case err != nil:
+		return i18n.T("A file was not sent to dom0")
+	case fetches:
+		return i18n.T("A file has arrived from dom0")
+	}
+	return i18n.T("A file has arrived in dom0")
 }
 
 // tell shows a notification, beside those that are there, unless the person is

@@ -39,8 +39,10 @@ func Sentence(text string) string {
 	if text == "" {
 		return ""
 	}
-	if strings.HasPrefix(text, "qvm-") { // is written so
-		return text + stop(text)
+	for _, name := range []string{"qvm-", "dom0"} { // are written so
+		if strings.HasPrefix(text, name) {
+			return text + stop(text)
+		}
 	}
 	return Capital(text) + stop(text)
 }

@@ -94,6 +94,11 @@ func (m messages) source(root string) error {
 			return err
 		}
 	}
+	for _, place := range []string{"client", "queue/key.go"} {
+		if err := m.errors(root, place); err != nil {
+			return err
+		}
+	}
 	for _, e := range elsewhere {
 		if err := m.sentences(root, e.file, e.name); err != nil {
 			return err
@@ -193,6 +198,37 @@ func (m messages) sentences(root, file, name string) error {
 		return fmt.Errorf("%s says nothing in %s", file, name)
 	}
 	return err
+}
+
+// errors adds what the qube's side says when something fails: the parts, between
+// colons, that are the same each time. Its program says each by i18n.Known.
+func (m messages) errors(root, below string) error {
+	return filepath.WalkDir(filepath.Join(root, below), func(file string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") || strings.Contains(file, "dom0test") {
+			return err
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || err != nil || len(call.Args) == 0 {
+				return err == nil
+			}
+			text, ok := literal(call.Args[0])
+			if s, is := call.Fun.(*ast.SelectorExpr); !ok || !is || s.Sel.Name != "New" && s.Sel.Name != "Errorf" {
+				return true
+			}
+			for _, part := range strings.Split(text, ": ") {
+				if err == nil && strings.Contains(part, " ") && !strings.Contains(part, "%") {
+					err = m.add(Message{Text: part}, place(root, file))
+				}
+			}
+			return err == nil
+		})
+		return err
+	})
 }
 
 func place(root, file string) string {
