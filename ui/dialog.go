@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"github.com/diamondburned/gotk4/pkg/core/glib"
+	"github.com/diamondburned/gotk4/pkg/gdk/v4"
 	"github.com/diamondburned/gotk4/pkg/gtk/v4"
 
 	"qvmremote/ui/i18n"
@@ -75,19 +76,32 @@ func Ask(around *Scope, over *gtk.Window, q Question, yes func()) error {
 	v.Dialog.SetTransientFor(over)
 	v.Dialog.Present()
 	if q.Typed == "" {
-		AfterFrame(scope, v.Dialog, v.focusNo)()
+		focusNo(scope, v.Dialog, v.no)
 	}
 	return nil
 }
 
-// focusNo has the focus on the button that does nothing. Where there is no room for
-// two beside each other GTK would have it on the upper one, which does it. There
-// is a pair of buttons for either case, one of them out of sight.
-func (v *questionView) focusNo() {
-	eachBelow(v.Dialog, func(w gtk.Widgetter) {
-		if b, ok := w.(*gtk.Button); ok && b.Label() == v.no && b.Mapped() {
-			b.GrabFocus()
+// focusNo has the focus on the button of a dialog that does nothing, once it is
+// known how the buttons stand. Where there is no room for two beside each other
+// GTK would have it on the upper one, which does it. There is a pair of buttons
+// for either case, one of them out of sight.
+//
+// A dialog that is closed before it is drawn has no more frames, and keeps what
+// waits for them: that must not hold the dialog.
+func focusNo(s *Scope, dialog *gtk.Window, no string) {
+	frames := 0
+	dialog.AddTickCallback(func(w gtk.Widgetter, _ gdk.FrameClocker) bool {
+		if frames++; frames < 2 && !s.Closed() {
+			return true
 		}
+		if !s.Closed() {
+			eachBelow(w, func(w gtk.Widgetter) {
+				if b, ok := w.(*gtk.Button); ok && b.Label() == no && b.Mapped() {
+					b.GrabFocus()
+				}
+			})
+		}
+		return false
 	})
 }
 

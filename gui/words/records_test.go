@@ -137,7 +137,7 @@ func TestFacts(t *testing.T) {
 		t.Errorf("by a way of a later version: %q", got)
 	}
 	facts = Facts(dbus.Record{Event: "final", State: "denied", Reason: "moon-phase", Detail: "full\nmoon"})
-	if why, what := value("Why"), value("What"); why != "Dom0 refused the request: moon-phase." || what != `Full\x0amoon.` {
+	if why, what := value("Why"), value("What"); why != "dom0 refused the request: moon-phase." || what != `Full\x0amoon.` {
 		t.Errorf("why and what: %q, %q", why, what)
 	}
 }
