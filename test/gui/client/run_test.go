@@ -277,3 +277,28 @@ func TestNarrow(t *testing.T) {
 		t.Errorf("dom0 took %d commands", n)
 	}
 }
+
+// TestReturnInANarrowWindowCancelsNothing: where the buttons of a question stand
+// above each other, the focus is not on the one that does it.
+func TestReturnInANarrowWindowCancelsNothing(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, life.Options{})
+	s.left(t, func(p *prefs.Prefs) { p.Width, p.Height = 360, 720 })
+	s.launch(t, "--page", "run")
+	s.write(t, "sleep 1000")
+	s.Desktop.Key(t, "ctrl+Return")
+	s.app.Find(t, "label", "Running")
+	s.Desktop.Key(t, "ctrl+t")
+	s.app.Gone(t, "label", "Running")
+	s.Desktop.Key(t, "ctrl+Page_Up")
+	s.app.Find(t, "label", "Running")
+	s.Desktop.Key(t, "ctrl+w")
+	dialog := s.app.Find(t, "dialog", "Cancel the command?")
+	dialog.Find(t, "button", "Let it run").AwaitState(t, desktop.Focused, true)
+	s.Desktop.Key(t, "Return")
+	s.app.Gone(t, "dialog", "Cancel the command?")
+	s.app.Find(t, "label", "Running")
+	if ended := s.records(t, audit.Final); len(ended) != 0 {
+		t.Errorf("it was ended: %+v", ended)
+	}
+}
