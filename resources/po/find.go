@@ -1,18 +1,18 @@
 package po
 
 import (
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"qvmremote/ui/i18n"
 )
 
 const translator = "qvmremote/ui/i18n"
@@ -41,61 +41,27 @@ func (m messages) views(root string) error {
 }
 
 func (m messages) view(root, file string) error {
-	f, err := os.Open(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	var found *Message
-	for d := xml.NewDecoder(f); ; {
-		t, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			found = nil
-			for _, a := range t.Attr {
-				if a.Name.Local == "translatable" && a.Value == "yes" {
-					found = &Message{}
-				}
-			}
-			for _, a := range t.Attr {
-				if a.Name.Local == "context" && found != nil {
-					found.Context = a.Value
-				}
-			}
-		case xml.EndElement:
-			found = nil
-		case xml.CharData:
-			if found != nil {
-				found.Text = string(t)
-				if err := m.add(*found, place(root, file)); err != nil {
-					return err
-				}
-			}
-		}
-	}
+	var wrong error
+	_, err = i18n.Translate(text, func(context, message string) string {
+		wrong = errors.Join(wrong, m.add(Message{Context: context, Text: message}, place(root, file)))
+		return message
+	})
+	return errors.Join(wrong, err)
 }
 
 // source adds what the programs say by ui/i18n, and the sentences from elsewhere.
 func (m messages) source(root string) error {
 	for _, folder := range []string{"ui", "gui"} {
-		err := filepath.WalkDir(filepath.Join(root, folder), func(file string, _ fs.DirEntry, err error) error {
-			if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
-				return err
-			}
-			return m.calls(root, file)
-		})
-		if err != nil {
+		if err := each(root, folder, m.calls); err != nil {
 			return err
 		}
 	}
 	for _, place := range []string{"client", "queue/key.go"} {
-		if err := m.errors(root, place); err != nil {
+		if err := each(root, place, m.errors); err != nil {
 			return err
 		}
 	}
@@ -107,12 +73,23 @@ func (m messages) source(root string) error {
 	return nil
 }
 
-func (m messages) calls(root, file string) error {
-	set := token.NewFileSet()
-	parsed, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
-	if err != nil {
-		return err
-	}
+// each looks at every file of Go below a folder, or at one, but for tests and what
+// is in no program.
+func each(root, below string, look func(set *token.FileSet, parsed *ast.File, place string) error) error {
+	return filepath.WalkDir(filepath.Join(root, below), func(file string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") || strings.Contains(file, "dom0test") {
+			return err
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		return look(set, parsed, place(root, file))
+	})
+}
+
+func (m messages) calls(set *token.FileSet, parsed *ast.File, place string) (err error) {
 	if !slices.ContainsFunc(parsed.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"`+translator+`"` }) {
 		return nil
 	}
@@ -125,7 +102,7 @@ func (m messages) calls(root, file string) error {
 		if e != nil {
 			err = fmt.Errorf("%s: %w", set.Position(call.Pos()), e)
 		} else if says {
-			err = m.add(found, place(root, file))
+			err = m.add(found, place)
 		}
 		return true
 	})
@@ -202,33 +179,24 @@ func (m messages) sentences(root, file, name string) error {
 
 // errors adds what the qube's side says when something fails: the parts, between
 // colons, that are the same each time. Its program says each by i18n.Known.
-func (m messages) errors(root, below string) error {
-	return filepath.WalkDir(filepath.Join(root, below), func(file string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") || strings.Contains(file, "dom0test") {
-			return err
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		ast.Inspect(parsed, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || err != nil || len(call.Args) == 0 {
-				return err == nil
-			}
-			text, ok := literal(call.Args[0])
-			if s, is := call.Fun.(*ast.SelectorExpr); !ok || !is || s.Sel.Name != "New" && s.Sel.Name != "Errorf" {
-				return true
-			}
-			for _, part := range strings.Split(text, ": ") {
-				if err == nil && strings.Contains(part, " ") && !strings.Contains(part, "%") {
-					err = m.add(Message{Text: part}, place(root, file))
-				}
-			}
+func (m messages) errors(_ *token.FileSet, parsed *ast.File, place string) (err error) {
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || err != nil || len(call.Args) == 0 {
 			return err == nil
-		})
-		return err
+		}
+		text, ok := literal(call.Args[0])
+		if s, is := call.Fun.(*ast.SelectorExpr); !ok || !is || s.Sel.Name != "New" && s.Sel.Name != "Errorf" {
+			return true
+		}
+		for _, part := range strings.Split(text, ": ") {
+			if err == nil && strings.Contains(part, " ") && !strings.Contains(part, "%") {
+				err = m.add(Message{Text: part}, place)
+			}
+		}
+		return err == nil
 	})
+	return err
 }
 
 func place(root, file string) string {

@@ -30,12 +30,7 @@ func TestGerman(t *testing.T) {
 	s.ran(t, "work", "echo out; echo err >&2; exit 2")
 	press := func(role, name string) func() { return func() { s.app.Find(t, role, name).Press(t) } }
 	key := func(name string) func() { return func() { s.Desktop.Key(t, name) } }
-	for _, place := range []struct {
-		name string
-		open func()
-		find [2]string
-		shut string // key
-	}{
+	s.visits(t, []spot{
 		{"overview", key("ctrl+1"), [2]string{"switch", de.Say("Start at boot") + "*"}, ""},
 		{"main menu", key("F10"), [2]string{"menu item", de.Say("About Qubes Remote")}, "Escape"},
 		{"shortcuts", key("F1"), [2]string{"", de.Say("Keyboard shortcuts")}, "Escape"},
@@ -46,15 +41,7 @@ func TestGerman(t *testing.T) {
 		{"requests", key("ctrl+3"), [2]string{"", de.Say("Nothing waits for you")}, ""},
 		{"activity", key("ctrl+4"), [2]string{"list item", "*" + de.T("exit %d", 2) + ": echo out*"}, ""},
 		{"a command", press("list item", "*"+de.T("exit %d", 2)+": echo out*"), [2]string{"label", de.Say("Steps in the record")}, "alt+Left"},
-	} {
-		place.open()
-		s.app.Find(t, place.find[0], place.find[1])
-		de.NoEnglish(t, place.name, s.app)
-		if place.shut != "" {
-			s.Desktop.Key(t, place.shut)
-			s.app.Gone(t, place.find[0], place.find[1])
-		}
-	}
+	}, func(name string) { de.NoEnglish(t, name, s.app) })
 }
 
 // TestStartAtBootTakesAJa: what must be typed is a word of the language that asks

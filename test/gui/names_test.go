@@ -56,6 +56,28 @@ func path(n *desktop.Node) string {
 	return strings.Join(names, " < ")
 }
 
+// spot is something that a person opens, and sees by what is to be found there.
+type spot struct {
+	name string
+	open func()
+	find [2]string
+	shut string // key
+}
+
+// visits opens one after the other, and has each looked at.
+func (s *scene) visits(t *testing.T, spots []spot, look func(name string)) {
+	t.Helper()
+	for _, one := range spots {
+		one.open()
+		s.app.Find(t, one.find[0], one.find[1])
+		look(one.name)
+		if one.shut != "" {
+			s.Desktop.Key(t, one.shut)
+			s.app.Gone(t, one.find[0], one.find[1])
+		}
+	}
+}
+
 // TestEveryControlHasAName, on every page and in every dialog.
 func TestEveryControlHasAName(t *testing.T) {
 	t.Parallel()
@@ -63,12 +85,7 @@ func TestEveryControlHasAName(t *testing.T) {
 	s.ran(t, "work", "echo out; echo err >&2; exit 2")
 	press := func(role, name string) func() { return func() { s.app.Find(t, role, name).Press(t) } }
 	key := func(name string) func() { return func() { s.Desktop.Key(t, name) } }
-	for _, place := range []struct {
-		name string
-		open func()
-		find [2]string
-		shut string // key
-	}{
+	s.visits(t, []spot{
 		{"overview", key("ctrl+1"), [2]string{"button", "Cancel the command of dev*"}, ""},
 		{"settings", press("list item", "Settings in force*"), [2]string{"list item", "QVM_REMOTE_VMS*"}, ""},
 		{"start at boot", press("switch", "Start at boot*"), [2]string{"dialog", "Start at boot?"}, "Escape"},
@@ -83,15 +100,9 @@ func TestEveryControlHasAName(t *testing.T) {
 		{"menu of activity", press("button", "Verify and export*"), [2]string{"menu item", "Verify the record…"}, ""},
 		{"verify", press("menu item", "Verify the record…"), [2]string{"dialog", "Verify the record"}, "Escape"},
 		{"a command", press("list item", "*exit 2: echo out*"), [2]string{"label", "Steps in the record"}, "alt+Left"},
-	} {
-		place.open()
-		s.app.Find(t, place.find[0], place.find[1])
+	}, func(name string) {
 		for _, n := range nameless(t, s.app) {
-			t.Errorf("%s: %s", place.name, n)
+			t.Errorf("%s: %s", name, n)
 		}
-		if place.shut != "" {
-			s.Desktop.Key(t, place.shut)
-			s.app.Gone(t, place.find[0], place.find[1])
-		}
-	}
+	})
 }

@@ -36,7 +36,7 @@ var arrows = []arrow{
 	{Folder: "ui/pieces", Ours: []string{"queue"}},
 	{Folder: "ui/i18n", Theirs: []string{"github.com/leonelquinteros/gotext"}},
 	{Folder: "resources", Theirs: []string{"github.com/diamondburned"}},
-	{Folder: "resources/po"},
+	{Folder: "resources/po", Ours: []string{"ui/i18n"}},
 	// What has no widgets can be tested everywhere, with the race detector.
 	{Folder: "gui", Ours: []string{"queue", "dbus", "ui/i18n"}},
 	{Folder: "gui/program", Ours: []string{"gui/prefs", "ui", "resources"}, Theirs: []string{"github.com/diamondburned"}},

@@ -49,10 +49,7 @@ func N(n int, one, many string, args ...any) string { return ours().N(n, one, ma
 // text is what it was.
 func Known(sentence string) string { return ours().T(sentence, []any{}...) }
 
-// Language is the language that messages are in, such as "de", or "en".
-func Language() string { return ours().Language() }
-
-// Language is the catalogue's.
+// Language is the language that its messages are in, such as "de", or "en".
 func (c Catalogue) Language() string {
 	if c.messages == nil {
 		return "en"

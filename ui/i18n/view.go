@@ -18,9 +18,20 @@ func (c Catalogue) View(text []byte) ([]byte, error) {
 	if c.messages == nil {
 		return text, nil
 	}
+	return Translate(text, func(context, message string) string {
+		if context == "" {
+			return c.T(message, []any{}...)
+		}
+		return c.C(context, message, []any{}...)
+	})
+}
+
+// Translate is a GtkBuilder file with what say says in place of each message that
+// the file marks as translatable.
+func Translate(view []byte, say func(context, message string) string) ([]byte, error) {
 	var out bytes.Buffer
-	e, d := xml.NewEncoder(&out), xml.NewDecoder(bytes.NewReader(text))
-	var message *xml.StartElement // that the text belongs to, where it is to be translated
+	e, d := xml.NewEncoder(&out), xml.NewDecoder(bytes.NewReader(view))
+	marked, context := false, "" // the text that comes
 	for {
 		token, err := d.RawToken()
 		if errors.Is(err, io.EOF) {
@@ -33,15 +44,12 @@ func (c Catalogue) View(text []byte) ([]byte, error) {
 		case xml.ProcInst, xml.Comment:
 			continue
 		case xml.StartElement:
-			if message = nil; attribute(t, "translatable") == "yes" {
-				copied := t.Copy()
-				message = &copied
-			}
+			marked, context = attribute(t, "translatable") == "yes", attribute(t, "context")
 		case xml.EndElement:
-			message = nil
+			marked = false
 		case xml.CharData:
-			if message != nil {
-				token = xml.CharData(c.text(*message, string(t)))
+			if marked {
+				token = xml.CharData(say(context, string(t)))
 			}
 		}
 		if err := e.EncodeToken(token); err != nil {
@@ -52,13 +60,6 @@ func (c Catalogue) View(text []byte) ([]byte, error) {
 		return nil, fmt.Errorf("cannot translate a view: %w", err)
 	}
 	return out.Bytes(), nil
-}
-
-func (c Catalogue) text(of xml.StartElement, message string) string {
-	if context := attribute(of, "context"); context != "" {
-		return c.C(context, message, []any{}...)
-	}
-	return c.T(message, []any{}...)
 }
 
 func attribute(of xml.StartElement, name string) string {
